@@ -1,0 +1,118 @@
+"""Who may do what, and whose rows they see: roles, permissions, organisation units."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from domain.approvals import Level
+
+HEAD_OFFICE = "HO"
+
+
+class Role(StrEnum):
+    OPERATOR = "operator"
+    RESEARCHER = "researcher"
+    TECHNOLOGIST = "technologist"
+    AUDITOR = "auditor"
+    INTEGRATOR = "integrator"
+    ADMINISTRATOR = "administrator"
+
+
+class Permission(StrEnum):
+    """What an operation or a masked field asks for."""
+
+    PARAMETERS_MAINTAIN = "parameters.maintain"
+    ACTIVITIES_PLAN = "activities.plan"
+    ACTIVITIES_RUN = "activities.run"
+    APPROVALS_DECIDE = "approvals.decide"
+    BUDGET_READ = "budget.read"
+    EVENTS_READ = "events.read"
+    SCHEMA_READ = "schema.read"
+    APPROVALS_EXPIRE = "approvals.expire"
+    ACTIVITIES_END = "activities.end"
+
+
+_STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.OPERATOR: _STAFF
+    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
+    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
+    Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE},
+    Role.AUDITOR: _STAFF,
+    Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
+    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN},
+}
+
+OPERATIONS: Mapping[str, Permission] = {
+    **{
+        f"{verb}{kind}": Permission.PARAMETERS_MAINTAIN
+        for verb in ("add", "revise", "enable", "disable", "remove")
+        for kind in ("ActivityType", "CostType")
+    },
+    "draftActivity": Permission.ACTIVITIES_PLAN,
+    "reviseActivity": Permission.ACTIVITIES_PLAN,
+    "submitActivity": Permission.ACTIVITIES_PLAN,
+    "withdrawActivity": Permission.ACTIVITIES_PLAN,
+    "deleteActivity": Permission.ACTIVITIES_PLAN,
+    "launchActivity": Permission.ACTIVITIES_RUN,
+    "pauseActivity": Permission.ACTIVITIES_RUN,
+    "resumeActivity": Permission.ACTIVITIES_RUN,
+    "cancelActivity": Permission.ACTIVITIES_RUN,
+    "approve": Permission.APPROVALS_DECIDE,
+    "reject": Permission.APPROVALS_DECIDE,
+    "endActivity": Permission.ACTIVITIES_END,
+}
+"""Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
+
+LEVELS: Mapping[Role, Level] = {
+    Role.RESEARCHER: Level.RESEARCH,
+    Role.TECHNOLOGIST: Level.TECHNOLOGY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking: verified, never guessed. `units` are the organisation units whose rows he sees."""
+
+    user: str
+    roles: frozenset[Role]
+    org_unit: str
+    units: frozenset[str]
+    on_behalf_of: str | None = None
+    system_permissions: frozenset[Permission] = field(default_factory=frozenset)
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        return self.system_permissions.union(*(PERMISSIONS[role] for role in self.roles))
+
+    @property
+    def levels(self) -> frozenset[Level]:
+        """The approval levels that he may decide."""
+        return frozenset(LEVELS[role] for role in self.roles if role in LEVELS)
+
+    def sees(self, org_unit: str) -> bool:
+        return org_unit in self.units
+
+
+class Forbidden(Exception):
+    """The principal lacks the permission that the operation asks for."""
+
+    def __init__(self, operation: str, permission: Permission | None) -> None:
+        super().__init__(f"{operation} asks for {permission}")
+        self.operation = operation
+        self.permission = permission
+
+
+def authorise(principal: Principal, operation: str) -> None:
+    """Raise Forbidden unless the principal may do this; an operation that nobody listed is forbidden."""
+    permission = OPERATIONS.get(operation)
+    if permission is None or permission not in principal.permissions:
+        raise Forbidden(operation, permission)
+
+
+def units_of(org_unit: str, all_units: frozenset[str]) -> frozenset[str]:
+    """Head office sees every unit, a branch itself; an unknown unit sees nothing."""
+    if org_unit not in all_units:
+        return frozenset()
+    return all_units if org_unit == HEAD_OFFICE else frozenset({org_unit})

@@ -1,0 +1,222 @@
+"""The use cases of activities: what a plan refers to is looked up and kept in use here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from application import catalogues
+from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
+from application.shared.identifiers import uuid7
+from application.shared.work import Work
+from domain.activities import (
+    DECIDER,
+    Activity,
+    ActivitySubmitted,
+    CancelActivity,
+    DeleteActivity,
+    DraftActivity,
+    EndActivity,
+    LaunchActivity,
+    PauseActivity,
+    RecordApproval,
+    RecordRejection,
+    ResumeActivity,
+    ReviseActivity,
+    SubmitActivity,
+    WithdrawActivity,
+    submitted_hash,
+)
+from domain.activity_plans import Channel, Choice, CostLineDraft, PlanDraft
+from domain.approvals import Subject
+from domain.catalogues import Kind
+from domain.shared.claims import DECIDER as CLAIM
+from domain.shared.claims import Claim, Release, claim_id
+from domain.shared.money import Amount
+from domain.shared.period import Period
+from domain.shared.references import User
+from domain.shared.refusal import CommonRefusal, Refused
+
+
+class Chosen(NamedTuple):
+    """An entry that a person picked, and the revision that he had seen, when he says so."""
+
+    id: UUID
+    revision_seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CostLineEntry:
+    cost_type: Chosen | None
+    amount: Amount | None
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """A plan as it was typed in; what is missing is None or empty."""
+
+    name: str = ""
+    description: str = ""
+    activity_type: Chosen | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    registration: Period | None = None
+    award: Period | None = None
+    channels: tuple[Channel, ...] = ()
+    budget: Amount | None = None
+    cost_lines: tuple[CostLineEntry, ...] = ()
+
+
+def draft(work: Work, code: str, plan: PlanEntry) -> UUID:
+    """A new activity of the principal's own unit."""
+    activity_id = uuid7()
+    claim = claim_id("activity.code", code)
+    command = DraftActivity(
+        code=code,
+        org_unit=work.principal.org_unit,
+        draft=_looked_up(work, plan),
+        by=work.principal.user,
+        is_code_free=work.state(CLAIM, claim).is_free_for(activity_id),
+    )
+    work.decide(DECIDER, activity_id, command)
+    work.decide(CLAIM, claim, Claim(activity_id))
+    _link_plan(work, activity_id)
+    return activity_id
+
+
+def revise(work: Work, activity_id: UUID, plan: PlanEntry) -> UUID:
+    """The whole plan anew; an approval that is under way is void with the same commit."""
+    activity = _subject(work, activity_id)
+    if work.decide(DECIDER, activity_id, ReviseActivity(_looked_up(work, plan), work.principal.user)):
+        void_approval(work, activity.approval, "subject_revised")
+        _link_plan(work, activity_id)
+    return activity_id
+
+
+def submit(work: Work, activity_id: UUID) -> UUID:
+    """Open the approval of the current revision."""
+    _subject(work, activity_id)
+    activity_type, *cost_types = _choices(work, activity_id)
+    command = SubmitActivity(new_approval(), activity_type, tuple(cost_types), work.now, work.principal.user)
+    for event in work.decide(DECIDER, activity_id, command):
+        assert isinstance(event, ActivitySubmitted)
+        activity = work.state(DECIDER, activity_id)
+        subject = Subject(
+            "activity", activity_id, event.revision, event.content_hash, activity.code, activity.org_unit
+        )
+        open_approval(work, event.approval, subject)
+    return activity_id
+
+
+def withdraw(work: Work, activity_id: UUID) -> UUID:
+    """Back to draft; the approval that was asked for is void."""
+    activity = _subject(work, activity_id)
+    work.decide(DECIDER, activity_id, WithdrawActivity(work.principal.user))
+    void_approval(work, activity.approval, "subject_withdrawn")
+    return activity_id
+
+
+def delete(work: Work, activity_id: UUID) -> UUID:
+    """Gone from lists, still in the log; its code and what it referred to are free again."""
+    activity = _subject(work, activity_id)
+    if work.decide(DECIDER, activity_id, DeleteActivity(work.principal.user)):
+        work.decide(CLAIM, claim_id("activity.code", activity.code), Release(activity_id))
+        work.link(User(activity_id, "activity", activity.code), [])
+    return activity_id
+
+
+def launch(work: Work, activity_id: UUID) -> UUID:
+    _subject(work, activity_id)
+    activity_type, *_ = _choices(work, activity_id)
+    work.decide(DECIDER, activity_id, LaunchActivity(activity_type, work.now, work.principal.user))
+    return activity_id
+
+
+def pause(work: Work, activity_id: UUID, reason: str) -> UUID:
+    _subject(work, activity_id)
+    work.decide(DECIDER, activity_id, PauseActivity(reason, work.principal.user))
+    return activity_id
+
+
+def resume(work: Work, activity_id: UUID) -> UUID:
+    _subject(work, activity_id)
+    work.decide(DECIDER, activity_id, ResumeActivity(work.principal.user))
+    return activity_id
+
+
+def cancel(work: Work, activity_id: UUID, reason: str) -> UUID:
+    _subject(work, activity_id)
+    work.decide(DECIDER, activity_id, CancelActivity(reason, work.principal.user))
+    return activity_id
+
+
+def end(work: Work, activity_id: UUID) -> UUID:
+    """For the scheduler: ends what is over, and changes nothing when it comes too early or twice."""
+    work.decide(DECIDER, activity_id, EndActivity(work.now))
+    return activity_id
+
+
+def _subject(work: Work, activity_id: UUID) -> Activity:
+    """The activity, if the principal sees its unit: to him another unit's activity does not exist."""
+    activity = work.subject(DECIDER, activity_id)
+    if activity.org_unit and not work.principal.sees(activity.org_unit):
+        raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+    return activity
+
+
+def _looked_up(work: Work, plan: PlanEntry) -> PlanDraft:
+    lines = tuple(
+        CostLineDraft(_choice(work, Kind.COST_TYPE, line.cost_type), line.amount, line.remark)
+        for line in plan.cost_lines
+    )
+    return PlanDraft(
+        name=plan.name.strip(),
+        description=plan.description,
+        activity_type=_choice(work, Kind.ACTIVITY_TYPE, plan.activity_type),
+        starts_at=plan.starts_at,
+        ends_at=plan.ends_at,
+        registration=plan.registration,
+        award=plan.award,
+        channels=plan.channels,
+        budget=plan.budget,
+        cost_lines=lines,
+    )
+
+
+def _choice(work: Work, kind: Kind, chosen: Chosen | None) -> Choice | None:
+    return None if chosen is None else catalogues.choice(work, kind, chosen.id, chosen.revision_seen)
+
+
+def _link_plan(work: Work, activity_id: UUID) -> None:
+    activity = work.state(DECIDER, activity_id)
+    assert activity.plan is not None
+    used = [activity.plan.activity_type.id, *(line.cost_type.id for line in activity.plan.cost_lines)]
+    work.link(User(activity_id, "activity", activity.code), used)
+
+
+def _choices(work: Work, activity_id: UUID) -> Sequence[Choice]:
+    """What the plan refers to, as it stands now: the activity type, then the cost type of each line."""
+    plan = work.state(DECIDER, activity_id).plan
+    if plan is None:
+        return [Choice(None)]
+    return [
+        catalogues.choice(work, Kind.ACTIVITY_TYPE, plan.activity_type.id),
+        *(catalogues.choice(work, Kind.COST_TYPE, line.cost_type.id) for line in plan.cost_lines),
+    ]
+
+
+def _hash_now(work: Work, activity_id: UUID) -> str:
+    return submitted_hash(work.state(DECIDER, activity_id), _choices(work, activity_id))
+
+
+def _grant(work: Work, activity_id: UUID, approval: UUID) -> None:
+    work.decide(DECIDER, activity_id, RecordApproval(approval))
+
+
+def _reject(work: Work, activity_id: UUID, approval: UUID, level: str, reason: str) -> None:
+    work.decide(DECIDER, activity_id, RecordRejection(approval, level, reason))
+
+
+APPROVABLE = Approvable(_hash_now, _grant, _reject)

@@ -1,0 +1,142 @@
+"""The use cases of catalogues: what an entry's decision has to know of its neighbours is read here."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.shared.identifiers import uuid7
+from application.shared.work import Work
+from domain.activity_plans import Choice
+from domain.catalogues import (
+    DECIDERS,
+    DEPTH_MAX,
+    RULES,
+    AddEntry,
+    Ancestor,
+    Details,
+    DisableEntry,
+    EnableEntry,
+    Entry,
+    Kind,
+    Place,
+    RemoveEntry,
+    ReviseEntry,
+)
+from domain.shared.claims import DECIDER as CLAIM
+from domain.shared.claims import Claim, Release, claim_id
+from domain.shared.references import Reference, User
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A revision as it was asked for: None leaves a part as it is; `moves` says that `parent` is meant."""
+
+    name: str | None = None
+    description: str | None = None
+    sort_order: int | None = None
+    attributes: dict[str, str] | None = None
+    moves: bool = False
+    parent: UUID | None = None
+
+
+def add(work: Work, kind: Kind, code: str, details: Details, parent: UUID | None) -> UUID:
+    """A new entry under `parent`, or as a root. Refuse with all that is wrong."""
+    entry_id = uuid7()
+    code_claim, name_claim = _code_claim(kind, code), _name_claim(kind, parent, details.name)
+    place = _place(work, kind, entry_id, parent, details.name)
+    is_code_free = work.state(CLAIM, code_claim).is_free_for(entry_id)
+    work.decide(DECIDERS[kind], entry_id, AddEntry(entry_id, kind, code, details, place, is_code_free))
+    work.decide(CLAIM, code_claim, Claim(entry_id))
+    work.decide(CLAIM, name_claim, Claim(entry_id))
+    if parent is not None:
+        work.link(User(entry_id, kind, code), [parent])
+    return entry_id
+
+
+def revise(work: Work, kind: Kind, entry_id: UUID, change: Change) -> UUID:
+    """Name, description, order, attributes, and with `moves` the place in the tree."""
+    before = work.subject(DECIDERS[kind], entry_id)
+    details = _changed(before, change)
+    parent = change.parent if change.moves else before.parent
+    place = _place(work, kind, entry_id, parent, details.name)
+    users = work.users(entry_id) if RULES[kind].is_frozen_in_use and before.is_known else ()
+    work.decide(DECIDERS[kind], entry_id, ReviseEntry(entry_id, kind, details, place, users))
+    after = work.state(DECIDERS[kind], entry_id)
+    old, new = _name_claim(kind, before.parent, before.details.name), _name_claim(kind, parent, details.name)
+    if old != new:
+        work.decide(CLAIM, old, Release(entry_id))
+        work.decide(CLAIM, new, Claim(entry_id))
+    if after.parent != before.parent:
+        work.link(User(entry_id, kind, before.code), [after.parent] if after.parent else [])
+    return entry_id
+
+
+def enable(work: Work, kind: Kind, entry_id: UUID) -> UUID:
+    entry = work.subject(DECIDERS[kind], entry_id)
+    ancestors = _ancestors(work, kind, entry.parent)
+    work.decide(DECIDERS[kind], entry_id, EnableEntry(ancestors))
+    return entry_id
+
+
+def disable(work: Work, kind: Kind, entry_id: UUID) -> UUID:
+    work.subject(DECIDERS[kind], entry_id)
+    work.decide(DECIDERS[kind], entry_id, DisableEntry())
+    return entry_id
+
+
+def remove(work: Work, kind: Kind, entry_id: UUID) -> UUID:
+    """Refuse while the entry has children or anything refers to it. Code and name become free again."""
+    entry = work.subject(DECIDERS[kind], entry_id)
+    if not work.decide(DECIDERS[kind], entry_id, RemoveEntry(kind, work.users(entry_id))):
+        return entry_id
+    work.decide(CLAIM, _code_claim(kind, entry.code), Release(entry_id))
+    work.decide(CLAIM, _name_claim(kind, entry.parent, entry.details.name), Release(entry_id))
+    work.link(User(entry_id, kind, entry.code), [])
+    return entry_id
+
+
+def choice(work: Work, kind: Kind, entry_id: UUID, revision_seen: int | None = None) -> Choice:
+    """The entry as somebody chooses it: effective only with all its ancestors enabled."""
+    entry = work.state(DECIDERS[kind], entry_id)
+    if not entry.is_known:
+        return Choice(None)
+    is_enabled = entry.is_enabled and all(a.is_enabled for a in _ancestors(work, kind, entry.parent))
+    return Choice(Reference(entry_id, entry.revision), is_enabled, revision_seen)
+
+
+def _changed(before: Entry, change: Change) -> Details:
+    """Attributes that were not given stay; one that was given as empty becomes empty."""
+    return Details(
+        name=before.details.name if change.name is None else change.name,
+        description=before.details.description if change.description is None else change.description,
+        sort_order=before.details.sort_order if change.sort_order is None else change.sort_order,
+        attributes={**before.details.attributes, **(change.attributes or {})},
+    )
+
+
+def _place(work: Work, kind: Kind, entry_id: UUID, parent: UUID | None, name: str) -> Place:
+    is_known = parent is None or work.state(DECIDERS[kind], parent).is_known
+    claim = work.state(CLAIM, _name_claim(kind, parent, name))
+    return Place(
+        ancestors=_ancestors(work, kind, parent) if is_known else (),
+        is_name_free=claim.is_free_for(entry_id),
+        is_parent_known=is_known,
+    )
+
+
+def _ancestors(work: Work, kind: Kind, parent: UUID | None) -> tuple[Ancestor, ...]:
+    """From the parent up to the root; one more than is allowed when the tree is too deep."""
+    found: list[Ancestor] = []
+    while parent is not None and len(found) <= DEPTH_MAX:
+        entry = work.state(DECIDERS[kind], parent)
+        found.append(Ancestor(parent, entry.details.name, entry.is_enabled))
+        parent = entry.parent
+    return tuple(found)
+
+
+def _code_claim(kind: Kind, code: str) -> UUID:
+    return claim_id(f"{kind}.code", code)
+
+
+def _name_claim(kind: Kind, parent: UUID | None, name: str) -> UUID:
+    """Siblings may not differ by case or by surrounding space alone."""
+    return claim_id(f"{kind}.name.{parent or 'root'}", name.strip().casefold())

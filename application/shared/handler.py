@@ -1,0 +1,118 @@
+"""Authorise, load, decide, append: the only way a command takes."""
+
+import hashlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+import orjson
+
+from application.access import Principal, authorise
+from application.shared.approvable import ApprovalPolicy
+from application.shared.identifiers import uuid7
+from application.shared.records import AlreadyAnswered, CommandKey, Conflict, Context, Log, Receipt
+from application.shared.work import Work, version_conflict
+from domain.shared.refusal import CommonRefusal, Refused
+
+UseCase = Callable[[Work], UUID]
+"""Reads and decides through the work; returns the id of the stream that the command is about."""
+
+ATTEMPTS_MAX = 8
+KEY_CHARACTERS_MAX = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One command as it came in. `input` is plain data; with `key`, the same input is answered once."""
+
+    principal: Principal
+    operation: str
+    input: object
+    key: str | None = None
+    expected_version: int | None = None
+    correlation_id: UUID | None = None
+    causation_id: UUID | None = None
+    reason: str | None = None
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """`clock` is business time; a test moves it, recorded times stay the system's."""
+
+    log: Log
+    clock: Callable[[], datetime] = system_clock
+    policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+
+    def __call__(self, request: Request, use_case: UseCase) -> Receipt:
+        """Raise Forbidden, or Refused with all faults; nothing is recorded then."""
+        authorise(request.principal, request.operation)
+        command_id = uuid7()
+        command = _command_key(request, command_id)
+        if request.key is not None and (receipt := self._repeated(command)):
+            return receipt
+        try:
+            return self._decided(request, command, command_id, use_case)
+        except AlreadyAnswered:
+            receipt = self._repeated(command)
+            assert receipt is not None, "the log said that it has the answer"
+            return receipt
+        except Refused:
+            # The same command may have been answered between the look-up and the decision.
+            if request.key is not None and (receipt := self._repeated(command)):
+                return receipt
+            raise
+
+    def _decided(self, request: Request, command: CommandKey, command_id: UUID, use_case: UseCase) -> Receipt:
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            work = Work(self.log, request.principal, self.clock(), self.policy, request.expected_version)
+            subject = use_case(work)
+            append = work.append(command, _context(request, command_id, work.now), subject)
+            try:
+                return self.log.append(append)
+            except Conflict:
+                # Who decided upon a version that he saw must look again; nobody decides for him.
+                if request.expected_version is not None or attempt == ATTEMPTS_MAX:
+                    raise version_conflict() from None
+                time.sleep(random.uniform(0, 0.002 * 2**attempt))
+        raise AssertionError("unreachable")
+
+    def _repeated(self, command: CommandKey) -> Receipt | None:
+        answer = self.log.answer(command)
+        if answer is None:
+            return None
+        if answer.input_hash != command.input_hash:
+            raise Refused.because(CommonRefusal.KEY_REUSED)
+        return answer.receipt
+
+
+def _command_key(request: Request, command_id: UUID) -> CommandKey:
+    key = request.key
+    if key is not None and not (0 < len(key) <= KEY_CHARACTERS_MAX and key.isascii() and key.isprintable()):
+        raise Refused.because(CommonRefusal.BAD_KEY, most=KEY_CHARACTERS_MAX)
+    given = orjson.dumps([request.input, request.expected_version], default=str, option=orjson.OPT_SORT_KEYS)
+    return CommandKey(
+        principal=request.principal.user,
+        operation=request.operation,
+        key=str(command_id) if key is None else f"key:{key}",
+        input_hash=hashlib.sha256(given).digest(),
+    )
+
+
+def _context(request: Request, command_id: UUID, now: datetime) -> Context:
+    return Context(
+        actor=request.principal.user,
+        on_behalf_of=request.principal.on_behalf_of,
+        org_unit=request.principal.org_unit,
+        command_id=command_id,
+        correlation_id=request.correlation_id or command_id,
+        causation_id=request.causation_id,
+        effective_at=now,
+        reason=request.reason,
+    )

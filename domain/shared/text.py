@@ -1,0 +1,60 @@
+"""What people may type: bounded, printable, and never a card number."""
+
+import re
+from collections.abc import Iterator
+
+from domain.shared.refusal import CommonRefusal, Fault, Path
+
+CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
+_DIGIT_RUN = re.compile(r"\d(?:[ -]?\d){12,}")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def name_faults(name: str, characters_max: int, *path: str | int) -> Iterator[Fault]:
+    """A name or reason that must be there."""
+    if not name.strip():
+        yield Fault(CommonRefusal.REQUIRED, path)
+    else:
+        yield from text_faults(name, characters_max, *path)
+
+
+def text_faults(text: str, characters_max: int, *path: str | int) -> Iterator[Fault]:
+    """Free text that may be empty."""
+    if len(text) > characters_max:
+        yield Fault(CommonRefusal.TOO_LONG, path, {"most": str(characters_max)})
+    if _CONTROL.search(text):
+        yield Fault(CommonRefusal.BAD_CHARACTERS, path)
+    if holds_card_number(text):
+        yield Fault(CommonRefusal.CARD_NUMBER_IN_TEXT, path)
+
+
+def code_faults(code: str, *path: str | int) -> Iterator[Fault]:
+    """A code: 1 to 32 of A-Z, 0-9, `_` and `-`, beginning with a letter or digit."""
+    at: Path = path
+    if not code:
+        yield Fault(CommonRefusal.REQUIRED, at)
+    elif not CODE.fullmatch(code):
+        yield Fault(CommonRefusal.BAD_CODE, at)
+    elif holds_card_number(code):
+        yield Fault(CommonRefusal.CARD_NUMBER_IN_TEXT, at)
+
+
+def holds_card_number(text: str) -> bool:
+    """Whether the text holds 13 to 19 adjoining digits that pass the Luhn check.
+
+    Spaces and hyphens between digits do not part them; full-width digits count. In a longer run, and in
+    one of 17 to 19, every 16 digits in a row are tried too, for most cards have 16.
+    Source: ISO/IEC 7812-1, annex B.
+    """
+    for run in _DIGIT_RUN.finditer(text):
+        digits = [int(character) for character in run.group() if character.isdigit()]
+        if len(digits) <= 19 and _luhn(digits):
+            return True
+        if any(_luhn(digits[start : start + 16]) for start in range(len(digits) - 15)):
+            return True
+    return False
+
+
+def _luhn(digits: list[int]) -> bool:
+    total = sum(digits[-1::-2]) + sum(sum(divmod(2 * digit, 10)) for digit in digits[-2::-2])
+    return total % 10 == 0 and any(digits)

@@ -1,0 +1,52 @@
+"""Events to bytes and back: JSON of the event's fields, read by any later version of the code."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from infrastructure.event_types import BY_CLASS, BY_NAME, EventType
+
+DATA_BYTES_MAX = 1_000_000
+
+
+class UnknownEvent(Exception):
+    """The log holds an event that this version of the code can't read: it was written by a later one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    event_type: str
+    schema_version: int
+    data: bytes
+
+
+def encode(event: object) -> Encoded:
+    """The bytes are kept and hashed as they are."""
+    type_ = BY_CLASS[type(event)]
+    data = _adapter(type_.event).dump_json(event)
+    assert len(data) <= DATA_BYTES_MAX, f"{type_.name} has {len(data)} bytes"
+    return Encoded(type_.name, type_.schema_version, data)
+
+
+def decode(event_type: str, schema_version: int, data: bytes | str) -> Any:
+    """Raise UnknownEvent for a name or version of the future, ValueError for data that is damaged."""
+    type_ = BY_NAME.get(event_type)
+    if type_ is None or schema_version > type_.schema_version:
+        raise UnknownEvent(f"{event_type} version {schema_version}")
+    if schema_version < type_.schema_version:
+        return _adapter(type_.event).validate_python(_upcast(type_, schema_version, orjson.loads(data)))
+    return _adapter(type_.event).validate_json(data)
+
+
+def _upcast(type_: EventType, schema_version: int, data: dict[str, Any]) -> dict[str, Any]:
+    for version in range(schema_version, type_.schema_version):
+        data = type_.upcasters[version](data)
+    return data
+
+
+@cache
+def _adapter(event: type) -> TypeAdapter[Any]:
+    return TypeAdapter(event)

@@ -1,0 +1,145 @@
+"""The log as the application sees it: load, append, follow; an `eventsourcing` application underneath."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+import psycopg
+from eventsourcing.application import Application
+from eventsourcing.persistence import InfrastructureFactory
+from eventsourcing.popo import POPOFactory
+from eventsourcing.utils import Environment
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from application.shared.records import (
+    GENESIS,
+    AlreadyAnswered,
+    Answer,
+    Append,
+    CommandKey,
+    Loaded,
+    Position,
+    Receipt,
+    Record,
+)
+from domain.shared.decider import Decider
+from domain.shared.references import User
+from infrastructure import event_codec
+from infrastructure.log_recorder import LogRecorder, PositionInverted, append_request
+from infrastructure.stored_records import RecordMapper, chained
+
+State = TypeVar("State")
+
+CACHED_STREAMS_MAX = 10_000
+APPEND_ATTEMPTS_MAX = 30
+USERS_NAMED_MAX = 20
+
+TAIL = (
+    b"select version, event_type, schema_version, data::text, hash from log.events"
+    b" where stream_id = %s and version > %s order by version"
+)
+USERS = b"select user_id, user_kind, user_label from log.uses where used_id = %s order by 2, 3 limit %s"
+ANSWER = (
+    b"select subject_id, version, epoch, position, input_hash from log.commands"
+    b" where principal = %s and operation = %s and key = %s"
+)
+
+
+class EventLog(Application[UUID]):
+    """Safe to share between threads. `wake` is called after each append, to hasten those who follow."""
+
+    name = "cardinal"
+
+    def __init__(
+        self, pool: ConnectionPool[psycopg.Connection[Any]], wake: Callable[[], None] = lambda: None
+    ) -> None:
+        self._pool = pool
+        self._wake = wake
+        self._folded: OrderedDict[UUID, Loaded[Any]] = OrderedDict()
+        self._folded_lock = threading.Lock()
+        super().__init__()
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
+        return POPOFactory(env)
+
+    def construct_mapper(self) -> RecordMapper:
+        return RecordMapper()
+
+    def construct_recorder(self) -> LogRecorder:
+        self.log_recorder = LogRecorder(self._pool)
+        return self.log_recorder
+
+    def load(self, decider: Decider[Any, State, Any], stream_id: UUID) -> Loaded[State]:
+        """Fold the stream; only what came since this process last folded it is read."""
+        with self._folded_lock:
+            loaded = self._folded.get(stream_id) or Loaded(0, GENESIS, decider.initial)
+        with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            rows = cursor.execute(TAIL, [stream_id, loaded.version], prepare=True).fetchall()
+        if not rows:
+            return loaded
+        events = (event_codec.decode(name, schema, data) for _, name, schema, data, _ in rows)
+        folded = Loaded(rows[-1][0], bytes(rows[-1][4]), decider.fold(events, loaded.state))
+        with self._folded_lock:
+            self._folded[stream_id] = folded
+            self._folded.move_to_end(stream_id)
+            if len(self._folded) > CACHED_STREAMS_MAX:
+                self._folded.popitem(last=False)
+        return folded
+
+    def users(self, stream_id: UUID) -> tuple[User, ...]:
+        with self._pool.connection() as connection:
+            rows = connection.execute(USERS, [stream_id, USERS_NAMED_MAX]).fetchall()
+        return tuple(User(*row) for row in rows)
+
+    def answer(self, command: CommandKey) -> Answer | None:
+        key = [command.principal, command.operation, command.key]
+        with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
+            row = cursor.execute(ANSWER, key, prepare=True).fetchone()
+        if row is None:
+            return None
+        subject, version, epoch, position, input_hash = row
+        return Answer(Receipt(subject, version, Position(epoch, position)), bytes(input_hash))
+
+    def append(self, append: Append) -> Receipt:
+        """Extend the streams atomically. Raise Conflict, InUse or AlreadyAnswered, with nothing recorded.
+
+        A connection lost on the way leaves open whether the commit came through; the command's key
+        answers that when the same append is sent again.
+        """
+        now = datetime.now(UTC)
+        records = [record for write in append.writes for record in chained(write, append.context, now)]
+        request = append_request(append, records)
+        was_lost = False
+        for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
+            try:
+                first = self.log_recorder.append(request)
+                break
+            except PositionInverted:
+                continue
+            except AlreadyAnswered:
+                if not was_lost:
+                    raise
+                answer = self.answer(append.command)
+                assert answer is not None
+                return answer.receipt
+            except (psycopg.OperationalError, PoolTimeout):
+                if attempt == APPEND_ATTEMPTS_MAX:
+                    raise
+                was_lost = True
+                time.sleep(min(0.02 * 2**attempt, 1.0))
+        else:
+            raise PositionInverted("other appends kept coming first")
+        self._wake()
+        last = Position(first.epoch, first.offset + max(len(records) - 1, 0))
+        return Receipt(append.subject, append.subject_version, last)
+
+    def records(self, stream_id: UUID, up_to: int | None = None) -> Iterator[Record[Any]]:
+        return self.events.get(stream_id, lte=up_to)  # type: ignore[return-value]
+
+    def follow(self, after: Position, limit: int) -> Sequence[Record[Any]]:
+        read: Callable[[Any], Record[Any]] = self.mapper.to_domain_event  # type: ignore[assignment]
+        return [read(stored) for stored in self.log_recorder.after(after, limit)]

@@ -1,0 +1,66 @@
+"""A real PostgreSQL for every test that needs one: one server a session, one database a test."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from infrastructure.database import pool
+from infrastructure.embedded_postgres import EmbeddedPostgres
+from infrastructure.event_log import EventLog
+from infrastructure.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """A server that forgets on power loss only: what tests kill is processes, not machines."""
+    with tempfile.TemporaryDirectory(prefix="cardinal-tests-") as home:
+        Path(home).chmod(0o755)
+        with EmbeddedPostgres(Path(home), options={"fsync": "off", "max_connections": "300"}) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def make_database(postgres: EmbeddedPostgres) -> Iterator[Callable[..., str]]:
+    """Make a database, optionally as a copy of another; its URL connects as a superuser."""
+    made: list[str] = []
+
+    def make(template: str = "template0") -> str:
+        name = f"t{uuid4().hex[:12]}"
+        with psycopg.connect(postgres.url(), autocommit=True) as connection:
+            connection.execute(f"create database {name} template {template}")
+        made.append(name)
+        return postgres.url(database=name)
+
+    yield make
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        for name in made:
+            connection.execute(f"drop database if exists {name} with (force)")
+
+
+@pytest.fixture
+def database_url(make_database: Callable[..., str]) -> str:
+    """A fresh, empty database."""
+    return make_database()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(make_database: Callable[..., str]) -> str:
+    url = make_database()
+    migrate(url)
+    return psycopg.conninfo.conninfo_to_dict(url)["dbname"]  # type: ignore[return-value]
+
+
+@pytest.fixture
+def cardinal_url(make_database: Callable[..., str], migrated_template: str) -> str:
+    """A fresh database with everything migrated and nothing recorded."""
+    return make_database(migrated_template)
+
+
+@pytest.fixture
+def log(cardinal_url: str) -> Iterator[EventLog]:
+    with pool(cardinal_url, 24) as connections:
+        yield EventLog(connections)
