@@ -1,15 +1,19 @@
 """PostgreSQL: connections of the running role, with limits that hold on the server too."""
 
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg_pool import ConnectionPool
+
+T = TypeVar("T")
 
 APPLICATION_ROLE = "cardinal_app"
 STATEMENT_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
 IDLE_TRANSACTION_TIMEOUT_S = 60
+READ_ATTEMPTS_MAX = 12
 
 
 def connection_options(statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> str:
@@ -44,3 +48,16 @@ def pool(
         timeout=30,
         name="cardinal",
     )
+
+
+def read(pool: ConnectionPool[psycopg.Connection[Any]], work: Callable[[psycopg.Connection[Any]], T]) -> T:
+    """What `work` reads. It may be called again on another connection when one is lost: it must only read."""
+    for attempt in range(1, READ_ATTEMPTS_MAX + 1):
+        try:
+            with pool.connection() as connection:
+                return work(connection)
+        except psycopg.OperationalError:
+            if attempt == READ_ATTEMPTS_MAX or not connection.broken:
+                raise
+            time.sleep(min(0.005 * 2**attempt, 1.0))
+    raise AssertionError("unreachable")

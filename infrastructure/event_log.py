@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -21,14 +21,18 @@ from application.shared.records import (
     Answer,
     Append,
     CommandKey,
+    Context,
     Loaded,
     Position,
     Receipt,
     Record,
+    Write,
 )
 from domain.shared.decider import Decider
 from domain.shared.references import User
 from infrastructure import event_codec
+from infrastructure.bulk_append import append_bulk
+from infrastructure.database import read
 from infrastructure.log_recorder import LogRecorder, PositionInverted, append_request
 from infrastructure.stored_records import RecordMapper, chained
 
@@ -77,8 +81,7 @@ class EventLog(Application[UUID]):
         """Fold the stream; only what came since this process last folded it is read."""
         with self._folded_lock:
             loaded = self._folded.get(stream_id) or Loaded(0, GENESIS, decider.initial)
-        with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            rows = cursor.execute(TAIL, [stream_id, loaded.version], prepare=True).fetchall()
+        rows = self._rows(TAIL, [stream_id, loaded.version])
         if not rows:
             return loaded
         events = (event_codec.decode(name, schema, data) for _, name, schema, data, _ in rows)
@@ -91,17 +94,13 @@ class EventLog(Application[UUID]):
         return folded
 
     def users(self, stream_id: UUID) -> tuple[User, ...]:
-        with self._pool.connection() as connection:
-            rows = connection.execute(USERS, [stream_id, USERS_NAMED_MAX]).fetchall()
-        return tuple(User(*row) for row in rows)
+        return tuple(User(*row) for row in self._rows(USERS, [stream_id, USERS_NAMED_MAX]))
 
     def answer(self, command: CommandKey) -> Answer | None:
-        key = [command.principal, command.operation, command.key]
-        with self._pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            row = cursor.execute(ANSWER, key, prepare=True).fetchone()
-        if row is None:
+        rows = self._rows(ANSWER, [command.principal, command.operation, command.key])
+        if not rows:
             return None
-        subject, version, epoch, position, input_hash = row
+        subject, version, epoch, position, input_hash = rows[0]
         return Answer(Receipt(subject, version, Position(epoch, position)), bytes(input_hash))
 
     def append(self, append: Append) -> Receipt:
@@ -137,9 +136,21 @@ class EventLog(Application[UUID]):
         last = Position(first.epoch, first.offset + max(len(records) - 1, 0))
         return Receipt(append.subject, append.subject_version, last)
 
+    def append_bulk(self, writes: Iterable[Write], context: Context) -> Position:
+        last = append_bulk(self._pool, writes, context)
+        self._wake()
+        return last
+
+    def _rows(self, sql: bytes, parameters: Sequence[object]) -> list[Any]:
+        def fetched(connection: psycopg.Connection[Any]) -> list[Any]:
+            with connection.cursor(binary=True) as cursor:
+                return cursor.execute(sql, parameters, prepare=True).fetchall()
+
+        return read(self._pool, fetched)
+
     def records(self, stream_id: UUID, up_to: int | None = None) -> Iterator[Record[Any]]:
         return self.events.get(stream_id, lte=up_to)  # type: ignore[return-value]
 
     def follow(self, after: Position, limit: int) -> Sequence[Record[Any]]:
-        read: Callable[[Any], Record[Any]] = self.mapper.to_domain_event  # type: ignore[assignment]
-        return [read(stored) for stored in self.log_recorder.after(after, limit)]
+        record: Callable[[Any], Record[Any]] = self.mapper.to_domain_event  # type: ignore[assignment]
+        return [record(stored) for stored in self.log_recorder.after(after, limit)]

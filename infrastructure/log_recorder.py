@@ -122,15 +122,16 @@ def position_of(id_: int) -> Position:
 
 def append_request(append: Append, records: Sequence[StoredRecord]) -> str:
     """The one argument of log.append; streams in the order of their ids, so that no two appends deadlock."""
-    hashes = {record.originator_id: record.hash.hex() for record in records}
+    last = {record.originator_id: (ordinal, record) for ordinal, record in enumerate(records)}
     streams = [
         {
             "id": write.stream_id,
             "type": write.stream_type,
             "version": write.version,
             "events": len(write.events),
+            "last": last[write.stream_id][0],
             "previous_hash": write.previous_hash.hex(),
-            "hash": hashes[write.stream_id],
+            "hash": last[write.stream_id][1].hash.hex(),
         }
         for write in append.writes
     ] + [

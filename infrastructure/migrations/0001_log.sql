@@ -74,8 +74,9 @@ create table log.commands (
 -- It must be the first statement of its transaction that takes a transaction id: the position follows from
 -- that id, and a reader passes over nothing because it stops below the oldest transaction still open.
 --
--- request: {command, streams: [{id, type, version, events, previous_hash, hash}] in id order
--- (events = 0: a guard), links: [{user_id, user_kind, user_label, used}], unused: [id], events: [...]}
+-- request: {command, streams: [{id, type, version, events, last, previous_hash, hash}] in id order (events = 0:
+-- a guard; last: the ordinal of its last event), links: [{user_id, user_kind, user_label, used}],
+-- unused: [id], events: [{ordinal, ...}]}
 -- Errors: CA001 a stream has moved, CA002 answered already, CA003 position below a head's (append again),
 -- CA004 in use. Returns epoch and position of the first event.
 create function log.append(request jsonb, out epoch integer, out "position" bigint)
@@ -95,7 +96,8 @@ begin
     if request ? 'command' then
         insert into log.commands
         select c.principal, c.operation, c.key, decode(c.input_hash, 'hex'), c.command_id, c.subject_id,
-               c.version, append.epoch, append."position"
+               c.version, append.epoch,
+               append."position" + greatest(jsonb_array_length(request -> 'events') - 1, 0)
         from jsonb_to_record(request -> 'command') as c (
             principal text, operation text, key text, input_hash text, command_id uuid, subject_id uuid,
             version integer)
@@ -107,7 +109,7 @@ begin
 
     for stream in
         select * from jsonb_to_recordset(request -> 'streams') as s (
-            id uuid, type text, version integer, events integer, previous_hash text, hash text)
+            id uuid, type text, version integer, events integer, last integer, previous_hash text, hash text)
     loop
         if stream.events = 0 then
             if stream.version = 0 then
@@ -122,7 +124,8 @@ begin
         end if;
         if stream.version = 0 then
             insert into log.heads as h
-            values (stream.id, stream.type, stream.events, decode(stream.hash, 'hex'), epoch, "position")
+            values (stream.id, stream.type, stream.events, decode(stream.hash, 'hex'), epoch,
+                    "position" + stream.last)
             on conflict (stream_id) do update
             set version = excluded.version, hash = excluded.hash, epoch = excluded.epoch,
                 position = excluded.position
@@ -130,7 +133,7 @@ begin
         else
             update log.heads h
             set version = h.version + stream.events, hash = decode(stream.hash, 'hex'),
-                epoch = append.epoch, position = append."position"
+                epoch = append.epoch, position = append."position" + stream.last
             where h.stream_id = stream.id and h.version = stream.version
               and h.hash = decode(stream.previous_hash, 'hex')
               and (h.epoch, h.position) < (append.epoch, append."position");
