@@ -154,6 +154,7 @@ def cancel(work: Work, activity_id: UUID, reason: str) -> UUID:
 
 def end(work: Work, activity_id: UUID) -> UUID:
     """For the scheduler: ends what is over, and changes nothing when it comes too early or twice."""
+    _subject(work, activity_id)
     work.decide(DECIDER, activity_id, EndActivity(work.now))
     return activity_id
 
@@ -163,6 +164,7 @@ def _subject(work: Work, activity_id: UUID) -> Activity:
     activity = work.subject(DECIDER, activity_id)
     if activity.org_unit and not work.principal.sees(activity.org_unit):
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+    work.org_unit = activity.org_unit
     return activity
 
 

@@ -49,6 +49,7 @@ def _subject(work: Work, approval_id: UUID) -> Approval:
     approval = work.subject(DECIDER, approval_id)
     if approval.subject is None or not work.principal.sees(approval.subject.org_unit):
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+    work.org_unit = approval.subject.org_unit
     return approval
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.shared.identifiers import uuid7
+from application.shared.records import BANK_WIDE
 from application.shared.work import Work
 from domain.activity_plans import Choice
 from domain.catalogues import (
@@ -40,6 +41,7 @@ class Change:
 
 def add(work: Work, kind: Kind, code: str, details: Details, parent: UUID | None) -> UUID:
     """A new entry under `parent`, or as a root. Refuse with all that is wrong."""
+    work.org_unit = BANK_WIDE
     entry_id = uuid7()
     code_claim, name_claim = _code_claim(kind, code), _name_claim(kind, parent, details.name)
     place = _place(work, kind, entry_id, parent, details.name)
@@ -54,7 +56,7 @@ def add(work: Work, kind: Kind, code: str, details: Details, parent: UUID | None
 
 def revise(work: Work, kind: Kind, entry_id: UUID, change: Change) -> UUID:
     """Name, description, order, attributes, and with `moves` the place in the tree."""
-    before = work.subject(DECIDERS[kind], entry_id)
+    before = _subject(work, kind, entry_id)
     details = _changed(before, change)
     parent = change.parent if change.moves else before.parent
     place = _place(work, kind, entry_id, parent, details.name)
@@ -71,21 +73,21 @@ def revise(work: Work, kind: Kind, entry_id: UUID, change: Change) -> UUID:
 
 
 def enable(work: Work, kind: Kind, entry_id: UUID) -> UUID:
-    entry = work.subject(DECIDERS[kind], entry_id)
+    entry = _subject(work, kind, entry_id)
     ancestors = _ancestors(work, kind, entry.parent)
     work.decide(DECIDERS[kind], entry_id, EnableEntry(ancestors))
     return entry_id
 
 
 def disable(work: Work, kind: Kind, entry_id: UUID) -> UUID:
-    work.subject(DECIDERS[kind], entry_id)
+    _subject(work, kind, entry_id)
     work.decide(DECIDERS[kind], entry_id, DisableEntry())
     return entry_id
 
 
 def remove(work: Work, kind: Kind, entry_id: UUID) -> UUID:
     """Refuse while the entry has children or anything refers to it. Code and name become free again."""
-    entry = work.subject(DECIDERS[kind], entry_id)
+    entry = _subject(work, kind, entry_id)
     if not work.decide(DECIDERS[kind], entry_id, RemoveEntry(kind, work.users(entry_id))):
         return entry_id
     work.decide(CLAIM, _code_claim(kind, entry.code), Release(entry_id))
@@ -101,6 +103,11 @@ def choice(work: Work, kind: Kind, entry_id: UUID, revision_seen: int | None = N
         return Choice(None)
     is_enabled = entry.is_enabled and all(a.is_enabled for a in _ancestors(work, kind, entry.parent))
     return Choice(Reference(entry_id, entry.revision), is_enabled, revision_seen)
+
+
+def _subject(work: Work, kind: Kind, entry_id: UUID) -> Entry:
+    work.org_unit = BANK_WIDE
+    return work.subject(DECIDERS[kind], entry_id)
 
 
 def _changed(before: Entry, change: Change) -> Details:

@@ -163,7 +163,9 @@ def _page_size(node: FieldNode) -> int:
             elif isinstance(argument.value, IntValueNode):
                 digits = argument.value.value
                 small = len(digits) < 9
-                sizes.append(min(abs(int(digits)), LARGEST_LITERAL_PAGE_SIZE) if small else LARGEST_LITERAL_PAGE_SIZE)
+                sizes.append(
+                    min(abs(int(digits)), LARGEST_LITERAL_PAGE_SIZE) if small else LARGEST_LITERAL_PAGE_SIZE
+                )
     return max(sizes, default=DEFAULT_PAGE_SIZE)
 
 
@@ -171,5 +173,9 @@ def _ids(node: FieldNode) -> int | None:
     """The number of rows of `nodes(ids:)`; None for another field."""
     for argument in node.arguments or ():
         if argument.name.value == "ids":
-            return len(argument.value.values) if isinstance(argument.value, ListValueNode) else ORDINARY_PAGE_SIZE
+            return (
+                len(argument.value.values)
+                if isinstance(argument.value, ListValueNode)
+                else ORDINARY_PAGE_SIZE
+            )
     return None

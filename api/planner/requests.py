@@ -56,6 +56,8 @@ class Request:
 
     def bind(self, value: object, sql_type: str) -> str:
         """The SQL of a bound value. Refuses BAD_INPUT for text that PostgreSQL can't hold."""
+        if value is None:  # which has no type of its own, if no part of the statement should use it
+            return f"null::{sql_type}"
         for text in value if isinstance(value, list) else (value,):
             if isinstance(text, str) and not _is_storable(text):
                 raise refused("BAD_INPUT", "text must not contain NUL or lone surrogates")
@@ -81,6 +83,11 @@ Parts = Sequence[str | Slot]
 
 def filled(parts: Parts, request: Request) -> str:
     return "".join([part if isinstance(part, str) else part(request) for part in parts])
+
+
+def statement(parts: Parts, request: Request) -> str:
+    sql = filled(parts, request)
+    return f"with {', '.join(request.subqueries)} {sql}" if request.subqueries else sql
 
 
 def _is_storable(text: str) -> bool:

@@ -16,7 +16,7 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.lazy_type import LazyType
 from strawberry.types.scalar import ScalarDefinition
 
-from api.planner import positions
+from api.planner import ids, positions
 from api.planner.positions import Position
 
 Int64 = NewType("Int64", int)
@@ -24,6 +24,7 @@ Points = NewType("Points", int)
 Cursor = NewType("Cursor", str)
 
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,18})?")
+_NUMERIC = re.compile(r"-?[0-9]{1,200}(\.[0-9]{1,200})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -44,7 +45,7 @@ class Kind:
     sql: str
     stored: frozenset[str]
     json: str
-    parse: Callable[[str], object] = str
+    parse: Callable[[Any], object] = str
     operators: tuple[str, ...] = ()
     bound: Callable[[Any], object] = lambda value: value
     walked: str | None = None
@@ -107,33 +108,42 @@ KEY = Kind("uuid", frozenset({"uuid"}), "", UUID)
 _INT64 = Kind("bigint", _INTEGER_TYPES, _QUOTED, _integer(64), ("eq", "in", *RANGE))
 _KINDS: dict[object, Kind] = {
     str: Kind("text", _TEXT_TYPES, _JSON_TEXT, operators=("eq", "in", *RANGE, "contains")),
-    int: Kind("int", _INTEGER_TYPES, "{}::text", _integer(32), ("eq", "in", *RANGE)),
+    int: Kind("bigint", _INTEGER_TYPES, "{}::text", _integer(64), ("eq", "in", *RANGE)),
     Int64: _INT64,
     Points: _INT64,
     bool: Kind("boolean", frozenset({"bool"}), _JSON_TEXT, _boolean, ("eq",)),
-    Decimal: Kind("numeric", frozenset({"numeric"}), _QUOTED, Decimal, ("eq", "in", *RANGE)),
-    datetime: Kind(
-        "timestamptz", frozenset({"timestamptz"}), _DATE_TIME_JSON, datetime.fromisoformat, ("eq", "in", *RANGE)
+    Decimal: Kind(
+        "numeric", frozenset({"numeric"}), _QUOTED, _matching(_NUMERIC, Decimal), ("eq", "in", *RANGE)
     ),
+    datetime: Kind(
+        "timestamptz",
+        frozenset({"timestamptz"}),
+        _DATE_TIME_JSON,
+        datetime.fromisoformat,
+        ("eq", "in", *RANGE),
+    ),
+    Position: Kind("text", _TEXT_TYPES, _JSON_TEXT, positions.decode),
     date: Kind("date", frozenset({"date"}), _JSON_TEXT, date.fromisoformat, ("eq", "in", *RANGE)),
-    JSON: Kind("jsonb", frozenset({"json", "jsonb"}), "{}::text"),
+    JSON: Kind("jsonb", frozenset({"json", "jsonb"}), "{}::text", lambda value: value),
 }
 
 
-def _scalar(name: str, parse: Callable[[Any], Any], serialize: Callable[[Any], Any] = str) -> ScalarDefinition:
+def _scalar(
+    name: str, parse: Callable[[Any], Any], serialize: Callable[[Any], Any] = str
+) -> ScalarDefinition:
     return strawberry.scalar(name=name, serialize=serialize, parse_value=parse)
 
 
 SCALARS: dict[object, ScalarDefinition] = {
     Int64: _scalar("Int64", _integer(64)),
     Points: _scalar("Points", _integer(64)),
-    Cursor: _scalar("Cursor", _matching(re.compile(r"[A-Za-z0-9+/=]*"), str)),
+    Cursor: _scalar("Cursor", _matching(re.compile(".*", re.DOTALL), str)),
     Decimal: _scalar("Decimal", _decimal),
     datetime: _scalar("DateTime", _matching(_DATE_TIME, _instant), _date_time_text),
     date: _scalar("Date", _matching(_DATE, date.fromisoformat)),
     Position: _scalar(
         "Position",
-        lambda value: positions.decode(value) if isinstance(value, str) else _integer(0)(value),
+        _matching(re.compile("[0-9a-f]{24}"), positions.decode),
         lambda value: value if isinstance(value, str) else positions.encode(value),
     ),
 }
@@ -177,8 +187,6 @@ def _enum_kind(enum: Any) -> Kind:
 
 @cache
 def id_kind(prefix: str) -> Kind:
-    from api.planner import ids
-
     def bound(text: str) -> UUID | None:
         """An id of another type, or none at all, equals nothing."""
         try:
@@ -194,9 +202,15 @@ def id_kind(prefix: str) -> Kind:
 @cache
 def _list_kind(item: Kind) -> Kind:
     def listed(json: str) -> str:
-        return f"(select concat('[', string_agg({json.replace('{}', 'i')}, ','), ']') from unnest({{}}) i)"
+        items = f"(select string_agg({json.replace('{}', 'i')}, ',') from unnest({{}}) i)"
+        return f"case when {{}} is not null then concat('[', {items}, ']') end"
 
     if item is STRUCT:
         return STRUCT
-    stored = frozenset(f"_{name}" for name in item.stored)
-    return Kind(f"{item.sql}[]", stored, listed(item.json), walked=listed(item.walked or item.json))
+    return Kind(
+        f"{item.sql}[]",
+        frozenset(f"_{name}" for name in item.stored),
+        listed(item.json),
+        lambda texts: [item.parse(text) if isinstance(text, str) else text for text in texts],
+        walked=listed(item.walked or item.json),
+    )

@@ -73,7 +73,7 @@ class Handler:
         for attempt in range(1, ATTEMPTS_MAX + 1):
             work = Work(self.log, request.principal, self.clock(), self.policy, request.expected_version)
             subject = use_case(work)
-            append = work.append(command, _context(request, command_id, work.now), subject)
+            append = work.append(command, _context(request, command_id, work), subject)
             try:
                 return self.log.append(append)
             except Conflict:
@@ -105,14 +105,14 @@ def _command_key(request: Request, command_id: UUID) -> CommandKey:
     )
 
 
-def _context(request: Request, command_id: UUID, now: datetime) -> Context:
+def _context(request: Request, command_id: UUID, work: Work) -> Context:
     return Context(
         actor=request.principal.user,
         on_behalf_of=request.principal.on_behalf_of,
-        org_unit=request.principal.org_unit,
+        org_unit=work.org_unit,
         command_id=command_id,
         correlation_id=request.correlation_id or command_id,
         causation_id=request.causation_id,
-        effective_at=now,
+        effective_at=work.now,
         reason=request.reason,
     )

@@ -15,6 +15,7 @@ from domain.shared.references import User
 Event = TypeVar("Event")
 State = TypeVar("State")
 
+BANK_WIDE = "*"
 GENESIS = bytes(32)
 """Stands for the hash before a stream's first event."""
 
@@ -46,7 +47,9 @@ BEGINNING = Position(0, 0)
 class Context:
     """Who is acting for whom, for what reason, and which request and conversation this belongs to.
 
-    `effective_at` is business time; `causation_id` is the event that led to the command, None for a person's.
+    `org_unit` is the unit whose business this is, `BANK_WIDE` for what belongs to none: who sees the unit
+    sees the event. `effective_at` is business time; `causation_id` is the event that led to the command,
+    None for a person's.
     """
 
     actor: str

@@ -40,7 +40,8 @@ class Work:
     """A use case reads states, decides commands and names links; the handler appends the lot.
 
     `now` is business time. Streams that were only read become guards, so no decision rests on a state
-    that had already passed when it was recorded.
+    that had already passed when it was recorded. A use case sets `org_unit` to the unit whose business it
+    does; until then it is the principal's.
     """
 
     log: Log
@@ -48,9 +49,13 @@ class Work:
     now: datetime
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     expected_version: int | None = None
+    org_unit: str = ""
     _streams: dict[UUID, _Stream] = field(default_factory=dict)
     _links: list[Links] = field(default_factory=list)
     _unused: list[UUID] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.org_unit = self.org_unit or self.principal.org_unit
 
     def state(self, decider: Decider[Any, State, Any], stream_id: UUID) -> State:
         """The stream's state, with what this work has decided on it."""

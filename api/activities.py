@@ -1,0 +1,292 @@
+"""Activities in GraphQL: the plan, its life, and everything that happened to it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import strawberry
+
+from api.approvals import Approval
+from api.catalogues import ActivityType, CostType
+from api.commands import Payload, execute, key_of
+from api.context import Info
+from api.history import HistoryEntry
+from api.planner.views import (
+    Connection,
+    Money,
+    Node,
+    composed,
+    computed,
+    many,
+    masked,
+    money,
+    one,
+    payload,
+    ref,
+    struct,
+    view,
+)
+from application import activities
+from application.activities import Chosen, CostLineEntry, PlanEntry
+from application.shared.work import Work
+from domain.activity_plans import Channel
+from domain.shared.money import Amount
+from domain.shared.period import Period
+
+PROJECTIONS = ("activities", "approvals", "timeline")
+BUDGET = "budget.read"
+
+strawberry.enum(Channel, name="Channel", description="Where customers meet the activity.")
+
+
+@strawberry.enum(description="Where an activity is in its life; a pending or rejecting stage is named.")
+class ActivityStatus(StrEnum):
+    DRAFT = "draft"
+    PENDING_RESEARCH = "pending_research"
+    PENDING_TECHNOLOGY = "pending_technology"
+    RESEARCH_REJECTED = "research_rejected"
+    TECHNOLOGY_REJECTED = "technology_rejected"
+    APPROVED = "approved"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+
+
+@struct
+class TimePeriod:
+    """A half-open period: startsAt belongs to it, endsAt does not."""
+
+    starts_at: datetime
+    ends_at: datetime
+
+
+@struct
+class CostLine:
+    """What one kind of cost may come to, the cost type pinned in the revision that was chosen."""
+
+    cost_type: CostType | None = one("cost_type_id")
+    cost_type_id: strawberry.ID = ref("cost_type_id", "ct")
+    cost_type_revision: int
+    amount: Money = money("amount_minor", "currency")
+    remark: str
+
+
+@view(
+    "read.activities",
+    versions="read.activity_versions",
+    prefix="act",
+    scope="org_unit",
+    order=("created_at",),
+    description="A marketing campaign.",
+)
+class Activity(Node):
+    version: int
+    revision: int
+    code: str
+    org_unit: str
+    status: ActivityStatus
+    name: str
+    description: str
+    activity_type_id: strawberry.ID = ref(
+        "activity_type_id", "at", within=("read.activity_type_closure", "ancestor_id", "descendant_id")
+    )
+    activity_type_revision: int
+    activity_type: ActivityType | None = one("activity_type_id")
+    is_type_disabled: bool = computed(
+        "exists (select from read.activity_types t where t.id = {row}.activity_type_id"
+        " and t.effective_status = 'disabled')",
+        description="Whether the type or one of its ancestors is disabled: such an activity is left out of runs.",
+    )
+    starts_at: datetime
+    ends_at: datetime
+    registration: TimePeriod | None = composed(
+        "registration_starts_at", {"starts_at": "registration_starts_at", "ends_at": "registration_ends_at"}
+    )
+    award: TimePeriod | None = composed(
+        "award_starts_at", {"starts_at": "award_starts_at", "ends_at": "award_ends_at"}
+    )
+    channels: list[Channel]
+    budget: Money | None = money("budget_minor", "currency", permission=BUDGET)
+    cost_total: Money | None = money("cost_total_minor", "currency", permission=BUDGET)
+    cost_lines: list[CostLine] | None = masked(BUDGET)
+    reason: str | None
+    created_at: datetime
+    created_by: str
+    submitted_at: datetime | None
+    submitted_by: str | None
+    approved_at: datetime | None
+    changed_at: datetime
+    changed_by: str
+    approval_id: strawberry.ID | None = ref("approval_id", "apr")
+    approval: Approval | None = one("approval_id")
+    approvals: Connection[Approval] = many(
+        "subject_id", description="Every approval that was ever asked for."
+    )
+    history: Connection[HistoryEntry] = many("stream_id", description="Its own events, oldest first.")
+    timeline: Connection[HistoryEntry] = many(
+        array="related_ids", description="Its own events and those of its approvals, oldest first."
+    )
+
+
+# --- Inputs and payloads --------------------------------------------------
+
+
+@strawberry.input
+class MoneyInput:
+    amount: Decimal
+    currency: str = "CNY"
+
+
+@strawberry.input(description="Half-open: startsAt belongs to it, endsAt does not.")
+class TimePeriodInput:
+    starts_at: datetime
+    ends_at: datetime
+
+
+@strawberry.input(description="costTypeRevision: the revision that you saw; refused if there is a newer one.")
+class CostLineInput:
+    cost_type_id: strawberry.ID | None = None
+    cost_type_revision: int | None = None
+    amount: MoneyInput | None = None
+    remark: str = ""
+
+
+@strawberry.input(description="The whole plan. activityTypeRevision: the revision that you saw.")
+class PlanInput:
+    name: str = ""
+    description: str = ""
+    activity_type_id: strawberry.ID | None = None
+    activity_type_revision: int | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    registration: TimePeriodInput | None = None
+    award: TimePeriodInput | None = None
+    channels: list[Channel] = strawberry.field(default_factory=list)
+    budget: MoneyInput | None = None
+    cost_lines: list[CostLineInput] = strawberry.field(default_factory=list)
+
+
+@strawberry.input
+class DraftActivityInput(PlanInput):
+    code: str = ""
+
+
+@strawberry.input
+class ReviseActivityInput(PlanInput):
+    id: strawberry.ID = strawberry.ID("")
+    expected_version: int | None = None
+
+
+@strawberry.input(description="One activity, optionally at the version that the caller has seen.")
+class ActivityInput:
+    id: strawberry.ID
+    expected_version: int | None = None
+
+
+@strawberry.input
+class ActivityReasonInput:
+    id: strawberry.ID
+    reason: str
+    expected_version: int | None = None
+
+
+@strawberry.type
+class ActivityPayload(Payload):
+    activity: Activity | None = payload("subject")
+
+
+# --- Mutations ------------------------------------------------------------
+
+
+async def _on_activity(
+    info: Info, verb: str, input: Any, use_case: Callable[[Work], UUID]
+) -> ActivityPayload:
+    return await execute(info, ActivityPayload, f"{verb}Activity", input, use_case, PROJECTIONS)
+
+
+@strawberry.type
+class ActivityMutations:
+    @strawberry.mutation(description="Draft an activity of one's own organisation unit.")
+    async def draft_activity(self, info: Info, input: DraftActivityInput) -> ActivityPayload:
+        plan = _plan(input)
+        return await _on_activity(info, "draft", input, lambda work: activities.draft(work, input.code, plan))
+
+    @strawberry.mutation(description="Give the whole plan anew; an approval under way is void.")
+    async def revise_activity(self, info: Info, input: ReviseActivityInput) -> ActivityPayload:
+        key, plan = key_of("act", input.id), _plan(input)
+        return await _on_activity(info, "revise", input, lambda work: activities.revise(work, key, plan))
+
+    @strawberry.mutation(description="Ask for the approval of the current revision.")
+    async def submit_activity(self, info: Info, input: ActivityInput) -> ActivityPayload:
+        key = key_of("act", input.id)
+        return await _on_activity(info, "submit", input, lambda work: activities.submit(work, key))
+
+    @strawberry.mutation(description="Take a submission back; its approval is void.")
+    async def withdraw_activity(self, info: Info, input: ActivityInput) -> ActivityPayload:
+        key = key_of("act", input.id)
+        return await _on_activity(info, "withdraw", input, lambda work: activities.withdraw(work, key))
+
+    @strawberry.mutation(description="Launch an approved activity.")
+    async def launch_activity(self, info: Info, input: ActivityInput) -> ActivityPayload:
+        key = key_of("act", input.id)
+        return await _on_activity(info, "launch", input, lambda work: activities.launch(work, key))
+
+    @strawberry.mutation(description="Pause a running activity, with a reason.")
+    async def pause_activity(self, info: Info, input: ActivityReasonInput) -> ActivityPayload:
+        key = key_of("act", input.id)
+        return await _on_activity(
+            info, "pause", input, lambda work: activities.pause(work, key, input.reason)
+        )
+
+    @strawberry.mutation(description="Resume a paused activity.")
+    async def resume_activity(self, info: Info, input: ActivityInput) -> ActivityPayload:
+        key = key_of("act", input.id)
+        return await _on_activity(info, "resume", input, lambda work: activities.resume(work, key))
+
+    @strawberry.mutation(description="Cancel an approved, running or paused activity, with a reason.")
+    async def cancel_activity(self, info: Info, input: ActivityReasonInput) -> ActivityPayload:
+        key = key_of("act", input.id)
+        return await _on_activity(
+            info, "cancel", input, lambda work: activities.cancel(work, key, input.reason)
+        )
+
+    @strawberry.mutation(description="Delete a draft or rejected activity; its history stays.")
+    async def delete_activity(self, info: Info, input: ActivityInput) -> ActivityPayload:
+        key = key_of("act", input.id)
+        return await _on_activity(info, "delete", input, lambda work: activities.delete(work, key))
+
+
+def _plan(input: PlanInput) -> PlanEntry:
+    return PlanEntry(
+        name=input.name,
+        description=input.description,
+        activity_type=_chosen("at", input.activity_type_id, input.activity_type_revision),
+        starts_at=input.starts_at,
+        ends_at=input.ends_at,
+        registration=_period(input.registration),
+        award=_period(input.award),
+        channels=tuple(input.channels),
+        budget=_amount(input.budget),
+        cost_lines=tuple(
+            CostLineEntry(
+                _chosen("ct", line.cost_type_id, line.cost_type_revision), _amount(line.amount), line.remark
+            )
+            for line in input.cost_lines
+        ),
+    )
+
+
+def _chosen(prefix: str, id_: str | None, revision_seen: int | None) -> Chosen | None:
+    return None if id_ is None else Chosen(key_of(prefix, id_), revision_seen)
+
+
+def _period(given: TimePeriodInput | None) -> Period | None:
+    return None if given is None else Period(given.starts_at, given.ends_at)
+
+
+def _amount(given: MoneyInput | None) -> Amount | None:
+    return None if given is None else Amount(given.amount, given.currency)

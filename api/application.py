@@ -1,0 +1,65 @@
+"""The HTTP application: limits and a log around GraphQL and the questions of machines."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.bounded_body import BoundedBody
+from api.health import Parts, health_routes
+from api.http_errors import error_response
+from api.request_log import Observe, RequestLog
+
+GRAPHQL_PATH = "/graphql"
+KNOWN_PATHS = frozenset({GRAPHQL_PATH, "/healthz", "/readyz", "/metrics"})
+_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+
+
+def create_app(
+    *,
+    parts: Parts,
+    metrics: Callable[[], bytes],
+    observe: Observe,
+    body_bytes_max: int,
+    graphql_app: ASGIApp | None = None,
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
+) -> Starlette:
+    """`graphql_app` answers HTTP and WebSockets at /graphql; None leaves that path out.
+
+    A request's state has its `request_id`. Every error is JSON in the form of GraphQL's.
+    """
+    routes: list[BaseRoute] = [*health_routes(parts, metrics)]
+    if graphql_app is not None:
+        endpoint = _Endpoint(graphql_app)
+        routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
+    return Starlette(
+        routes=routes,
+        middleware=[
+            Middleware(RequestLog, observe=observe),
+            Middleware(BoundedBody, bytes_max=body_bytes_max),
+        ],
+        exception_handlers={HTTPException: _http_error},
+        lifespan=lifespan,
+    )
+
+
+class _Endpoint:
+    """Starlette takes functions for endpoints of its own kind, so the application is wrapped."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "BAD_REQUEST" if error.status_code < 500 else "INTERNAL")
+    return error_response(request.scope, error.status_code, code, error.headers or {})

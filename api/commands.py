@@ -1,0 +1,102 @@
+"""How every mutation goes: input to command, receipt or refusal, and the reader gets to see what he wrote."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+import strawberry
+from anyio import CapacityLimiter, to_thread
+from graphql import GraphQLError
+
+from api.context import Info
+from api.messages import message
+from api.planner import ids
+from api.planner.positions import Position
+from api.refusals import UserError, user_error
+from application.access import Forbidden
+from application.shared.handler import Request
+from application.shared.work import Work
+from domain.shared.refusal import Refused
+
+READ_OWN_WRITE_S = 5.0
+_COMMANDS_AT_ONCE = 32
+_limiter: CapacityLimiter | None = None
+
+
+@strawberry.type(description="What every mutation answers.")
+class Payload:
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Everything that is wrong with the input; empty on success."
+    )
+    position: Position | None = strawberry.field(
+        default=None, description="Where in the log the change stands: give it as minPosition or after."
+    )
+    subject: strawberry.Private[UUID | None] = None
+
+
+P = TypeVar("P", bound=Payload)
+
+
+async def execute(
+    info: Info,
+    answer: type[P],
+    operation: str,
+    given: Any,
+    use_case: Callable[[Work], UUID],
+    projections: Sequence[str],
+) -> P:
+    """Handle one command and wait, bounded, until the projections that the answer reads show it."""
+    context = info.context
+    request = Request(
+        principal=context.principal,
+        operation=operation,
+        input=_plain(given),
+        key=context.idempotency_key,
+        expected_version=getattr(given, "expected_version", None),
+    )
+    try:
+        receipt = await to_thread.run_sync(context.handler, request, use_case, limiter=_threads())
+    except Refused as refused:
+        return answer(user_errors=[user_error(fault, context.language) for fault in refused.faults])
+    except Forbidden as forbidden:
+        extensions = {"code": "FORBIDDEN", "permission": str(forbidden.permission)}
+        raise GraphQLError(message("forbidden", {}, context.language), extensions=extensions) from None
+    position = Position(*receipt.position)
+    await context.progress.reached(receipt.position, projections, READ_OWN_WRITE_S)
+    return answer(position=position, subject=receipt.subject)
+
+
+NOWHERE = UUID(int=0)
+"""The key of nothing: the domain will say that it does not exist, along with all other faults."""
+
+
+def key_of(prefix: str, id_: str | None) -> UUID:
+    """The key behind a global id; `NOWHERE` for an id of another kind and for what is none."""
+    try:
+        found, key = ids.decode(id_ or "")
+    except ValueError:
+        return NOWHERE
+    return key if found == prefix else NOWHERE
+
+
+def given(value: Any) -> Any:
+    """None for what the client left out."""
+    return None if value is strawberry.UNSET else value
+
+
+def _plain(value: Any) -> Any:
+    """An input as plain data, for the hash that tells one input from another; what was left out stays out."""
+    if dataclasses.is_dataclass(value):
+        members = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {name: _plain(member) for name, member in members.items() if member is not strawberry.UNSET}
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    return value
+
+
+def _threads() -> CapacityLimiter:
+    global _limiter
+    if _limiter is None:
+        _limiter = CapacityLimiter(_COMMANDS_AT_ONCE)
+    return _limiter

@@ -1,0 +1,53 @@
+"""What a resolver may touch: who asks, the handler for commands, and the read side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import strawberry
+
+from api.messages import Language
+from api.planner.reads import Reads
+from api.planner.requests import Viewer
+from api.tail import Tail
+from application.access import Principal
+from application.shared.handler import Handler
+from application.shared.records import Log, Position
+
+
+class Progress(Protocol):
+    """How far the projections are."""
+
+    async def reached(self, position: Position, names: Sequence[str], timeout_s: float) -> bool:
+        """Whether all of these projections got to the position within the time."""
+        ...
+
+
+@dataclass(slots=True)
+class Context:
+    """One request, or one WebSocket: there the principal is known only once the client has said who it is."""
+
+    principal: Principal
+    viewer: Viewer
+    language: Language
+    request_id: str
+    idempotency_key: str | None
+    handler: Handler
+    log: Log
+    reads: Reads
+    progress: Progress
+    tail: Tail
+    connection_params: Mapping[str, object] | None = None
+
+
+Info = strawberry.Info[Context, Any]
+
+
+def viewer_of(principal: Principal, page_limit: int) -> Viewer:
+    return Viewer(
+        user=principal.user,
+        units=principal.units,
+        levels=frozenset(level.value for level in principal.levels),
+        permissions=frozenset(permission.value for permission in principal.permissions),
+        page_limit=page_limit,
+    )

@@ -1,0 +1,57 @@
+"""Differences in GraphQL: which fields of a thing differ between two of its versions."""
+
+from typing import Any
+
+import orjson
+import strawberry
+from graphql import GraphQLError
+
+from api.context import Info
+from api.history import FieldChange
+from api.messages import message
+from api.planner import ids
+from api.public_events import PREFIXES
+
+CHANGES = """
+    select coalesce(json_agg(changes order by version), '[]')::text from read.timeline
+    where stream_id = $1 and version > $2 and version <= $3 and (org_unit is null or org_unit = any($4))"""
+VERSIONS_MAX = 1_000
+
+
+@strawberry.type
+class DifferenceQueries:
+    @strawberry.field(
+        description="What changed from one version to a later one, field by field; null when the thing is"
+        " unknown or not visible. Version 0 is before it existed."
+    )
+    async def diff(self, info: Info, id: strawberry.ID, since: int, until: int) -> list[FieldChange] | None:
+        context = info.context
+        if not 0 <= since <= until or until - since > VERSIONS_MAX:
+            text = message("out_of_range", {"least": "0", "most": str(VERSIONS_MAX)}, context.language)
+            raise GraphQLError(text, extensions={"code": "OUT_OF_RANGE"})
+        if await context.reads.one(ANY, [key := _key(id), sorted(context.principal.units)]) == b"0":
+            return None
+        found = await context.reads.one(CHANGES, [key, since, until, sorted(context.principal.units)])
+        return [FieldChange(**change) for change in merged(orjson.loads(found))]
+
+
+ANY = """
+    select count(*)::text from (select from read.timeline
+    where stream_id = $1 and (org_unit is null or org_unit = any($2)) limit 1) seen"""
+
+
+def _key(id_: str) -> Any:
+    try:
+        prefix, key = ids.decode(id_)
+    except ValueError:
+        return None
+    return key if prefix in PREFIXES.values() else None
+
+
+def merged(changes: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Consecutive changes as one: each field's first before and last after, when they differ."""
+    found: dict[str, dict[str, Any]] = {}
+    for change in (each for step in changes for each in step):
+        first = found.setdefault(change["field"], change)
+        found[change["field"]] = {**change, "before": first["before"]}
+    return [change for change in found.values() if change["before"] != change["after"]]

@@ -1,0 +1,51 @@
+"""Errors of the HTTP layer in the form of GraphQL's: a code, a sentence in zh or en, the request's id."""
+
+from collections.abc import Mapping
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Scope
+
+from api.messages import language_of
+
+SENTENCES: Mapping[str, tuple[str, str]] = {
+    "TOKEN_MISSING": ("请先登录：请求未携带令牌。", "Sign in first: the request has no bearer token."),
+    "TOKEN_MALFORMED": ("令牌格式不正确，请重新登录。", "The token is malformed: sign in again."),
+    "TOKEN_EXPIRED": ("令牌已过期，请重新登录。", "The token has expired: sign in again."),
+    "TOKEN_NOT_FOR_US": ("该令牌不适用于本系统。", "The token is for another system."),
+    "TOKEN_UNTRUSTED": ("令牌不可信，请重新登录。", "The token is not trusted: sign in again."),
+    "BAD_REQUEST": ("请求格式不正确。", "The request is malformed."),
+    "NOT_FOUND": ("没有此地址。", "There is nothing at this address."),
+    "METHOD_NOT_ALLOWED": ("该地址不支持此方法。", "This address has no such method."),
+    "BODY_TOO_LARGE": ("请求内容过大。", "The body of the request is too large."),
+    "BODY_TOO_SLOW": ("请求内容未在时限内送达。", "The body of the request did not come in time."),
+    "UNSUPPORTED_MEDIA_TYPE": ("请以 UTF-8 的 JSON 发送。", "Send JSON in UTF-8."),
+    "BEHIND": (
+        "尚未同步到所要求的位置，请稍后再试。",
+        "The position asked for is not reached yet: try again.",
+    ),
+    "UNAVAILABLE": ("服务暂不可用，请稍后再试。", "The service is unavailable for the moment: try again."),
+    "INTERNAL": ("系统内部错误，请凭请求号联系管理员。", "An internal fault: quote the request id."),
+}
+"""Code to (zh, en)."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of that name, in lower case; None when there is none."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
+
+
+def request_id(scope: Scope) -> str:
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def error_response(scope: Scope, status: int, code: str, headers: Mapping[str, str] = {}) -> Response:
+    """`code` is one of SENTENCES; nothing else about the fault leaves the house."""
+    language = language_of(header(scope, b"accept-language"))
+    chinese, english = SENTENCES[code]
+    error = {
+        "message": chinese if language == "zh" else english,
+        "extensions": {"code": code, "requestId": request_id(scope)},
+    }
+    sent = {**headers, "Content-Language": language, "Cache-Control": "no-store"}
+    return Response(orjson.dumps({"errors": [error]}), status, sent, "application/json")

@@ -1,0 +1,404 @@
+"""The command line, and the one place where everything is wired. Heavy imports happen inside commands."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.processes import (
+    CHILD_LIMIT_S,
+    Child,
+    ChildrenFail,
+    Signals,
+    Supervisor,
+    attach_to_parent,
+    run_until_stopped,
+)
+from api.terminal import CommandFailed, failed, progress, say_ready, table
+
+if TYPE_CHECKING:
+    from infrastructure.embedded_database import Database
+    from infrastructure.settings import Settings
+
+DATABASE_REMEDY = "See that the server runs, and that DATABASE_URL names it (docs/settings.md)."
+
+cardinal = typer.Typer(
+    name="cardinal",
+    help="Cardinal: the marketing decision platform of a card centre.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+audit = typer.Typer(help="Questions of auditors to the log.", no_args_is_help=True)
+projections = typer.Typer(help="The read tables and how far they are.", no_args_is_help=True)
+cardinal.add_typer(audit, name="audit")
+cardinal.add_typer(projections, name="projections")
+
+_is_child = False
+
+
+def run() -> None:
+    """The entry point of `cardinal`: 0 when all is well, 1 for a failure, 2 for a wrong use or setting."""
+    global _is_child
+    _is_child = attach_to_parent(os.environ)
+    try:
+        cardinal()
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        problem, remedy, code = _explained(error)
+        failed(problem, remedy)
+        sys.exit(code)
+
+
+@cardinal.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+) -> None:
+    del debug  # read by `run`, which is there when a command is not
+
+
+def _explained(error: Exception) -> tuple[str, str, int]:
+    """What is wrong in a line, what to do about it in another, and the exit code."""
+    import psycopg
+    from dramatiq.errors import BrokerConnectionError
+
+    from infrastructure.migrate import MigrationRefused
+    from infrastructure.postgres_place import PostgresUnavailable
+    from infrastructure.settings import SettingsFault
+    from infrastructure.token_keys import KeysUnavailable
+
+    text = str(error).strip()
+    match error:
+        case CommandFailed(problem=problem, remedy=remedy, code=code):
+            return problem, remedy, code
+        case SettingsFault():
+            return text, "Set it in the environment; docs/settings.md tells of every setting.", 2
+        case PostgresUnavailable():
+            return text, "The embedded PostgreSQL lies in CARDINAL_HOME (docs/settings.md).", 1
+        case KeysUnavailable():
+            return f"The token keys can't be used: {text}.", "Mend that and start again.", 1
+        case MigrationRefused():
+            return f"The database can't be migrated: {text}.", "Nothing was changed.", 1
+        case (
+            psycopg.errors.UndefinedTable()
+            | psycopg.errors.UndefinedFunction()
+            | psycopg.errors.InvalidSchemaName()
+        ):
+            return "The database has not been migrated.", "Run `cardinal migrate`.", 1
+        case psycopg.OperationalError() | BrokerConnectionError():
+            return f"The database can't be used: {text.splitlines()[0]}", DATABASE_REMEDY, 1
+        case ChildrenFail():
+            return f"{text}.", "Its own messages are above.", 1
+        case _:
+            return f"{type(error).__name__}: {text}", "Run it with `cardinal --debug …` for the traceback.", 1
+
+
+# --- Commands for people ----------------------------------------------------
+
+
+@cardinal.command()
+def up(
+    home: Annotated[Path | None, typer.Option(help="Where data are kept. [CARDINAL_HOME]")] = None,
+    host: Annotated[str | None, typer.Option(help="Where the API listens. [CARDINAL_HOST]")] = None,
+    port: Annotated[int | None, typer.Option(help="Its port; 0 takes a free one. [CARDINAL_PORT]")] = None,
+) -> None:
+    """Run everything on this machine until Ctrl-C."""
+    given = {"CARDINAL_HOME": home, "CARDINAL_HOST": host, "CARDINAL_PORT": port}
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    from api.listener import listen, url_of
+    from api.watch import Watch
+    from infrastructure.embedded_database import open_database
+    from infrastructure.tokens import trusted_keys
+
+    settings = _settings("cardinal")
+    trusted_keys(settings)  # a fault of theirs is told now, and not by the API again and again
+
+    with ExitStack() as opened:
+        signals = opened.enter_context(Signals())
+        listener = opened.enter_context(listen(settings.host, settings.port))
+        database = opened.enter_context(open_database(settings))
+        _migrate(database)
+        _load_sample(settings, database)
+        descriptor = listener.fileno()
+        children = [Child("api", ["api", "--fd", str(descriptor)], [descriptor])]
+        children += [Child(role, [role]) for role in ("projector", "worker", "scheduler")]
+        url = url_of(listener)
+        Supervisor(children).run(signals, Watch(url, database.keep, partial(_announce, settings, url)))
+
+
+@cardinal.command()
+def token(user: Annotated[str, typer.Argument(help="A sample user, such as operator.")]) -> None:
+    """Print a token of a sample user, good for twelve hours."""
+    settings = _settings()
+    if settings.is_production:
+        raise CommandFailed(
+            "There are no sample users in production.", "Get tokens from the bank's own issuer.", 2
+        )
+    from infrastructure.token_keys import DevelopmentKey
+    from infrastructure.tokens import SAMPLE_USERS, TokenRules, issue
+
+    known = SAMPLE_USERS.get(user)
+    if known is None:
+        raise CommandFailed(f"There is no sample user {user!r}.", f"There are {', '.join(SAMPLE_USERS)}.", 2)
+    key = DevelopmentKey.of(settings.home)
+    print(issue(key, TokenRules.of(settings), known.name, known.roles, known.org_unit))
+
+
+@cardinal.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    from api.schema import schema as graphql_schema
+
+    print(graphql_schema.as_str())
+
+
+@cardinal.command(hidden=True)
+def settings() -> None:
+    """Print docs/settings.md."""
+    from infrastructure.settings_page import page
+
+    print(page(), end="")
+
+
+@audit.command("verify")
+def audit_verify() -> None:
+    """Check that the log is what was recorded: hashes, chains and heads."""
+    from infrastructure.log_verification import verify
+
+    with _database("audit") as database, progress("events") as shown:
+        report = verify(database.url, lambda events: shown(events, None))
+    if report.faults:
+        rows = [(fault.position, fault.stream_id, fault.version, fault.problem) for fault in report.faults]
+        table(("position", "stream", "version", "problem"), rows)
+        raise CommandFailed(
+            f"The log has been changed: the first bad position is {report.faults[0].position}.",
+            "Stop what writes to it, keep this database as it is, and compare it with a backup.",
+        )
+    print(f"{report.events} events in {report.streams} streams: all is as it was recorded.")
+
+
+@projections.command("status")
+def projections_status() -> None:
+    """Show how far each projection has come."""
+    from infrastructure.projection_status import status
+
+    with _database("projections") as database:
+        found = status(database.url)
+    rows = [(p.name, p.position, p.lag_events, f"{p.lag_s:.1f}", p.parked, p.rows) for p in found]
+    table(("projection", "position", "events behind", "seconds behind", "parked", "rows"), rows)
+
+
+@projections.command("rebuild")
+def projections_rebuild(
+    name: Annotated[str | None, typer.Argument(help="Its name; all of them when none is given.")] = None,
+) -> None:
+    """Fold projections anew from the log beside the live ones, compare, and put them in place."""
+    from infrastructure.projection_rebuild import RebuildRefused, rebuild
+    from projections.registry import NAMES
+
+    if name is not None and name not in NAMES:
+        raise CommandFailed(f"There is no projection {name!r}.", f"There are {', '.join(NAMES)}.", 2)
+    with _database("projections") as database:
+        for chosen in NAMES if name is None else (name,):
+            with progress(chosen) as shown:
+                try:
+                    report = rebuild(
+                        database.url, chosen, lambda p: shown(p.position.offset, p.target.offset)
+                    )
+                except RebuildRefused as refused:
+                    raise CommandFailed(
+                        f"{chosen} was not rebuilt: {refused}.", "Try again later."
+                    ) from refused
+            differing = sum(compared.differing for compared in report.tables)
+            outcome = (
+                "equal to the live rows" if report.is_equal else f"{differing} rows differed and are mended"
+            )
+            print(
+                f"{chosen}: rebuilt in {report.duration_s:.1f} s, {outcome}, {report.parked} streams parked"
+            )
+
+
+# --- Single roles -------------------------------------------------------------
+
+
+@cardinal.command()
+def migrate() -> None:
+    """Bring the database forward, as its owner."""
+    with _database("migrate") as database:
+        applied = _migrate(database)
+    print("\n".join(applied) if applied else "The database is up to date.")
+
+
+@cardinal.command()
+def api(fd: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
+    """Serve GraphQL over HTTP and WebSocket."""
+
+    def serve_api(settings: "Settings", database: "Database", signals: Signals) -> None:
+        from api.listener import listen
+
+        taken = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
+        with taken as listener:
+            _serve(settings, database, signals, listener)
+
+    _role("api", serve_api)
+
+
+@cardinal.command()
+def projector() -> None:
+    """Keep the read tables current."""
+
+    def project(_: "Settings", database: "Database", signals: Signals) -> None:
+        from infrastructure.projection_runner import Projector
+
+        run_until_stopped(signals, Projector(database.url).run)
+
+    _role("projector", project)
+
+
+@cardinal.command()
+def worker() -> None:
+    """Perform tasks."""
+
+    def work(settings: "Settings", database: "Database", signals: Signals) -> None:
+        from infrastructure.task_worker import working
+
+        with working(settings, database.url):
+            signals.wait()
+
+    _role("worker", work)
+
+
+@cardinal.command()
+def scheduler() -> None:
+    """Enqueue tasks when they fall due."""
+
+    def schedule(settings: "Settings", database: "Database", signals: Signals) -> None:
+        from infrastructure import actors
+        from infrastructure.schedules import Scheduler
+        from infrastructure.task_worker import open_broker
+
+        with closing(open_broker(settings, database.url)) as broker:
+            actors.declare_names(broker)
+            scheduler = Scheduler(database.url, broker)
+            scheduler.ensure(actors.schedules(settings.business_time_zone))
+            run_until_stopped(signals, scheduler.run)
+
+    _role("scheduler", schedule)
+
+
+# --- Wiring -------------------------------------------------------------------
+
+
+def _settings(process: str | None = None) -> "Settings":
+    """The settings; with the name of a process, its logs begin too."""
+    from infrastructure import logs
+    from infrastructure.settings import Settings
+
+    settings = Settings.read()
+    if process is not None:
+        logs.configure(process, settings.log_level, settings.log_format)
+    return settings
+
+
+@contextmanager
+def _database(process: str) -> "Iterator[Database]":
+    """The database for a command that ends by itself; a signal interrupts it."""
+    from infrastructure.embedded_database import open_database
+
+    with Signals() as signals, open_database(_settings(process)) as database:
+        yield database
+    if signals.requested:
+        raise CommandFailed("Interrupted.", "Start it again when you like.", 130)
+
+
+def _role(name: str, work: "Callable[[Settings, Database, Signals], None]") -> None:
+    """Run one role until a signal comes."""
+    from infrastructure.embedded_database import open_database
+
+    settings = _settings(name)
+    with Signals(CHILD_LIMIT_S) as signals, open_database(settings, quiet=_is_child) as database:
+        signals.defer()
+        work(settings, database, signals)
+
+
+def _migrate(database: "Database") -> list[str]:
+    from infrastructure.migrate import migrate
+    from infrastructure.readiness import let_running_role_look
+
+    applied = migrate(database.owner_url)
+    let_running_role_look(database.owner_url)
+    return applied
+
+
+def _load_sample(settings: "Settings", database: "Database") -> None:
+    """On the first start in development there is something to look at."""
+    from application.sample import load
+    from application.shared.handler import Handler
+    from infrastructure.database import pool
+    from infrastructure.event_log import EventLog
+
+    if settings.is_production:
+        return
+    with pool(database.url, 2) as connections:
+        log = EventLog(connections)
+        if log.log_recorder.max_notification_id() is None:
+            load(Handler(log, policy=settings.approval_policy), settings.units)
+
+
+def _announce(settings: "Settings", url: str) -> None:
+    from infrastructure.tokens import SAMPLE_USERS
+
+    users = () if settings.is_production else SAMPLE_USERS.values()
+    program = Path(sys.prefix, "bin", "cardinal")
+    shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
+    home = "" if settings.home == Path(".cardinal").absolute() else f"CARDINAL_HOME={settings.home} "
+    say_ready(url, [(user.name, user.org_unit, user.about) for user in users], f"{home}{shown} token")
+
+
+def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
+    from api.application import KNOWN_PATHS, create_app
+    from api.server import serve
+    from infrastructure.metrics import Metrics
+    from infrastructure.readiness import Part, Readiness
+    from infrastructure.tokens import trusted_keys
+    from projections.registry import NAMES
+
+    with (
+        closing(trusted_keys(settings)) as keys,
+        closing(
+            Readiness(
+                database.url,
+                NAMES,
+                settings.lag_max_s,
+                settings.horizon_age_max_s,
+                more=lambda: [Part("token keys", keys.fault)],
+            )
+        ) as readiness,
+    ):
+        keys.start()
+        readiness.start()
+        metrics = Metrics(KNOWN_PATHS, readiness.parts)
+        app = create_app(
+            parts=readiness.parts,
+            metrics=metrics.render,
+            observe=metrics.observe_request,
+            body_bytes_max=settings.body_bytes_max,
+        )
+        serve(
+            app,
+            listener,
+            signals,
+            connections_max=settings.requests_max,
+            message_bytes_max=settings.body_bytes_max,
+        )
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,118 @@
+"""What people read of a code, in Chinese and English. Codes are stable, sentences may be mended."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+Language = Literal["zh", "en"]
+
+MESSAGES: Mapping[str, tuple[str, str]] = {
+    # What every capability says.
+    "not_found": ("不存在，或您无权查看。", "It does not exist, or you may not see it."),
+    "required": ("必填。", "This is required."),
+    "too_long": ("最多 {most} 个字符。", "At most {most} characters."),
+    "too_many": ("最多 {most} 项。", "At most {most} items."),
+    "duplicate": ("同一项出现了不止一次。", "The same item is given more than once."),
+    "bad_characters": ("含有不允许的字符。", "It holds characters that are not allowed."),
+    "bad_code": (
+        "代码为 1 到 32 个大写字母、数字、“_”或“-”，以字母或数字开头。",
+        "A code has 1 to 32 of A-Z, 0-9, _ and -, and begins with a letter or digit.",
+    ),
+    "code_taken": ("代码 {code} 已被使用。", "The code {code} is taken."),
+    "name_taken": ("同级中已有名称“{name}”。", "A sibling already has the name {name}."),
+    "out_of_range": ("应在 {least} 到 {most} 之间。", "It must be from {least} to {most}."),
+    "end_not_after_start": ("结束时间必须晚于开始时间。", "The end must come after the start."),
+    "amount_not_finite": ("金额必须是有限的数。", "The amount must be a finite number."),
+    "amount_not_positive": ("金额必须大于零。", "The amount must be greater than zero."),
+    "amount_too_large": ("金额过大。", "The amount is too large."),
+    "amount_too_precise": ("该币种最多 {digits} 位小数。", "This currency has {digits} decimal places."),
+    "unknown_currency": ("未知币种；可用：{known}。", "Unknown currency; there are {known}."),
+    "currency_mismatch": (
+        "币种必须与预算相同（{currency}）。",
+        "The currency must be the budget's, {currency}.",
+    ),
+    "card_number_in_text": ("不得填写银行卡号。", "Card numbers must not be entered here."),
+    "version_conflict": (
+        "内容已被他人更改，请重新查看后再试。",
+        "It has been changed in the meantime: look again, then decide.",
+    ),
+    "key_reused": (
+        "该幂等键已用于不同的内容。",
+        "This idempotency key was used with another input.",
+    ),
+    "bad_key": (
+        "幂等键为 1 到 {most} 个可见 ASCII 字符。",
+        "An idempotency key has 1 to {most} printable ASCII characters.",
+    ),
+    # Catalogues.
+    "parent_not_found": ("上级不存在。", "The parent does not exist."),
+    "not_a_tree": ("该目录没有层级。", "This catalogue has no hierarchy."),
+    "cycle": ("不能移到自己的下级之下。", "It can't be moved below itself."),
+    "too_deep": ("层级最多 {most} 层。", "The tree has at most {most} levels."),
+    "has_children": ("仍有下级：{children}。", "It still has children: {children}."),
+    "in_use": ("正在使用：{users}。", "It is in use by {users}."),
+    "ancestor_disabled": ("上级“{ancestor}”已停用。", "Its ancestor {ancestor} is disabled."),
+    "unknown_attribute": ("未知属性 {name}。", "There is no attribute {name}."),
+    # Activities and their plans.
+    "reference_changed": (
+        "所选项已变更为第 {revision} 版，请重新查看。",
+        "What you chose has changed to revision {revision}: look again.",
+    ),
+    "reference_disabled": ("所选项已停用。", "What you chose is disabled."),
+    "outside_period": ("超出活动时间。", "It lies outside the activity's period."),
+    "award_before_start": ("奖励时间不得早于活动开始。", "Awards can't begin before the activity does."),
+    "costs_exceed_budget": ("成本合计 {total} 超出预算。", "The costs of {total} exceed the budget."),
+    "not_editable": ("当前状态（{status}）不可修改。", "It can't be edited while it is {status}."),
+    "not_deletable": ("当前状态（{status}）不可删除。", "It can't be deleted while it is {status}."),
+    "cancel_instead": ("当前状态（{status}）请改为取消。", "While it is {status}, cancel it instead."),
+    "not_submittable": ("当前状态（{status}）不可提交。", "It can't be submitted while it is {status}."),
+    "not_in_approval": ("不在审批中（{status}）。", "It is not in approval but {status}."),
+    "not_approved": ("尚未批准（{status}），不能上线。", "It is not approved but {status}."),
+    "not_running": ("不在进行中（{status}）。", "It is not running but {status}."),
+    "not_paused": ("未暂停（{status}）。", "It is not paused but {status}."),
+    "not_cancellable": ("当前状态（{status}）不可取消。", "It can't be cancelled while it is {status}."),
+    "already_over": ("活动时间已过。", "Its period is over."),
+    # Approvals.
+    "wrong_level": ("当前等待的是 {awaited}。", "The level awaited now is {awaited}."),
+    "not_your_level": ("您不能代表 {level} 审批。", "You do not decide for {level}."),
+    "not_pending": ("已不在审批中（{status}）。", "There is nothing to decide: it is {status}."),
+    "separation_of_duties": (
+        "职责分离：不得审批自己的内容，也不得审批两级。",
+        "Separation of duties: nobody decides on his own item, nor at both levels.",
+    ),
+    "stale_revision": (
+        "当前为第 {revision} 版，请重新查看。",
+        "It is at revision {revision} now: look again.",
+    ),
+    "stale_content": ("内容与您所见不一致，请重新查看。", "It is not what you saw: look again."),
+    "subject_moved": (
+        "所引用的参数在提交后已变更，须重新提交。",
+        "Something that it refers to has changed since: it must be submitted anew.",
+    ),
+    "deadline_passed": ("审批期限已过，须重新提交。", "The deadline has passed: it must be submitted anew."),
+    # The way in.
+    "unauthenticated": ("请先登录：缺少有效令牌。", "Sign in first: there is no valid token."),
+    "forbidden": ("您没有此操作的权限。", "You have no permission for this."),
+    "bad_input": ("请求格式不正确。", "The request is malformed."),
+    "bad_as_of": ("列表不能按版本查看。", "A list has no version: give a position or a time."),
+    "limit_exceeded": ("请求超出限制。", "The request exceeds a limit."),
+    "internal": ("系统内部错误，请凭请求号联系管理员。", "An internal fault: quote the request id."),
+    "unavailable": ("服务暂不可用，请稍后再试。", "The service is unavailable for the moment: try again."),
+}
+"""Code in lower case to (zh, en); the names in braces are the fault's values."""
+
+
+def message(code: str, values: Mapping[str, str], language: Language) -> str:
+    """The sentence for a code. A code without one is a defect that the tests find."""
+    chinese, english = MESSAGES[code.lower()]
+    return (chinese if language == "zh" else english).format_map(values)
+
+
+def language_of(accept_language: str | None) -> Language:
+    """Chinese or English by the first of the two that is named; English when neither is."""
+    for part in (accept_language or "").lower().split(",")[:20]:
+        tag = part.split(";")[0].strip()
+        if tag.startswith("zh"):
+            return "zh"
+        if tag.startswith("en"):
+            return "en"
+    return "en"

@@ -1,0 +1,268 @@
+"""A connection's arguments become keyset SQL: `first/after/last/before`, `filter`, `orderBy`, choices. All is bound."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from graphql import GraphQLField
+from graphql.execution.collect_fields import FieldDetails
+from graphql.execution.values import get_argument_values
+from strawberry.utils.str_converters import to_camel_case
+
+from api.planner.inputs import comparable, sort_kinds
+from api.planner.requests import DEFAULT_PAGE_SIZE, Request, refused
+from api.planner.values import Kind
+from api.planner.views import Choice, Column, ReadField, View
+
+OPERATORS = {"eq": "=", "gte": ">=", "lte": "<=", "gt": ">", "lt": "<"}
+MAX_ROWS = 10_000  # of nested pages: the product of the sizes of a page and of those around it
+MAX_SORT_KEYS = 5
+MAX_FILTER_DEPTH = 5
+MAX_COMPARISONS = 100
+MAX_MEMBERS = 100
+
+
+def arguments_of(request: Request, field: GraphQLField, details: FieldDetails) -> dict[str, Any]:
+    """A field's coerced arguments by their GraphQL names, coerced once a statement."""
+    return request.once(
+        (id(field), id(details.node)),
+        lambda: get_argument_values(field, details.node, request.variables, details.fragment_variable_values),
+    )
+
+
+def permitted(field: ReadField, permissions: frozenset[str]) -> bool:
+    return field.permission is None or field.permission in permissions
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """SQL that hangs on a connection's arguments; `info` answers the fields of PageInfo, `rows` is its largest number
+    of rows together with the pages around it."""
+
+    matching: str
+    beyond: str
+    order: str
+    size: str
+    outer_order: str
+    cursor: str
+    info: Mapping[str, str]
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    name: str
+    column: str
+    kind: Kind
+    descending: bool = False
+
+    def way(self, flipped: bool) -> str:
+        return "desc" if self.descending != flipped else "asc"
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """One connection of a plan: what is known when compiling; `page` adds what a request brings.
+
+    `list_name` names the connection in cursors; `around` is the number of rows that this page is repeated for.
+    """
+
+    field: GraphQLField
+    details: FieldDetails
+    row: type
+    view: View
+    alias: str
+    list_name: str
+    choices: Mapping[str, Choice]
+    around: Callable[[Request], int]
+
+    def page(self, request: Request) -> Page:
+        return request.once(self.alias, lambda: self._page(request))
+
+    def rows(self, request: Request) -> int:
+        return self.page(request).rows
+
+    def _page(self, request: Request) -> Page:
+        given = arguments_of(request, self.field, self.details)
+        after, before, backward = given.get("after"), given.get("before"), given.get("last") is not None
+        wanted = self._size(request, given)
+        rows = wanted * self.around(request)
+        if rows > MAX_ROWS:
+            raise refused("LIMIT_EXCEEDED", f"nested pages of more than {MAX_ROWS} rows")
+        keys = self._sorted(given.get("orderBy") or [])
+        signature = self._signature(keys)
+        beyond = "".join(
+            _beyond(request, keys, signature, at, flipped)
+            for at, flipped in ((after, False), (before, True))
+            if at is not None
+        )
+        size, cursor = request.bind(wanted, "int"), _cursor(keys, signature)
+        ends = [
+            f"""coalesce(max({cursor}) filter (where {self.alias}."#" = {number}), 'null')"""
+            for number in (f"least(1, {size})", f'least({self.alias}."##", {size})')
+        ]
+        behind = before if backward else after
+        more = ["'false'" if behind is None else "'true'", f"to_json(count(*) > {size})"]
+        way = -1 if backward else 1
+        names = ("hasPreviousPage", "hasNextPage", "startCursor", "endCursor")
+        return Page(
+            matching="".join(f" and {condition}" for condition in self._matching(request, given)),
+            beyond=beyond,
+            order=_order(keys, backward),
+            size=size,
+            outer_order=f" order by {_order(keys, False)}" if backward else "",
+            cursor=cursor,
+            info=dict(zip(names, more[::way] + ends[::way], strict=True)),
+            rows=rows,
+        )
+
+    def _size(self, request: Request, given: Mapping[str, Any]) -> int:
+        first, last, limit = given.get("first"), given.get("last"), request.viewer.page_limit
+        wanted: int = next((size for size in (last, first) if size is not None), DEFAULT_PAGE_SIZE)
+        if (first is not None and last is not None) or not 0 <= wanted <= limit:
+            raise refused("BAD_PAGE_SIZE", f"give first or last, from 0 to {limit}")
+        return wanted
+
+    def _sorted(self, order: list[Enum]) -> list[SortKey]:
+        """The keys of `orderBy`, or else of the view; the id breaks ties in the way of the last."""
+        if len(order) > MAX_SORT_KEYS:
+            raise refused("LIMIT_EXCEEDED", f"more than {MAX_SORT_KEYS} sort keys")
+        words = [member.value for member in order] or list(self.view.order)
+        kinds, columns = sort_kinds(self.row), comparable(self.row)
+        chosen: dict[str, SortKey] = {}
+        for name, way in (f"{word} asc".split()[:2] for word in words):
+            column = columns[name][0].column if name in columns else name
+            chosen.setdefault(name, SortKey(name, f"{self.alias}.{column}", kinds[name], way == "desc"))
+        descending = bool(chosen) and list(chosen.values())[-1].descending
+        chosen.setdefault("id", SortKey("id", f"{self.alias}.id", kinds["id"], descending))
+        return list(chosen.values())
+
+    def _signature(self, keys: list[SortKey]) -> str:
+        order = ",".join(f"{key.name} {key.way(False)}" for key in keys)
+        return hashlib.blake2s(f"{self.list_name}:{order}".encode(), digest_size=6).hexdigest()
+
+    def _matching(self, request: Request, given: Mapping[str, Any]) -> Iterable[str]:
+        for name, choice in self.choices.items():
+            condition = choice.conditions[given[to_camel_case(name)]]
+            yield f"({expression(condition, request, self.alias)})"
+        if (filtered := given.get("filter")) is not None:
+            if _measured(filtered) > MAX_COMPARISONS:
+                raise refused("LIMIT_EXCEEDED", f"more than {MAX_COMPARISONS} comparisons in a filter")
+            yield from conditions(request, self.row, self.alias, filtered)
+
+
+def expression(sql: str, request: Request, alias: str) -> str:
+    """A developer's SQL with its slots filled: the row's alias, and the viewer's values as parameters."""
+    return sql.format(row=alias, viewer=_ViewerSlots(request))
+
+
+@dataclass(frozen=True, slots=True)
+class _ViewerSlots:
+    request: Request
+
+    def __getattr__(self, name: str) -> str:
+        return self.request.viewers(name)
+
+
+def _order(keys: list[SortKey], flipped: bool) -> str:
+    return ", ".join(f"{key.column} {key.way(flipped)}" for key in keys)
+
+
+def _cursor(keys: list[SortKey], signature: str) -> str:
+    texts = ", ".join(f"{key.column}::text" for key in keys)
+    encoded = f"encode(convert_to(json_build_array('{signature}', {texts})::text, 'UTF8'), 'base64')"
+    return f"""'"' || translate({encoded}, E'\\n', '') || '"'"""  # base64 of PostgreSQL breaks its lines
+
+
+def _beyond(request: Request, keys: list[SortKey], signature: str, cursor: str, flipped: bool) -> str:
+    """Rows after the cursor in the given order (before it, if flipped); one row comparison where an index serves it.
+
+    The signature ties a cursor to its list and order. It is no secret: a made-up cursor only starts elsewhere.
+    """
+    try:
+        signed, *texts = json.loads(base64.b64decode(cursor, validate=True))
+        values = [key.kind.parse(text) for key, text in zip(keys, texts, strict=True)]
+        if signed != signature:
+            raise ValueError("another list or order")
+    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError):
+        raise refused("BAD_CURSOR", "the cursor does not belong to this list in this order") from None
+    bound = [
+        request.bind(key.kind.bound(value), key.kind.sql) for key, value in zip(keys, values, strict=True)
+    ]
+    signs = ["<" if key.way(flipped) == "desc" else ">" for key in keys]
+    if len(set(signs)) == 1:
+        return f" and ({', '.join(key.column for key in keys)}) {signs[0]} ({', '.join(bound)})"
+    sql = "false"
+    for key, sign, value in reversed(list(zip(keys, signs, bound, strict=True))):
+        sql = f"({key.column} {sign} {value} or ({key.column} = {value} and {sql}))"
+    return f" and {sql}"
+
+
+def _measured(given: Mapping[str, Any], depth: int = 1) -> int:
+    """The number of comparisons and groups of a filter."""
+    if depth > MAX_FILTER_DEPTH:
+        raise refused("LIMIT_EXCEEDED", f"a filter nested more than {MAX_FILTER_DEPTH} deep")
+    number = 1
+    for word, value in given.items():
+        if value is not None:
+            groups = value if isinstance(value, list) else [value] if word == "not" else []
+            number += sum(_measured(group, depth + 1) for group in groups) if groups else len(value)
+    return number
+
+
+def conditions(request: Request, row: type, alias: str, given: Mapping[str, Any]) -> Iterable[str]:
+    """A filter input as SQL conditions. A column that is null matches only isNull; a null argument says nothing."""
+    columns = {to_camel_case(name): found for name, found in comparable(row).items()}
+    for name, value in given.items():
+        match name:
+            case _ if value is None:
+                continue
+            case "and" | "or" as word:
+                groups = [" and ".join(["true", *conditions(request, row, alias, group)]) for group in value]
+                yield (
+                    "("
+                    + f" {word} ".join([*(f"({g})" for g in groups), "true" if word == "and" else "false"])
+                    + ")"
+                )
+            case "not":
+                yield f"({' and '.join(['true', *conditions(request, row, alias, value)])}) is not true"
+            case _:
+                field, kind = columns[name]
+                if not permitted(field, request.viewer.permissions):
+                    raise refused("FORBIDDEN", f"no right to filter by {name}")
+                within = field.read.within if isinstance(field.read, Column) else None
+                yield from _comparisons(request, f"{alias}.{field.column}", kind, value, within)
+
+
+def _comparisons(
+    request: Request,
+    column: str,
+    kind: Kind,
+    given: Mapping[str, Any],
+    within: tuple[str, str, str] | None,
+) -> Iterable[str]:
+    for operator, value in given.items():
+        match operator:
+            case _ if value is None:
+                continue
+            case "isNull":
+                yield f"{column} is {'' if value else 'not '}null"
+            case "in":
+                if len(value) > MAX_MEMBERS:
+                    raise refused("LIMIT_EXCEEDED", f"more than {MAX_MEMBERS} members in a list")
+                members = [bound for member in value if (bound := kind.bound(member)) is not None]
+                yield f"{column} = any({request.bind(members or '{}', f'{kind.sql}[]')})"
+            case "within":
+                assert within is not None, "only the ids of a tree have this operator"
+                table, ancestor, descendant = within
+                root = request.bind(kind.bound(value), kind.sql)
+                yield f"{column} in (select {descendant} from {table} where {ancestor} = {root})"
+            case "contains":
+                pattern = "".join("\\" + c if c in "\\%_" else c for c in value)
+                yield f"{column} ilike {request.bind(f'%{pattern}%', 'text')}"
+            case _:
+                yield f"{column} {OPERATORS[operator]} {request.bind(kind.bound(value), kind.sql)}"

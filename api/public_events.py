@@ -1,0 +1,206 @@
+"""What integrators see of an event: a mapping of its own, versioned apart from what is stored.
+
+A public type keeps its name and fields within a version; a field may be added. Claims of codes and names
+are the log's own bookkeeping and are not shown.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from api.planner.ids import encode
+from application.shared.records import Record
+from domain import activities as a
+from domain import approvals as ap
+from domain import catalogues as c
+from domain.activity_plans import Plan
+from domain.shared.money import MINOR_DIGITS, Money
+from domain.shared.period import Period
+from domain.shared.references import Reference
+
+E = TypeVar("E")
+Data = dict[str, Any]
+
+PREFIXES: Mapping[str, str] = {
+    "activity": "act",
+    "approval": "apr",
+    "activity_type": "at",
+    "cost_type": "ct",
+}
+"""The id prefix of each stream type that outsiders may know of."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicEvent:
+    type: str
+    schema_version: int
+    data: Data
+
+
+def public_event(record: Record[Any]) -> PublicEvent | None:
+    """The event as integrators may rely on it; None for what is not theirs to see."""
+    mapping = _MAPPINGS.get(type(record.event))
+    if mapping is None or record.stream_type not in PREFIXES:
+        return None
+    return PublicEvent(f"{record.stream_type}.{mapping.verb}", mapping.version, mapping.data(record))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapping:
+    verb: str
+    data: Callable[[Record[Any]], Data]
+    version: int = 1
+
+
+_MAPPINGS: dict[type, _Mapping] = {}
+
+
+def _maps(event: type[E], verb: str, data: Callable[[E], Data]) -> None:
+    _MAPPINGS[event] = _Mapping(verb, lambda record: data(record.event))
+
+
+def _entry(details: c.Details) -> Data:
+    return {
+        "name": details.name,
+        "description": details.description,
+        "sortOrder": details.sort_order,
+        "attributes": dict(details.attributes),
+    }
+
+
+def _moved(record: Record[Any]) -> Data:
+    moved: c.EntryMoved = record.event
+    return {"revision": moved.revision, "parentId": _id(record.stream_type, moved.parent)}
+
+
+def _added(record: Record[Any]) -> Data:
+    added: c.EntryAdded = record.event
+    return {"code": added.code, "parentId": _id(record.stream_type, added.parent), **_entry(added.details)}
+
+
+def _subject(subject: ap.Subject) -> Data:
+    return {
+        "subjectKind": subject.kind,
+        "subjectId": _id(subject.kind, subject.id),
+        "subjectRevision": subject.revision,
+        "subjectLabel": subject.label,
+        "contentHash": subject.content_hash,
+    }
+
+
+def _plan(plan: Plan) -> Data:
+    return {
+        "name": plan.name,
+        "description": plan.description,
+        "activityType": _reference("activity_type", plan.activity_type),
+        "period": _period(plan.period),
+        "registration": plan.registration and _period(plan.registration),
+        "award": plan.award and _period(plan.award),
+        "channels": [channel.name for channel in plan.channels],
+        "budget": _money(plan.budget),
+        "costLines": [
+            {
+                "costType": _reference("cost_type", line.cost_type),
+                "amount": _money(line.amount),
+                "remark": line.remark,
+            }
+            for line in plan.cost_lines
+        ],
+    }
+
+
+def _id(kind: str, key: UUID | None) -> str | None:
+    return None if key is None else encode(PREFIXES[kind], key)
+
+
+def _reference(kind: str, reference: Reference) -> Data:
+    return {"id": _id(kind, reference.id), "revision": reference.revision}
+
+
+def _period(period: Period) -> Data:
+    return {"startsAt": _instant(period.starts_at), "endsAt": _instant(period.ends_at)}
+
+
+def _instant(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _money(money: Money) -> Data:
+    digits = MINOR_DIGITS[money.currency]
+    whole, rest = divmod(money.amount_minor, 10**digits)
+    return {"amount": f"{whole}.{rest:0{digits}d}" if digits else str(whole), "currency": money.currency}
+
+
+_MAPPINGS[c.EntryAdded] = _Mapping("added", _added)
+_MAPPINGS[c.EntryMoved] = _Mapping("moved", _moved)
+_maps(c.EntryRevised, "revised", lambda e: {"revision": e.revision, **_entry(e.details)})
+_maps(c.EntryEnabled, "enabled", lambda _: {})
+_maps(c.EntryDisabled, "disabled", lambda _: {})
+_maps(c.EntryRemoved, "removed", lambda _: {})
+
+_maps(a.ActivityDrafted, "drafted", lambda e: {"code": e.code, "orgUnit": e.org_unit, "plan": _plan(e.plan)})
+_maps(a.ActivityRevised, "revised", lambda e: {"revision": e.revision, "plan": _plan(e.plan)})
+_maps(
+    a.ActivitySubmitted,
+    "submitted",
+    lambda e: {
+        "revision": e.revision,
+        "approvalId": _id("approval", e.approval),
+        "contentHash": e.content_hash,
+    },
+)
+_maps(
+    a.ActivityWithdrawn,
+    "withdrawn",
+    lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
+)
+_maps(
+    a.ActivityApproved,
+    "approved",
+    lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
+)
+_maps(
+    a.ActivityRejected,
+    "rejected",
+    lambda e: {
+        "revision": e.revision,
+        "approvalId": _id("approval", e.approval),
+        "level": e.level.upper(),
+        "reason": e.reason,
+    },
+)
+_maps(a.ActivityLaunched, "launched", lambda _: {})
+_maps(a.ActivityPaused, "paused", lambda e: {"reason": e.reason})
+_maps(a.ActivityResumed, "resumed", lambda _: {})
+_maps(a.ActivityEnded, "ended", lambda _: {})
+_maps(a.ActivityCancelled, "cancelled", lambda e: {"reason": e.reason})
+_maps(a.ActivityDeleted, "deleted", lambda _: {})
+
+_maps(
+    ap.ApprovalOpened,
+    "opened",
+    lambda e: {
+        **_subject(e.subject),
+        "levels": [level.name for level in e.levels],
+        "decideBy": _instant(e.decide_by),
+    },
+)
+_maps(
+    ap.ApprovalPassed,
+    "passed",
+    lambda e: {
+        **_subject(e.subject),
+        "level": e.level.name,
+        "nextLevel": e.next_level and e.next_level.name,
+        "comment": e.comment,
+    },
+)
+_maps(ap.ApprovalGranted, "granted", lambda e: _subject(e.subject))
+_maps(
+    ap.ApprovalRejected,
+    "rejected",
+    lambda e: {**_subject(e.subject), "level": e.level.name, "reason": e.reason},
+)
+_maps(ap.ApprovalVoided, "voided", lambda e: {**_subject(e.subject), "reason": e.reason})

@@ -1,0 +1,50 @@
+"""The GraphQL schema: every capability's types put together."""
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import merge_types
+
+from api.activities import Activity, ActivityMutations
+from api.approvals import INBOX, Approval, ApprovalMutations
+from api.catalogues import ActivityType, CatalogueMutations, CostType
+from api.differences import DifferenceQueries
+from api.events import EventQueries, EventSubscription
+from api.history import HistoryEntry
+from api.planner.reads import SharedDocuments
+from api.planner.values import SCALARS
+from api.planner.views import Connection, Node, listed, many, one
+
+
+@strawberry.type
+class ReadQueries:
+    node: Node | None = one(description="Anything by its id; null when it is unknown or not visible.")
+    nodes: list[Node | None] = listed(description="Up to 100 things by their ids, null for each not found.")
+    activity_type: ActivityType | None = one()
+    activity_types: Connection[ActivityType] = many(
+        description="The tree flat; filter depth 0 for its roots."
+    )
+    cost_type: CostType | None = one()
+    cost_types: Connection[CostType] = many()
+    activity: Activity | None = one(description="One activity, with asOf as it was then.")
+    activities: Connection[Activity] = many(
+        description="The activities in sight, with asOf as they were then."
+    )
+    approval: Approval | None = one()
+    approvals: Connection[Approval] = many(description="All approvals in sight.")
+    approval_inbox: Connection[Approval] = many(
+        box=INBOX, description="The viewer's approvals across all departments and subjects."
+    )
+    history_entry: HistoryEntry | None = one()
+    timeline: Connection[HistoryEntry] = many(description="Everything that happened, oldest first.")
+
+
+Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries))
+Mutation = merge_types("Mutation", (CatalogueMutations, ActivityMutations, ApprovalMutations))
+
+schema = strawberry.Schema(
+    Query,
+    Mutation,
+    EventSubscription,
+    extensions=[SharedDocuments],
+    config=StrawberryConfig(scalar_map=SCALARS),
+)

@@ -1,0 +1,56 @@
+"""Serving the HTTP application: uvicorn with limits, and an orderly end."""
+
+import socket
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from api.http_protocol import BoundedHttp
+from api.listener import BACKLOG
+from api.processes import Signals
+
+# Below the time that the supervisor gives a child.
+GRACE_S = 6
+KEEP_ALIVE_S = 15
+SOCKET_MESSAGES_MAX = 32
+
+
+class Server(uvicorn.Server):
+    """Takes over the signals while it serves; the first one starts the time for the forced end."""
+
+    def __init__(self, config: uvicorn.Config, signals: Signals) -> None:
+        super().__init__(config)
+        self._signals = signals
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            self._signals.arm()
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    app: ASGIApp, listener: socket.socket, signals: Signals, *, connections_max: int, message_bytes_max: int
+) -> None:
+    """Serve until a signal comes; requests that are under way then have 6 s to end.
+
+    `message_bytes_max` is the limit of one WebSocket message.
+    """
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=BoundedHttp,
+        ws="websockets-sansio",
+        ws_max_size=message_bytes_max,
+        ws_max_queue=SOCKET_MESSAGES_MAX,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=connections_max,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    Server(config, signals).run([listener])

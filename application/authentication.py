@@ -1,0 +1,21 @@
+"""Why a caller's token was not accepted: a closed list of codes, and no further detail for strangers."""
+
+from enum import StrEnum
+
+
+class TokenCode(StrEnum):
+    """What the caller can do about it differs: get a token, get a new one, or get the right one."""
+
+    TOKEN_MISSING = "TOKEN_MISSING"
+    TOKEN_MALFORMED = "TOKEN_MALFORMED"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    TOKEN_NOT_FOR_US = "TOKEN_NOT_FOR_US"
+    TOKEN_UNTRUSTED = "TOKEN_UNTRUSTED"
+
+
+class TokenRefused(Exception):
+    """A token was not accepted. The text is for our log; the code is all that the caller learns."""
+
+    def __init__(self, code: TokenCode, why: str = "") -> None:
+        super().__init__(f"{code}: {why}" if why else str(code))
+        self.code = code
