@@ -66,9 +66,9 @@ create index dead_message_died_at on tasks.dead_message (died_at);
 
 -- The rules of the queue, beside its tables. A lease is (message_id, attempt): every function that ends one
 -- checks both, so a worker that lost its lease can't touch what another runs now. Limited choices are
--- materialised, or the planner may make them more than once; all but enqueue and the endings skip locked rows,
--- so they wait for nothing and can't deadlock. Sequential scans are off where a plan made while the table was
--- empty would hurt when it's full.
+-- materialised, or the planner may make them more than once; claim, keep_house and renew skip locked rows, so
+-- they wait for nothing and can't deadlock. The statistics of a queue are those of another moment, so their
+-- plans are held to the indexes: a claim reads only the rows it takes.
 
 -- The id is claimed in known_message first: one unique index decides between this enqueue, others, and a
 -- completion at the same moment. Sorted, so that two batches never wait for each other.
@@ -92,7 +92,8 @@ begin
 end $$;
 
 create function tasks.claim(of_queue text, by_worker text, room integer, lease interval)
-returns setof tasks.message language plpgsql set enable_seqscan = off rows 16 as $$
+returns setof tasks.message language plpgsql rows 16
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
 begin
     return query
     with chosen as materialized (
@@ -110,7 +111,8 @@ end $$;
 -- Makes delayed messages ready that are due, and those whose lease ran out; a message that lost too many
 -- leases is buried, because it would kill workers for ever.
 create function tasks.keep_house(of_queue text, max_lost_leases integer)
-returns void language plpgsql set enable_seqscan = off as $$
+returns void language plpgsql
+set enable_seqscan = off set enable_bitmapscan = off set enable_sort = off as $$
 begin
     with due as materialized (
         select message_id from tasks.message
@@ -149,14 +151,11 @@ begin
     update tasks.message m set leased_until = now() + lease from held h where m.message_id = h.message_id;
 end $$;
 
--- Returns the ids whose lease still held; the others run or ran elsewhere.
-create function tasks.complete(ids uuid[], attempts integer[])
-returns setof uuid language plpgsql set enable_seqscan = off as $$
+-- True when the lease still held.
+create function tasks.complete(id uuid, of_attempt integer) returns boolean language plpgsql as $$
 begin
-    return query
-    delete from tasks.message m using unnest(ids, attempts) as h (message_id, attempt)
-    where m.message_id = h.message_id and m.attempt = h.attempt and m.state = 'leased'
-    returning m.message_id;
+    delete from tasks.message where message_id = id and attempt = of_attempt and state = 'leased';
+    return found;
 end $$;
 
 create function tasks.give_back(ids uuid[], attempts integer[])
