@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
@@ -13,6 +13,9 @@ from api.planner.views import Connection, Node, choice, many, one, payload, ref,
 from application import approvals
 from application.approvals import Seen
 from domain.approvals import Level
+
+if TYPE_CHECKING:
+    from api.activities import Activity
 
 PROJECTIONS = ("approvals", "activities", "timeline")
 

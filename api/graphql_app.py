@@ -3,9 +3,9 @@
 HTTP follows the GraphQL-over-HTTP specification; errors carry a code and the request's id, never internals.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import psycopg
@@ -27,7 +27,7 @@ from api.authentication import Authentication, refusal
 from api.context import Context, Progress, viewer_of
 from api.http_errors import error_response, request_id
 from api.messages import Language, language_of, message
-from api.planner.positions import Position, decode
+from api.planner.positions import decode
 from api.planner.reads import Reads
 from api.tail import Tail
 from application.access import Principal, Role
@@ -46,13 +46,6 @@ SUBSCRIPTIONS_MAX = 20
 logger = structlog.get_logger()
 
 
-class Progresses(Progress, Protocol):
-    """Progress that also knows all projections."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Services:
     """What answers need; made once a process."""
@@ -61,7 +54,8 @@ class Services:
     handler: Handler
     log: Log
     reads: Reads
-    progress: Progresses
+    progress: Progress
+    projections: Sequence[str]
     tail: Tail
 
     def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
@@ -163,8 +157,8 @@ class GraphQLApp:
             position = LogPosition(*decode(wanted))
         except (ValueError, TypeError):
             raise Malformed(400, "BAD_REQUEST") from None
-        progress = self._services.progress
-        return await progress.reached(position, progress.names, MIN_POSITION_WAIT_S)
+        services = self._services
+        return await services.progress.reached(position, services.projections, MIN_POSITION_WAIT_S)
 
     def _failed(self, request: Request, error: Exception) -> Response:
         is_away = isinstance(error, psycopg.OperationalError | PoolTimeout)
@@ -289,4 +283,4 @@ class Sockets(GraphQL[Context, None]):
             raise ConnectionRejectionError({"code": refused.code}) from None
         known = self._services.context(principal, context.language, context.request_id, None)
         context.principal, context.viewer = known.principal, known.viewer
-        return await super().on_ws_connect(context)
+        return strawberry.UNSET

@@ -364,7 +364,7 @@ def _announce(settings: "Settings", url: str) -> None:
 
 def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
     from api.application import KNOWN_PATHS, create_app
-    from api.server import serve
+    from api.server import limited, serve
     from infrastructure.metrics import Metrics
     from infrastructure.readiness import Part, Readiness
     from infrastructure.tokens import trusted_keys
@@ -391,13 +391,8 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             observe=metrics.observe_request,
             body_bytes_max=settings.body_bytes_max,
         )
-        serve(
-            app,
-            listener,
-            signals,
-            connections_max=settings.requests_max,
-            message_bytes_max=settings.body_bytes_max,
-        )
+        limits = {"connections_max": settings.requests_max, "message_bytes_max": settings.body_bytes_max}
+        serve(limited(app, **limits), listener, signals)
 
 
 if __name__ == "__main__":

@@ -29,14 +29,9 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(
-    app: ASGIApp, listener: socket.socket, signals: Signals, *, connections_max: int, message_bytes_max: int
-) -> None:
-    """Serve until a signal comes; requests that are under way then have 6 s to end.
-
-    `message_bytes_max` is the limit of one WebSocket message.
-    """
-    config = uvicorn.Config(
+def limited(app: ASGIApp, *, connections_max: int, message_bytes_max: int) -> uvicorn.Config:
+    """How `app` is served. `message_bytes_max` is the limit of one WebSocket message."""
+    return uvicorn.Config(
         app,
         loop="uvloop",
         http=BoundedHttp,
@@ -53,4 +48,8 @@ def serve(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
+
+
+def serve(config: uvicorn.Config, listener: socket.socket, signals: Signals) -> None:
+    """Serve until a signal comes; requests that are under way then have 6 s to end."""
     Server(config, signals).run([listener])

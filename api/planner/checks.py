@@ -30,7 +30,7 @@ _INTEGERS, _TEXTS, _UUID = (
     frozenset({"text", "varchar"}),
     frozenset({"uuid"}),
 )
-_PLACES = ("version", "epoch_from", "offset_from", "epoch_to", "offset_to")
+_PLACES = ("version", "epoch_from", "position_from", "epoch_to", "position_to")
 
 Tables = Mapping[str, Mapping[str, tuple[str, bool]]]
 Need = tuple[str, frozenset[str], bool]
@@ -113,7 +113,7 @@ def _table_faults(schema: strawberry.Schema, tables: Tables, timeline: str | Non
                 for table in (far.table, far.versions):
                     yield from _faults(f"{type_.name}.{name}", tables, table, [need]) if table else ()
     if timeline:
-        place = [("epoch", _INTEGERS, True), ("offset", _INTEGERS, True)]
+        place = [("epoch", _INTEGERS, True), ("position", _INTEGERS, True)]
         yield from _faults(
             "asOf", tables, timeline, [*place, ("recorded_at", frozenset({"timestamptz"}), True)]
         )

@@ -114,7 +114,7 @@ def _once(_: Request) -> int:
 class Planner:
     """Compiles one operation for one set of permissions. `walked`: the stock executor will read the JSON.
 
-    `timeline` is the table (epoch, "offset", recorded_at) by which a time becomes a position.
+    `timeline` is the table (epoch, position, recorded_at) by which a time becomes a position.
     """
 
     schema: GraphQLSchema
@@ -385,7 +385,7 @@ class Planner:
 
             def at(request: Request) -> str:
                 now = instant(request)
-                begun, ended = (f"({alias}.epoch_{end}, {alias}.offset_{end})" for end in ("from", "to"))
+                begun, ended = (f"({alias}.epoch_{end}, {alias}.position_{end})" for end in ("from", "to"))
                 return f" and {begun} <= {now} and {ended} > {now}" if now else ""
 
             scope += self._slot(at)
@@ -443,12 +443,12 @@ class Planner:
         return f"t{self._aliases}"
 
 
-_AT_TIME = """select epoch, "offset" from {0} where recorded_at <= {1}
-    order by recorded_at desc, epoch desc, "offset" desc limit 1"""
+_AT_TIME = """select epoch, position from {0} where recorded_at <= {1}
+    order by recorded_at desc, epoch desc, position desc limit 1"""
 # A version between two rows is the older row's; one that does not exist yet is none.
-_AT_VERSION = """select epoch_from, offset_from from {0} where id = {1} and version <= {2}
+_AT_VERSION = """select epoch_from, position_from from {0} where id = {1} and version <= {2}
     and {2} <= (select max(version) from {0} where id = {1})
-    order by version desc, epoch_from desc, offset_from desc limit 1"""
+    order by version desc, epoch_from desc, position_from desc limit 1"""
 
 
 def _joined(read: Many, source: Source, alias: str) -> str:

@@ -148,9 +148,12 @@ class Reads:
     async def run(self, plan: Parts, variables: VariableValues, viewer: Viewer) -> bytes:
         """The one value of a plan. Raises GraphQLError with a code for what the planner refuses."""
         request = Request(variables, viewer)
-        sql = statement(plan, request)
+        return await self.one(statement(plan, request), request.parameters)
+
+    async def one(self, sql: str, parameters: Sequence[object]) -> bytes:
+        """The one text that a statement gives: of a plan, or of a resolver's own."""
         async with self.pool.connection() as connection:
-            row = await (await connection.execute(sql, request.parameters)).fetchone()
+            row = await (await connection.execute(sql, parameters)).fetchone()
         return row[0]  # type: ignore[no-any-return]
 
     async def walk(self, declared: ReadField, source: Any, info: Any) -> Any:

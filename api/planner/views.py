@@ -285,7 +285,7 @@ def listed(**options: Any) -> Any:
 
 def payload(by: str, **options: Any) -> Any:
     """The row that a mutation or subscription is about: the resolver's object holds its id (UUID or None) in `by`."""
-    return ReadField(Payload(by), **options)
+    return ReadField(Payload(by), default=None, **options)
 
 
 def choice(values: type[Enum], conditions: Mapping[Any, str]) -> Choice:
@@ -325,7 +325,7 @@ def view(
     every viewer sees every row); with `scope_nullable` a row without a unit is visible to all. `order` names fields
     that are never null, each optionally followed by ` desc`; the id comes last by itself.
 
-    `versions` is a table with the same columns and `version`, `epoch_from`, `offset_from`, `epoch_to`, `offset_to`
+    `versions` is a table with the same columns and `version`, `epoch_from`, `position_from`, `epoch_to`, `position_to`
     (exclusive): root fields get an argument `asOf`, and all relations below are read at the same instant, as far as
     their views have versions; the others are read as they are now. Scope is judged by the row as it was.
     """

@@ -1,0 +1,92 @@
+"""GraphQL with all that it stands on: pools, log, handler, reads, progress; opened with the application."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from api.authentication import Authentication, Verify
+from api.graphql_app import GraphQLApp, Services
+from api.planner.checks import check_views
+from api.planner.reads import Reads, configure
+from api.schema import schema
+from api.tail import Tail
+from application.shared.approvable import ApprovalPolicy
+from application.shared.handler import Handler
+from infrastructure.append_notices import AppendNotices
+from infrastructure.database import connection_options, pool
+from infrastructure.event_log import EventLog
+from infrastructure.projection_progress import Progress
+from projections.registry import NAMES
+
+TIMELINE = "read.timeline"
+COMMAND_CONNECTIONS_MAX = 16
+READ_CONNECTIONS_MAX = 8
+
+
+@dataclass(slots=True)
+class GraphQL:
+    """An ASGI application that begins with its lifespan and ends with it."""
+
+    url: str
+    verify: Verify
+    policy: ApprovalPolicy
+    count_append: Callable[[], None]
+    _app: GraphQLApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._app is not None, "the lifespan comes first"
+        await self._app(scope, receive, send)
+
+    def lifespan(self, _: Starlette) -> AbstractAsyncContextManager[None]:
+        return self._opened()
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
+        """Open everything; raise ViewMismatch when the read tables are not what the schema declares."""
+        notices = AppendNotices(self.url)
+        notices.start()
+
+        def appended() -> None:
+            notices()
+            self.count_append()
+
+        commands = pool(self.url, COMMAND_CONNECTIONS_MAX)
+        reading = _read_pool(self.url)
+        log = EventLog(commands, wake=appended)
+        async with reading, Progress(self.url) as progress:
+            async with reading.connection() as connection:
+                await check_views(schema, connection, timeline=TIMELINE)
+            tail = Tail(reading)
+            services = Services(
+                authentication=Authentication(self.verify),
+                handler=Handler(log, policy=self.policy),
+                log=log,
+                reads=Reads(schema, reading, timeline=TIMELINE),
+                progress=progress,
+                projections=NAMES,
+                tail=tail,
+            )
+            self._app = GraphQLApp(schema, services)
+            try:
+                yield
+            finally:
+                await tail.close()
+                notices.close()
+                commands.close()
+
+
+def _read_pool(url: str) -> AsyncConnectionPool[Any]:
+    return AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=READ_CONNECTIONS_MAX,
+        kwargs={"autocommit": True, "options": connection_options(), "connect_timeout": 10},
+        configure=configure,
+        open=False,
+        name="reads",
+    )

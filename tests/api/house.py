@@ -1,0 +1,135 @@
+"""A running house for tests of the API: projector, HTTP server and sample users in one process."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import uvicorn
+from starlette.applications import Starlette
+
+from api.application import create_app
+from api.wiring import GraphQL
+from application.access import Principal, units_of
+from application.authentication import TokenCode, TokenRefused
+from application.shared.approvable import ApprovalPolicy
+from infrastructure.projection_runner import Projector
+from infrastructure.tokens import SAMPLE_USERS
+
+UNITS = frozenset({"HO", "SH", "SZ"})
+
+
+def principal(user: str) -> Principal:
+    """The sample user of that name; `operator-2` is a second operator."""
+    sample = SAMPLE_USERS[user.split("-")[0]]
+    return Principal(user, frozenset(sample.roles), sample.org_unit, units_of(sample.org_unit, UNITS))
+
+
+def verify(token: str | None) -> Principal:
+    """In these tests a token is the user's name."""
+    if token is None:
+        raise TokenRefused(TokenCode.TOKEN_MISSING, "none")
+    if token.split("-")[0] not in SAMPLE_USERS:
+        raise TokenRefused(TokenCode.TOKEN_UNTRUSTED, "nobody")
+    return principal(token)
+
+
+@dataclass(slots=True)
+class House:
+    """Ask it as a sample user. `data` of an answer that must have no errors, `answer` as it is."""
+
+    url: str
+    client: httpx.Client
+    appended: list[None] = field(default_factory=list)
+
+    def answer(self, user: str, document: str, headers: dict[str, str] = {}, **variables: Any) -> Any:  # noqa: B006
+        sent = {"authorization": f"Bearer {user}", **headers}
+        body = {"query": document, "variables": variables}
+        return self.client.post("/graphql", json=body, headers=sent).json()
+
+    def data(self, user: str, document: str, **variables: Any) -> Any:
+        answer = self.answer(user, document, **variables)
+        assert "errors" not in answer, answer
+        return answer["data"]
+
+    def do(self, user: str, mutation: str, selection: str = "", key: str = "", **given: Any) -> Any:
+        """One mutation with its input; the payload, whether it was refused or not."""
+        name = mutation[0].upper() + mutation[1:]
+        input_type = INPUTS.get(mutation, f"{name}Input")
+        document = (
+            f"mutation ($input: {input_type}!) {{ {mutation}(input: $input)"
+            f" {{ {selection} position userErrors {{ code path message }} }} }}"
+        )
+        headers = {"idempotency-key": key} if key else {}
+        answer = self.answer(user, document, headers, input=given)
+        assert "errors" not in answer, answer
+        return answer["data"][mutation]
+
+    def done(self, user: str, mutation: str, selection: str, **given: Any) -> Any:
+        """The entity of a mutation that must not be refused."""
+        payload = self.do(user, mutation, selection, **given)
+        assert payload["userErrors"] == [], payload
+        return payload[selection.split()[0]]
+
+    def refused(self, user: str, mutation: str, **given: Any) -> list[tuple[str, str]]:
+        """Code and dotted path of each fault of a mutation that must be refused."""
+        payload = self.do(user, mutation, **given)
+        assert payload["userErrors"]
+        assert payload["position"] is None
+        return sorted((fault["code"], ".".join(fault["path"])) for fault in payload["userErrors"])
+
+
+INPUTS = {
+    **{
+        f"{verb}{kind}": "EntryInput"
+        for verb in ("enable", "disable", "remove")
+        for kind in ("ActivityType", "CostType")
+    },
+    **{f"{verb}Activity": "ActivityInput" for verb in ("submit", "withdraw", "launch", "resume", "delete")},
+    **{f"{verb}Activity": "ActivityReasonInput" for verb in ("pause", "cancel")},
+}
+
+
+@contextmanager
+def running_house(url: str, policy: ApprovalPolicy | None = None) -> Iterator[House]:
+    """The house on a migrated database; everything ends with the block."""
+    stop = threading.Event()
+    projector = threading.Thread(target=Projector(url).run, args=(stop,))
+    projector.start()
+    appended: list[None] = []
+    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None))
+    app = create_app(
+        parts=lambda: (),
+        metrics=lambda: b"",
+        observe=lambda *_: None,
+        body_bytes_max=1_000_000,
+        graphql_app=graphql,
+        lifespan=graphql.lifespan,
+    )
+    try:
+        with _served(app) as address, httpx.Client(base_url=f"http://{address}", timeout=30) as client:
+            yield House(address, client, appended)
+    finally:
+        stop.set()
+        projector.join()
+
+
+@contextmanager
+def _served(app: Starlette) -> Iterator[str]:
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the application did not start"
+        time.sleep(0.01)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    try:
+        yield f"{host}:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -1,0 +1,174 @@
+"""The HTTP application: limits of head and body, errors in one form, the questions of machines."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from api.application import create_app
+from tests.api.http_server import exchanged, serving
+
+BODY_MAX = 100_000
+
+
+@dataclass
+class SeenPart:
+    name: str
+    fault: str | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+
+class Echo:
+    """Tells how many bytes came; fails when it is asked to."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept"})
+            await send({"type": "websocket.send", "text": scope["state"]["request_id"]})
+            await send({"type": "websocket.close"})
+            return
+        request = Request(scope, receive)
+        if request.query_params.get("fail"):
+            raise ValueError("the password is hunter2")
+        await PlainTextResponse(str(len(await request.body())))(scope, receive, send)
+
+
+@dataclass
+class House:
+    client: httpx.Client
+    url: str
+    parts: list[SeenPart]
+    observed: list[tuple[str, str, int]]
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    parts, observed = [SeenPart("database")], list[tuple[str, str, int]]()
+    app = create_app(
+        parts=lambda: parts,
+        metrics=lambda: b"cardinal_up 1\n",
+        observe=lambda method, path, status, _: observed.append((method, path, status)),
+        body_bytes_max=BODY_MAX,
+        graphql_app=Echo(),
+    )
+    with serving(app) as url, httpx.Client(base_url=url, timeout=30) as client:
+        yield House(client, url, parts, observed)
+
+
+def code(answer: httpx.Response) -> str:
+    (error,) = answer.json()["errors"]
+    assert error["extensions"]["requestId"] == answer.headers["x-request-id"]
+    told: str = error["extensions"]["code"]
+    return told
+
+
+def test_alive_ready_and_metrics_are_answered_without_a_token(house: House) -> None:
+    assert house.client.get("/healthz").json() == {"status": "alive"}
+    assert house.client.get("/readyz").json() == {
+        "status": "ready",
+        "parts": [{"name": "database", "ready": True}],
+    }
+    metrics = house.client.get("/metrics")
+    assert metrics.text == "cardinal_up 1\n"
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+
+
+def test_readyz_is_503_and_names_the_part_that_is_not_ready(house: House) -> None:
+    house.parts.append(SeenPart("projection:activities", "it is 90 s behind the log", {"lag_s": 90.5}))
+    answer = house.client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "status": "not ready",
+        "parts": [
+            {"name": "database", "ready": True},
+            {
+                "name": "projection:activities",
+                "ready": False,
+                "fault": "it is 90 s behind the log",
+                "lag_s": 90.5,
+            },
+        ],
+    }
+    assert house.client.get("/healthz").status_code == 200
+
+
+def test_unknown_addresses_and_methods_are_json_with_a_code(house: House) -> None:
+    for path in ("/", "/graphql/", "/nothing", "/%2e%2e/etc/passwd"):
+        answer = house.client.get(path)
+        assert (answer.status_code, code(answer)) == (404, "NOT_FOUND"), path
+    answer = house.client.delete("/healthz")
+    assert (answer.status_code, code(answer)) == (405, "METHOD_NOT_ALLOWED")
+    assert answer.headers["allow"]
+
+
+def test_a_fault_of_ours_is_500_with_a_request_id_and_no_detail(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR):
+        answer = house.client.get("/graphql?fail=1")
+    assert (answer.status_code, code(answer)) == (500, "INTERNAL")
+    assert "hunter2" not in answer.text
+    assert ("GET", "/graphql", 500) in house.observed
+
+
+def test_a_body_up_to_the_limit_comes_whole_also_in_chunks(house: House) -> None:
+    assert house.client.post("/graphql", content=b"x" * BODY_MAX).text == str(BODY_MAX)
+    assert house.client.post("/graphql", content=iter([b"x" * 1_000] * 100)).text == "100000"
+
+
+@pytest.mark.parametrize("size", [BODY_MAX + 1, 5_000_000])
+def test_a_body_over_the_limit_is_413_and_no_reset(house: House, size: int) -> None:
+    for content in (b"x" * size, iter([b"x" * 65_536] * (size // 65_536 + 1))):
+        answer = house.client.post("/graphql", content=content)
+        assert (answer.status_code, code(answer)) == (413, "BODY_TOO_LARGE")
+
+
+def test_a_body_that_does_not_come_is_408(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.bounded_body.BODY_TIMEOUT_S", 0.2)
+    head = b"POST /graphql HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc"
+    answer = exchanged(house.url, head)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"BODY_TOO_SLOW" in answer
+
+
+def test_a_head_over_the_limit_is_431_whether_it_ends_or_not(house: House) -> None:
+    for head in (b"X-Long: " + b"x" * 500_000, b"X-Short: y\r\n" * 50_000, b"\r\n" * 300_000):
+        answer = exchanged(house.url, b"GET /healthz HTTP/1.1\r\nHost: h\r\n" + head)
+        assert answer.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 ", b"HTTP/1.1 200 ")), answer[:60]
+    answer = exchanged(house.url, b"GET /" + b"x" * 500_000)
+    assert answer.startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.http_protocol.HEAD_TIMEOUT_S", 0.2)
+    for begun in (b"", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost:"):
+        assert exchanged(house.url, begun) == b""
+
+
+def test_bytes_that_are_no_http_are_400(house: House) -> None:
+    assert exchanged(house.url, b"\x16\x03\x01\x02\x00\x01nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_answers_do_not_tell_what_serves_them(house: House) -> None:
+    assert "server" not in house.client.get("/healthz").headers
+
+
+def test_one_connection_serves_many_requests_beyond_the_limit_of_a_head(house: House) -> None:
+    one = b"GET /healthz HTTP/1.1\r\nHost: h\r\nX-Padding: " + b"x" * 4_000 + b"\r\n\r\n"
+    last = one.replace(b"Host: h", b"Connection: close\r\nHost: h")
+    assert exchanged(house.url, one * 29 + last).count(b"HTTP/1.1 200 OK") == 30
+
+
+def test_websockets_reach_the_same_path_and_have_a_request_id(house: House) -> None:
+    from websockets.sync.client import connect
+
+    with connect(
+        house.url.replace("http", "ws") + "/graphql", additional_headers={"X-Request-Id": "ws-1"}
+    ) as socket:
+        assert socket.recv() == "ws-1"
