@@ -18,6 +18,7 @@ from api.planner.views import (
     Connection,
     Money,
     Node,
+    column,
     composed,
     computed,
     many,
@@ -70,7 +71,7 @@ class CostLine:
 
     cost_type: CostType | None = one("cost_type_id")
     cost_type_id: strawberry.ID = ref("cost_type_id", "ct")
-    cost_type_revision: int
+    cost_type_revision: int = column("cost_type_revision")
     amount: Money = money("amount_minor", "currency")
     remark: str
 
@@ -99,7 +100,7 @@ class Activity(Node):
     is_type_disabled: bool = computed(
         "exists (select from read.activity_types t where t.id = {row}.activity_type_id"
         " and t.effective_status = 'disabled')",
-        description="Whether the type or one of its ancestors is disabled: such an activity is left out of runs.",
+        description="Whether its type is disabled, or an ancestor of that: it is left out of runs.",
     )
     starts_at: datetime
     ends_at: datetime

@@ -38,7 +38,7 @@ def create_app(
     if graphql_app is not None:
         endpoint = _Endpoint(graphql_app)
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[
             Middleware(RequestLog, observe=observe),
@@ -47,6 +47,8 @@ def create_app(
         exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # a redirect would lose the body of what was posted
+    return app
 
 
 class _Endpoint:

@@ -3,7 +3,7 @@
 HTTP follows the GraphQL-over-HTTP specification; errors carry a code and the request's id, never internals.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.exceptions import ConnectionRejectionError, MissingQueryError
+from strawberry.http.exceptions import NonJsonMessageReceived
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.graphql import OperationType
@@ -247,7 +248,13 @@ def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
 
 
 class TextSocket(ASGIWebSocketAdapter):
-    """Text frames: clients of the protocol do not take binary ones."""
+    """Text frames, for clients of the protocol do not take binary ones; only objects are messages."""
+
+    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
+        async for message in super().iter_json(ignore_parsing_errors=ignore_parsing_errors):
+            if not isinstance(message, dict):
+                raise NonJsonMessageReceived
+            yield message
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         await self.ws.send_text(orjson.dumps(message, default=str).decode())
@@ -266,6 +273,9 @@ class Sockets(GraphQL[Context, None]):
             max_subscriptions_per_connection=SUBSCRIPTIONS_MAX,
         )
         self._services = services
+
+    def decode_json(self, data: str | bytes) -> object:
+        return orjson.loads(data)
 
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:  # noqa: ARG002
         nobody = Principal("", frozenset(), "", frozenset())

@@ -6,9 +6,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES_MAX = 32 * 1024
 HEAD_TIMEOUT_S = 15.0
+# How long we go on reading what is thrown away, so that the client gets our answer and no reset.
+LINGER_S = 2.0
+_TEXT = b"The head of the request is too large."
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"content-length: 27\r\nconnection: close\r\n\r\nThe request head is too big"
+    b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(_TEXT), _TEXT)
 )
 
 
@@ -16,7 +19,8 @@ class BoundedHttp(HttpToolsProtocol):
     """Answers 431 to a head of more than 32 KiB, and hangs up on one that takes longer than 15 s."""
 
     _head_bytes = 0
-    _in_head = True
+    _in_head = False
+    _is_refused = False
     _head_timer: TimerHandle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -28,15 +32,17 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            return
+        # Also blank lines between requests, of which the parser does not tell, begin a head.
+        if not self._in_head and not self._is_answering:
+            self._await_head()
         was_in_head = self._in_head
         super().data_received(data)
-        if not self._in_head:
-            return
-        # Bytes of an earlier request in the same packet count too; a client that waits sends none.
-        self._head_bytes += len(data) if was_in_head else 0
-        if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+        if self._in_head and was_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+                self._refuse()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -45,6 +51,10 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._have_head()
         super().on_headers_complete()
+
+    @property
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _await_head(self) -> None:
         self._in_head = True
@@ -57,7 +67,17 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _refuse(self) -> None:
+        self._is_refused = True
+        self._have_head()
+        self.transport.write(_TOO_LARGE)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
     def _hang_up(self) -> None:
         self._head_timer = None
-        if not self.transport.is_closing():
+        if self._is_answering:
+            self._await_head()
+        elif not self.transport.is_closing():
             self.transport.close()

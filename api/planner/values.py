@@ -23,7 +23,8 @@ Int64 = NewType("Int64", int)
 Points = NewType("Points", int)
 Cursor = NewType("Cursor", str)
 
-_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,18})?")
+# What is not finite is an amount that a command can refuse in its own words, not a malformed request.
+_DECIMAL = re.compile(r"-?([0-9]{1,30}(\.[0-9]{1,18})?|Infinity)|NaN")
 _NUMERIC = re.compile(r"-?[0-9]{1,200}(\.[0-9]{1,200})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME = re.compile(

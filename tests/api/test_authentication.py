@@ -70,7 +70,6 @@ def test_a_good_token_is_let_in_as_its_user(client: httpx.Client, key: Developme
         ("", "TOKEN_MISSING"),
         ("Basic b3BlcmF0b3I6cHc=", "TOKEN_MISSING"),
         ("Bearer", "TOKEN_MISSING"),
-        ("Bearer   ", "TOKEN_MISSING"),
         ("Bearer rubbish", "TOKEN_MALFORMED"),
         ("Bearer a b c", "TOKEN_MALFORMED"),
         (f"Bearer {'x' * 9_000}", "TOKEN_MALFORMED"),

@@ -26,11 +26,11 @@ def test_types_are_read_as_a_tree_in_sibling_order_and_flat_with_their_path(hous
     assert {node["id"] for node in found["subtree"]["nodes"]} == {
         root["id"], second["id"], first["id"], leaf["id"],
     }  # fmt: skip
-    query = "query ($f: ActivityTypeFilter) { activityTypes(filter: $f) { nodes { path parentId } totalCount } }"
+    query = (
+        "query ($f: ActivityTypeFilter) { activityTypes(filter: $f) { nodes { path parentId } totalCount } }"
+    )
     flat = house.data("auditor", query, f={"name": {"contains": "leaf 叶"}})["activityTypes"]
-    assert flat["nodes"] == [
-        {"path": f"{root['name']}/{first['name']}/Leaf 叶", "parentId": first["id"]}
-    ]
+    assert flat["nodes"] == [{"path": f"{root['name']}/{first['name']}/Leaf 叶", "parentId": first["id"]}]
 
 
 def test_a_siblings_name_and_a_code_are_taken_once(house: House) -> None:
@@ -78,9 +78,7 @@ def test_what_has_children_or_activities_is_not_removed(house: House) -> None:
     parent = activity_type(house)
     child = activity_type(house, parent["id"])
     assert house.refused("operator", "removeActivityType", id=parent["id"]) == [("HAS_CHILDREN", "input")]
-    made = house.done(
-        "operator", "draftActivity", "activity { id code }", code=code(), **plan(child["id"])
-    )
+    made = house.done("operator", "draftActivity", "activity { id code }", code=code(), **plan(child["id"]))
     payload = house.do("operator", "removeActivityType", id=child["id"])
     assert payload["userErrors"][0]["code"] == "IN_USE"
     assert made["code"] in payload["userErrors"][0]["message"]
@@ -92,7 +90,9 @@ def test_what_has_children_or_activities_is_not_removed(house: House) -> None:
     assert last
 
 
-def test_disabling_a_parent_disables_all_below_and_enabling_gives_each_its_own_status_back(house: House) -> None:
+def test_disabling_a_parent_disables_all_below_and_enabling_gives_each_its_own_status_back(
+    house: House,
+) -> None:
     """PAR-05, PAR-07"""
     a = activity_type(house)
     b = activity_type(house, a["id"])

@@ -1,0 +1,149 @@
+"""GraphQL over HTTP: whatever is sent, the answer is a 4xx with a code or a proper result."""
+
+import httpx
+import pytest
+
+from tests.api.house import House
+
+AUTH = {"authorization": "Bearer auditor"}
+QUERY = "{ costTypes(first: 1) { totalCount } }"
+
+
+def post(house: House, content, **headers) -> httpx.Response:
+    sent = {"content-type": "application/json", **AUTH, **headers}
+    return house.client.post("/graphql", content=content, headers=sent)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"1", b"null", b"[null]", b"[]", b"{}", b'"x"', b"{", b"\xff\xfe", b'{"query": 1}', b'{"query": ""}',
+        b'{"query": "{ a }", "variables": []}', b'{"query": "{ a }", "variables": "x"}',
+        b'{"query": "{ a }", "operationName": 7}', b'[{"query": "{ __typename }"}]', b"[" * 100_000,
+        b'{"query": "\\ud800"}', b'{"query": "{"}', b'{"query": "{ nothing }"}', b'{"query": "query A { a } query A { a }"}',
+        b'{"query": "{ costTypes(first: \\"x\\") { totalCount } }"}', b'{"query": "fragment F on Query { ...F } { ...F }"}',
+    ],
+)  # fmt: skip
+def test_a_malformed_request_is_a_4xx_with_a_code_and_the_requests_id(house: House, body: bytes) -> None:
+    response = post(house, body)
+    assert 400 <= response.status_code < 500, response.text
+    for error in response.json()["errors"]:
+        assert error["extensions"]["code"]
+        assert error["extensions"]["requestId"]
+        assert error["message"]
+    assert "data" not in response.json()
+
+
+@pytest.mark.parametrize(
+    "content_type", ["", "text/plain", "application/json; charset=utf-16", "multipart/form-data"]
+)
+def test_another_content_type_is_not_taken(house: House, content_type: str) -> None:
+    response = post(house, b'{"query": "{ __typename }"}', **{"content-type": content_type})
+    assert response.status_code == 415
+
+
+@pytest.mark.parametrize("token", [None, "", "Basic x", "Bearer", "Bearer nobody", "bearer"])
+def test_without_a_good_token_nothing_is_answered(house: House, token: str | None) -> None:
+    headers = {"content-type": "application/json"} | ({"authorization": token} if token is not None else {})
+    response = house.client.post("/graphql", content=b'{"query": "{ __typename }"}', headers=headers)
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"].startswith("Bearer")
+    assert response.json()["errors"][0]["extensions"]["code"].startswith("TOKEN_")
+
+
+def test_the_media_type_of_the_answer_is_negotiated(house: House) -> None:
+    body = b'{"query": "{ __typename }"}'
+    for accept, media in (
+        ("application/graphql-response+json", "application/graphql-response+json"),
+        ("application/json", "application/json"),
+        ("*/*", "application/json"),
+        ("application/json;q=0.5, application/graphql-response+json", "application/graphql-response+json"),
+    ):
+        response = post(house, body, accept=accept)
+        assert response.status_code == 200
+        assert response.headers["content-type"] == f"{media}; charset=utf-8"
+    assert post(house, b'{"query": "{"}', accept="application/graphql-response+json").status_code == 400
+    assert post(house, b'{"query": "{"}', accept="application/json").status_code == 200
+
+
+def test_a_query_may_come_by_get_and_a_mutation_may_not(house: House) -> None:
+    found = house.client.get("/graphql", params={"query": QUERY}, headers=AUTH)
+    assert found.status_code == 200
+    assert "totalCount" in found.text
+    mutation = 'mutation { removeCostType(input: {id: "x"}) { position } }'
+    refused = house.client.get("/graphql", params={"query": mutation}, headers=AUTH)
+    assert refused.status_code == 405
+    assert (
+        house.client.get("/graphql", params={"query": QUERY, "variables": "{"}, headers=AUTH).status_code
+        == 400
+    )
+    assert house.client.put("/graphql", content=b"{}", headers=AUTH).status_code == 405
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ " + " ".join(f"a{n}: __typename" for n in range(1_000)) + " }",
+        "{ ...F0 } " + " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(60))
+        + " fragment F60 on Query { __typename }",
+        "{ activityTypes { nodes { " + "children { nodes { " * 20 + "id" + " } }" * 20 + " } } }",
+        "{ activities(first: 101) { nodes { id } } }",
+        "{ activities(first: -1) { nodes { id } } }",
+        '{ activities(after: "nonsense") { nodes { id } } }',
+        '{ activities(asOf: {version: 1}) { nodes { id } } }',
+        '{ activities(asOf: {version: 1, position: "000000010000000000000000"}) { nodes { id } } }',
+        "{ " + "@skip(if: false) " * 100 + " }",
+        '{ nodes(ids: [' + '"x",' * 101 + ']) { id } }',
+        "{ events(first: 9999) { hasMore } }",
+    ],
+)  # fmt: skip
+def test_what_exceeds_a_limit_or_makes_no_sense_is_told_with_a_code(house: House, document: str) -> None:
+    response = house.client.post("/graphql", json={"query": document}, headers=AUTH)
+    assert response.status_code < 500
+    for error in response.json()["errors"]:
+        assert error["extensions"]["code"] != "INTERNAL", error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x00",
+        "\ud800".encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
+        "'; drop table x; --",
+        "%_\\",
+        "𝔘" * 500,
+    ],
+)
+def test_hostile_text_in_variables_is_data(house: House, text: str) -> None:
+    query = "query ($f: CostTypeFilter) { costTypes(filter: $f) { totalCount } }"
+    variables = {"f": {"name": {"contains": text}}}
+    response = house.client.post("/graphql", json={"query": query, "variables": variables}, headers=AUTH)
+    assert response.status_code < 500
+    answer = response.json()
+    assert (
+        answer.get("data") == {"costTypes": {"totalCount": 0}}
+        or answer["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+    )
+
+
+def test_text_with_a_nul_is_refused_by_a_mutation(house: House) -> None:
+    faults = house.refused(
+        "operator", "addCostType", code="N\x00", name="a\x00", accountingSubject="1", unit="CNY"
+    )
+    assert ("BAD_CHARACTERS", "input.name") in faults
+
+
+def test_a_reader_can_ask_for_a_position_and_a_far_one_is_not_there_yet(house: House) -> None:
+    """api.md 6"""
+    position = house.do(
+        "operator", "addCostType", code="POS-1", name="Pos", accountingSubject="1", unit="CNY"
+    )["position"]
+    body = {"query": QUERY, "extensions": {"minPosition": position}}
+    assert house.client.post("/graphql", json=body, headers=AUTH).status_code == 200
+    bad = {"query": QUERY, "extensions": {"minPosition": "x"}}
+    assert house.client.post("/graphql", json=bad, headers=AUTH).status_code == 400
+
+
+def test_introspection_and_every_description(house: House) -> None:
+    found = house.data("integrator", "{ __schema { mutationType { fields { name description } } } }")
+    assert all(field["description"] for field in found["__schema"]["mutationType"]["fields"])
