@@ -365,9 +365,10 @@ def _announce(settings: "Settings", url: str) -> None:
 def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
     from api.application import KNOWN_PATHS, create_app
     from api.server import limited, serve
+    from api.wiring import GraphQL
     from infrastructure.metrics import Metrics
     from infrastructure.readiness import Part, Readiness
-    from infrastructure.tokens import trusted_keys
+    from infrastructure.tokens import TokenRules, Verifier, trusted_keys
     from projections.registry import NAMES
 
     with (
@@ -385,11 +386,15 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
         keys.start()
         readiness.start()
         metrics = Metrics(KNOWN_PATHS, readiness.parts)
+        verifier = Verifier(keys, TokenRules.of(settings))
+        graphql = GraphQL(database.url, verifier.verify, settings.approval_policy, metrics.count_append)
         app = create_app(
             parts=readiness.parts,
             metrics=metrics.render,
             observe=metrics.observe_request,
             body_bytes_max=settings.body_bytes_max,
+            graphql_app=graphql,
+            lifespan=graphql.lifespan,
         )
         limits = {"connections_max": settings.requests_max, "message_bytes_max": settings.body_bytes_max}
         serve(limited(app, **limits), listener, signals)

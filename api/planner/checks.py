@@ -8,8 +8,8 @@ import strawberry
 from graphql import GraphQLObjectType, get_named_type, is_abstract_type, is_leaf_type
 from psycopg import AsyncConnection, AsyncCursor
 
+from api.planner.declared import object_of, origin, read_fields, view_of
 from api.planner.inputs import sort_kinds
-from api.planner.plans import object_of, origin, read_fields, view_of
 from api.planner.values import kind_of
 from api.planner.views import Amount, Column, Composed, Key, Many, One, Payload, ReadField
 
@@ -53,7 +53,8 @@ def raise_any(faults: Iterator[str]) -> None:
 async def check_views(
     schema: strawberry.Schema, connection: AsyncConnection[Any], *, timeline: str | None = None
 ) -> None:
-    """Compare what the views declare with their tables: existence, types, and NOT NULL for fields that are not null.
+    """Compare what the views declare with their tables: existence, types, and NOT NULL for fields that are
+    not null.
 
     What lies inside a jsonb column can't be checked. Raises ViewMismatch.
     """

@@ -15,3 +15,11 @@ def decode(text: str) -> tuple[str, UUID]:
     if (found := _ID.fullmatch(text)) is None:
         raise ValueError("not an id")
     return found[1], UUID(found[2])
+
+
+def parsed(text: str) -> tuple[str, UUID | None]:
+    """Prefix and key; for what is no id, the prefix of no type."""
+    try:
+        return decode(text)
+    except ValueError:
+        return "", None

@@ -3,7 +3,7 @@
 import enum
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
@@ -45,7 +45,9 @@ def comparable(row: type) -> dict[str, tuple["ReadField", Kind]]:
 
 @cache
 def sort_kinds(row: type) -> dict[str, Kind]:
-    """Sort keys: columns that are never null and never masked, so that a keyset cursor is total and leaks nothing."""
+    """Sort keys: columns that are never null and never masked, so that a keyset cursor is total and leaks
+    nothing.
+    """
     plain = {
         name: kind for name, (f, kind) in comparable(row).items() if not f.is_nullable and not f.permission
     }
@@ -56,15 +58,15 @@ def sort_kinds(row: type) -> dict[str, Kind]:
 def filter_input(row: type) -> type:
     words = {"and": list, "or": list, "not": None}
     members: dict[str, Any] = {f"{w}_": strawberry.field(name=w, default=strawberry.UNSET) for w in words}
-    annotations: dict[str, Any] = {f"{w}_": Optional[str] for w in words}  # the class itself, once it exists
+    annotations: dict[str, Any] = {f"{w}_": str | None for w in words}  # the class itself, once it exists
     for name, (field, kind) in comparable(row).items():
         members[name] = strawberry.UNSET
-        annotations[name] = Optional[compare_input(inner_type(field.type), kind.operators)]
+        annotations[name] = compare_input(inner_type(field.type), kind.operators) | None
     made = strawberry.input(type(f"{row.__name__}Filter", (), {"__annotations__": annotations, **members}))
     for member in get_object_definition(made, strict=True).fields:
         if member.graphql_name in words:
             inner: Any = list[made] if words[member.graphql_name] else made  # type: ignore[valid-type]
-            member.type_annotation = StrawberryAnnotation(Optional[inner])
+            member.type_annotation = StrawberryAnnotation(inner | None)
     return made
 
 
@@ -80,7 +82,7 @@ def compare_input(type_: Any, operators: tuple[str, ...]) -> Any:
     annotations: dict[str, Any] = {}
     for operator in (*operators, "isNull"):
         members[f"{operator}_"] = strawberry.field(name=operator, default=strawberry.UNSET)
-        annotations[f"{operator}_"] = Optional[types.get(operator, compared)]
+        annotations[f"{operator}_"] = types.get(operator, compared) | None
     return strawberry.input(type(f"{name}Compare", (), {"__annotations__": annotations, **members}))
 
 
@@ -96,7 +98,7 @@ def order_enum(row: type) -> Any:
 def arguments(field: "ReadField") -> list[StrawberryArgument]:
     row = views.row_type(field.type)
     versions = getattr(getattr(row, "__view__", None), "versions", None)
-    as_of = [_argument("as_of", Optional[AsOf])] if versions else []
+    as_of = [_argument("as_of", AsOf | None)] if versions else []
     match field.read:
         case views.One(by=None):
             return [_argument("id", strawberry.ID), *as_of]
@@ -108,7 +110,7 @@ def arguments(field: "ReadField") -> list[StrawberryArgument]:
             optional |= {"filter": filter_input(row), "order_by": list[order]}
             return [
                 *(_argument(name, made.enum) for name, made in read.choices.items()),
-                *(_argument(name, Optional[type_]) for name, type_ in optional.items()),
+                *(_argument(name, type_ | None) for name, type_ in optional.items()),
                 *(as_of if read.is_root else ()),
             ]
     return []

@@ -1,6 +1,7 @@
 """What one document may ask for, found in one linear pass before any validation rule reads it.
 
-Rules of a validator run side by side, and some of them are slower than linear, so this is no rule: it comes first.
+Rules of a validator run side by side, and some of them are slower than linear, so this is no rule: it comes
+first.
 """
 
 from collections import Counter
@@ -39,7 +40,9 @@ LARGEST_LITERAL_PAGE_SIZE = 1_000  # more is refused as a page size, which says 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one selection set. `inside` counts the fields under `nodes` and `edges`, once a row of the page."""
+    """The cost of one selection set. `inside` counts the fields under `nodes` and `edges`, once a row of the
+    page.
+    """
 
     depth: int = 0
     introspection_depth: int = 0
@@ -101,7 +104,9 @@ class _Walk:
 
 
 def limit_errors(document: DocumentNode) -> list[GraphQLError]:
-    """One LIMIT_EXCEEDED for each limit that an operation of the document breaks. Linear in the document's length."""
+    """One LIMIT_EXCEEDED for each limit that an operation of the document breaks. Linear in the document's
+    length.
+    """
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     if len(fragments) > MAX_FRAGMENTS:
         return [_exceeded("fragments", MAX_FRAGMENTS)]

@@ -1,4 +1,6 @@
-"""A connection's arguments become keyset SQL: `first/after/last/before`, `filter`, `orderBy`, choices. All is bound."""
+"""A connection's arguments become keyset SQL: `first/after/last/before`, `filter`, `orderBy`, choices. All is
+bound.
+"""
 
 import base64
 import hashlib
@@ -40,8 +42,9 @@ def permitted(field: ReadField, permissions: frozenset[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """SQL that hangs on a connection's arguments; `info` answers the fields of PageInfo, `rows` is its largest number
-    of rows together with the pages around it."""
+    """SQL that hangs on a connection's arguments; `info` answers the fields of PageInfo, `rows` is its
+    largest number of rows together with the pages around it.
+    """
 
     matching: str
     beyond: str
@@ -68,7 +71,8 @@ class SortKey:
 class Pager:
     """One connection of a plan: what is known when compiling; `page` adds what a request brings.
 
-    `list_name` names the connection in cursors; `around` is the number of rows that this page is repeated for.
+    `list_name` names the connection in cursors; `around` is the number of rows that this page is repeated
+    for.
     """
 
     field: GraphQLField
@@ -179,9 +183,11 @@ def _cursor(keys: list[SortKey], signature: str) -> str:
 
 
 def _beyond(request: Request, keys: list[SortKey], signature: str, cursor: str, flipped: bool) -> str:
-    """Rows after the cursor in the given order (before it, if flipped); one row comparison where an index serves it.
+    """Rows after the cursor in the given order (before it, if flipped); one row comparison where an index
+    serves it.
 
-    The signature ties a cursor to its list and order. It is no secret: a made-up cursor only starts elsewhere.
+    The signature ties a cursor to its list and order. It is no secret: a made-up cursor only starts
+    elsewhere.
     """
     try:
         signed, *texts = json.loads(base64.b64decode(cursor, validate=True))
@@ -215,7 +221,9 @@ def _measured(given: Mapping[str, Any], depth: int = 1) -> int:
 
 
 def conditions(request: Request, row: type, alias: str, given: Mapping[str, Any]) -> Iterable[str]:
-    """A filter input as SQL conditions. A column that is null matches only isNull; a null argument says nothing."""
+    """A filter input as SQL conditions. A column that is null matches only isNull; a null argument says
+    nothing.
+    """
     columns = {to_camel_case(name): found for name, found in comparable(row).items()}
     for name, value in given.items():
         match name:

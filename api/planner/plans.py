@@ -1,22 +1,19 @@
 """The selection of a whole query becomes one SQL statement that returns the response's JSON.
 
-A plan is SQL text with slots. The text hangs on document, operation, permissions and the variables in @skip/@include;
-slots hold what differs between requests (arguments, row scope, the instant of `asOf`). JSON is built by `concat`: in
-PostgreSQL that is 1.5x faster than json_build_object, which copies nested values once a level. But it skips NULL, so
-whatever may be null is coalesced to 'null'.
+A plan is SQL text with slots. The text hangs on document, operation, permissions and the variables in
+@skip/@include; slots hold what differs between requests (arguments, row scope, the instant of `asOf`). JSON
+is built by `concat`: in PostgreSQL that is 1.5x faster than json_build_object, which copies nested values
+once a level. But it skips NULL, so whatever may be null is coalesced to 'null'.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from uuid import UUID
 
 from graphql import (
     GraphQLField,
-    GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -26,88 +23,45 @@ from graphql import (
     is_leaf_type,
     is_list_type,
 )
-from graphql.execution.collect_fields import FieldDetails, FieldDetailsList, FragmentDetails
-from graphql.execution.collect_fields import collect_fields, collect_subfields
+from graphql.execution.collect_fields import (
+    FieldDetailsList,
+    FragmentDetails,
+    collect_fields,
+    collect_subfields,
+)
 from graphql.execution.values import VariableValues
 
 from api.planner import ids
-from api.planner.pages import Pager, arguments_of, expression, permitted
+from api.planner.declared import object_of, origin, read_fields, view_of
+from api.planner.instants import Instant, now, past
+from api.planner.pages import Page, Pager, arguments_of, expression, permitted
 from api.planner.requests import Parts, Request, Slot, filled, refused
+from api.planner.sources import Json, Renamed, Source, Table, amount, json_object, json_text
 from api.planner.values import id_kind
 from api.planner.views import Amount, Column, Composed, Computed, Key, Listed, Many, One, ReadField, View
 
-MEMBERS_AT_ONCE = 40  # a PostgreSQL function takes at most 100 arguments
 MAX_IDS = 100
-MINOR_DIGITS = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-    4: "CLF UYW",
-}
-"""ISO 4217: the currencies whose minor unit is not a hundredth."""
 
 
 class NotPlannable(Exception):
     """A selected field has a resolver of its own: the stock executor must walk the answer."""
 
 
-class Source(Protocol):
-    """Where the members of an object come from. `certain`: null only where a declaration says so."""
-
-    @property
-    def certain(self) -> bool: ...
-    def column(self, name: str, sql_type: str) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A row; the types of its columns are checked at the start."""
-
-    alias: str
-    certain = True
-
-    def column(self, name: str, sql_type: str) -> str:  # noqa: ARG002
-        return f"{self.alias}.{name}"
-
-
-@dataclass(frozen=True, slots=True)
-class Json:
-    """A jsonb object in a row (or in another object). What it holds is not known, so anything may be null."""
-
-    value: str
-    outer: Source
-    certain = False
-
-    def column(self, name: str, sql_type: str) -> str:
-        if name.startswith("row."):
-            return self.outer.column(name.removeprefix("row."), sql_type)
-        if sql_type == "jsonb":
-            return f"({self.value}->'{name}')"
-        if sql_type.endswith("[]"):
-            return f"array(select jsonb_array_elements_text({self.value}->'{name}'))::{sql_type}"
-        return f"({self.value}->>'{name}')::{sql_type}"
-
-
-@dataclass(frozen=True, slots=True)
-class Renamed:
-    """Columns of a row under the names of a struct's members."""
-
-    inner: Source
-    names: Mapping[str, str]
-    certain: bool
-
-    def column(self, name: str, sql_type: str) -> str:
-        return self.inner.column(self.names[name], sql_type)
-
-
-Instant = Callable[[Request], str | None]
-
-
-def _now(_: Request) -> None:
-    return None
-
-
 def _once(_: Request) -> int:
     return 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A connection under way: the SQL `within` of its rows, and `kept`, which drops the row that tells of
+    more.
+    """
+
+    row: GraphQLObjectType
+    alias: str
+    paged: Callable[[Request], Page]
+    within: str
+    kept: str
 
 
 @dataclass(slots=True)
@@ -127,7 +81,7 @@ class Planner:
     characters: int = 0
     _slots: list[Slot] = field(default_factory=list)
     _aliases: int = 0
-    _instant: Instant = _now
+    _instant: Instant = now
     _around: Callable[[Request], int] = _once
 
     def query(self, extensions: Slot) -> Parts:
@@ -195,13 +149,12 @@ class Planner:
             match read:
                 case Many():
                     row = object_of(object_of(graphql_field).fields["nodes"])
-                    self._instant = self._past(graphql_field, nodes[0], view_of(row))
+                    self._instant = past(graphql_field, nodes[0], view_of(row), self.timeline)
                     return self._connection(parent, graphql_field, nodes, read, Table(""))
                 case One():
-                    if not is_abstract_type(named := get_named_type(graphql_field.type)):
-                        self._instant = self._past(
-                            graphql_field, nodes[0], view_of(cast(GraphQLObjectType, named))
-                        )
+                    if not is_abstract_type(get_named_type(graphql_field.type)):
+                        view = view_of(object_of(graphql_field))
+                        self._instant = past(graphql_field, nodes[0], view, self.timeline)
                     return self._identified(graphql_field, nodes)
             return self._listed(graphql_field, nodes)
         finally:
@@ -238,7 +191,8 @@ class Planner:
         alias = self._next_alias()
         element = self._object(type_, nodes, Json(f"{alias}.value", source))
         elements = f"jsonb_array_elements({value}) with ordinality {alias}(value, ordinality)"
-        text = f"(select concat('[', string_agg({element}, ',' order by {alias}.ordinality), ']') from {elements})"
+        listed = f"concat('[', string_agg({element}, ',' order by {alias}.ordinality), ']')"
+        text = f"(select {listed} from {elements})"
         return (
             f"case jsonb_typeof({value}) when 'array' then {text} else '{'null' if nullable else '[]'}' end"
         )
@@ -265,10 +219,12 @@ class Planner:
         return json_object(members)
 
     def _identified(self, graphql_field: GraphQLField, nodes: FieldDetailsList) -> str:
-        """The row of the argument `id`; of an abstract type's many tables, only the one of its prefix is asked."""
+        """The row of the argument `id`; of an abstract type's many tables, only the one of its prefix is
+        asked.
+        """
 
         def identity(request: Request) -> tuple[str, UUID | None]:
-            return _decoded(arguments_of(request, graphql_field, nodes[0])["id"])
+            return ids.parsed(arguments_of(request, graphql_field, nodes[0])["id"])
 
         key = self._slot(lambda r: r.once(("key", id(nodes[0].node)), lambda: r.bind(identity(r)[1], "uuid")))
         rows = self._branches(graphql_field.type, lambda row: self._one(row, nodes, None, "id", key))
@@ -281,7 +237,7 @@ class Planner:
             given = arguments_of(request, graphql_field, nodes[0])["ids"]
             if len(given) > MAX_IDS:
                 raise refused("LIMIT_EXCEEDED", f"more than {MAX_IDS} ids")
-            return [_decoded(text) for text in given]
+            return [ids.parsed(text) for text in given]
 
         with self._repeated(lambda r: len(identities(r))):
             rows = self._branches(
@@ -306,7 +262,9 @@ class Planner:
         return {view_of(row).prefix: self._parts(compile_row(row)) for row in self._row_types(type_)}
 
     def _one(self, type_: Any, nodes: FieldDetailsList, kind: str | None, key_column: str, key: str) -> str:
-        """The row whose `key_column` is `key`, or 'null'; `kind` is the SQL of what tells its type, if several are."""
+        """The row whose `key_column` is `key`, or 'null'; `kind` is the SQL of what tells its type, if
+        several are.
+        """
         found = {}
         for row in self._row_types(type_):
             view, alias = view_of(row), self._next_alias()
@@ -330,49 +288,49 @@ class Planner:
         view, name = view_of(row), f"{parent.name}.{nodes[0].node.name.value}"
         pager = Pager(graphql_field, nodes[0], origin(row), view, alias, name, read.choices, self._around)
         paged = pager.page
-        within = f"{self._rows(view, alias)} and {_joined(read, source, alias)}{self._slot(lambda r: paged(r).matching)}"
+        matching = self._slot(lambda r: paged(r).matching)
+        within = f"{self._rows(view, alias)} and {_joined(read, source, alias)}{matching}"
         selected = self._selection(type_, nodes)
         names = {details[0].node.name.value for details in selected.values()}
-        one_more = "pageInfo" in names
-        size = self._slot(lambda r: paged(r).size)
+        one_more, size = "pageInfo" in names, self._slot(lambda r: paged(r).size)
         kept = f' filter (where {alias}."#" <= {size})' if one_more else ""
-
-        def part(above: GraphQLObjectType, details: FieldDetailsList) -> str:
-            name = details[0].node.name.value
-            inner = object_of(above.fields[name]) if name in ("pageInfo", "edges") else above
-            match name:
-                case "__typename":
-                    return json_text(above.name)
-                case "totalCount":
-                    return f"(select count(*) from {within})"
-                case "pageInfo":
-                    return json_object(
-                        {key: part(inner, d) for key, d in self._selection(inner, details).items()}
-                    )
-                case "edges":
-                    edge = json_object(
-                        {key: part(inner, d) for key, d in self._selection(inner, details).items()}
-                    )
-                    return f"concat('[', string_agg({edge}, ','){kept}, ']')"
-                case "nodes":
-                    return (
-                        f"concat('[', string_agg({self._object(row, details, Table(alias))}, ','){kept}, ']')"
-                    )
-                case "node":
-                    return self._object(row, details, Table(alias))
-                case "cursor":
-                    return self._slot(lambda r: paged(r).cursor)
-            return self._slot(lambda r: paged(r).info[name])
-
+        compiled = _Compiled(row, alias, paged, within, kept)
         with self._repeated(pager.rows):
-            value = json_object({key: part(type_, details) for key, details in selected.items()})
+            value = self._parts_of(compiled, type_, nodes)
         if names <= {"totalCount", "__typename"}:  # the arguments are judged all the same
             return f"{value}{self._slot(lambda r: paged(r).size and '')}"
         beyond, order = self._slot(lambda r: paged(r).beyond), self._slot(lambda r: paged(r).order)
         rows = f"select * from {within}{beyond} order by {order} limit {size}{' + 1' if one_more else ''}"
         numbers = ', row_number() over () as "#", count(*) over () as "##"' if one_more else ""
         outer = self._slot(lambda r: paged(r).outer_order)
-        return f"(select {value} from (select *{numbers} from ({rows}) {alias}{outer}) {alias} having true)"  # one row
+        numbered = f"select *{numbers} from ({rows}) {alias}{outer}"
+        return f"(select {value} from ({numbered}) {alias} having true)"  # always one row
+
+    def _parts_of(self, compiled: "_Compiled", above: GraphQLObjectType, nodes: FieldDetailsList) -> str:
+        """The JSON object of a connection, an edge or a PageInfo."""
+        selected = self._selection(above, nodes)
+        return json_object({key: self._part(compiled, above, found) for key, found in selected.items()})
+
+    def _part(self, compiled: "_Compiled", above: GraphQLObjectType, nodes: FieldDetailsList) -> str:
+        row, alias, paged = compiled.row, compiled.alias, compiled.paged
+        match name := nodes[0].node.name.value:
+            case "__typename":
+                return json_text(above.name)
+            case "totalCount":
+                return f"(select count(*) from {compiled.within})"
+            case "pageInfo":
+                return self._parts_of(compiled, object_of(above.fields[name]), nodes)
+            case "edges":
+                edge = self._parts_of(compiled, object_of(above.fields[name]), nodes)
+                return f"concat('[', string_agg({edge}, ','){compiled.kept}, ']')"
+            case "nodes":
+                found = self._object(row, nodes, Table(alias))
+                return f"concat('[', string_agg({found}, ','){compiled.kept}, ']')"
+            case "node":
+                return self._object(row, nodes, Table(alias))
+            case "cursor":
+                return self._slot(lambda r: paged(r).cursor)
+        return self._slot(lambda r: paged(r).info[name])
 
     def _rows(self, view: View, alias: str) -> str:
         """`table alias where …`: the rows that the viewer may see, now or at the instant of the root field."""
@@ -380,41 +338,16 @@ class Planner:
         if view.scope:
             scope = f"{alias}.{view.scope} = any({self._slot(lambda r: r.viewers('units'))})"
             scope = f"({alias}.{view.scope} is null or {scope})" if view.scope_nullable else scope
-        if (versions := view.versions) and (instant := self._instant) is not _now:
+        if (versions := view.versions) and (instant := self._instant) is not now:
             table = self._slot(lambda r: versions if instant(r) else view.table)
 
             def at(request: Request) -> str:
-                now = instant(request)
+                then = instant(request)
                 begun, ended = (f"({alias}.epoch_{end}, {alias}.position_{end})" for end in ("from", "to"))
-                return f" and {begun} <= {now} and {ended} > {now}" if now else ""
+                return f" and {begun} <= {then} and {ended} > {then}" if then else ""
 
             scope += self._slot(at)
         return f"{table} {alias} where {scope}"
-
-    def _past(self, graphql_field: GraphQLField, details: FieldDetails, view: View) -> Instant:
-        """The SQL of the row (epoch, offset) that `asOf` means, or None for now."""
-        if view.versions is None:
-            return _now
-
-        def instant(request: Request) -> str | None:
-            given = arguments_of(request, graphql_field, details)
-            match given.get("asOf"):
-                case None:
-                    return None
-                case {"position": position}:
-                    return (
-                        f"({request.bind(position.epoch, 'int')}, {request.bind(position.offset, 'bigint')})"
-                    )
-                case {"time": time} if self.timeline:
-                    return request.subquery(_AT_TIME.format(self.timeline, request.bind(time, "timestamptz")))
-                case {"version": version} if "id" in graphql_field.args:
-                    key = request.bind(_decoded(given["id"])[1], "uuid")
-                    return request.subquery(
-                        _AT_VERSION.format(view.versions, key, request.bind(version, "int"))
-                    )
-            raise refused("BAD_AS_OF", "a version is of one object only, and times may be unknown here")
-
-        return lambda r: r.once(("asOf", id(details.node)), lambda: instant(r))
 
     def _row_types(self, type_: Any) -> list[GraphQLObjectType]:
         named: Any = get_named_type(type_)
@@ -427,8 +360,10 @@ class Planner:
     @contextmanager
     def _repeated(self, rows: Callable[[Request], int]) -> Iterator[None]:
         before, self._around = self._around, rows
-        yield
-        self._around = before
+        try:
+            yield
+        finally:
+            self._around = before
 
     def _slot(self, fill: Slot) -> str:
         self._slots.append(fill)
@@ -443,14 +378,6 @@ class Planner:
         return f"t{self._aliases}"
 
 
-_AT_TIME = """select epoch, position from {0} where recorded_at <= {1}
-    order by recorded_at desc, epoch desc, position desc limit 1"""
-# A version between two rows is the older row's; one that does not exist yet is none.
-_AT_VERSION = """select epoch_from, position_from from {0} where id = {1} and version <= {2}
-    and {2} <= (select max(version) from {0} where id = {1})
-    order by version desc, epoch_from desc, position_from desc limit 1"""
-
-
 def _joined(read: Many, source: Source, alias: str) -> str:
     if read.is_root:
         return "true"
@@ -461,57 +388,3 @@ def _joined(read: Many, source: Source, alias: str) -> str:
 
 def _bound(key: UUID) -> Slot:
     return lambda request: request.bind(key, "uuid")
-
-
-def _decoded(text: str) -> tuple[str, UUID | None]:
-    """Prefix and key of a global id; what is none has the prefix of no type."""
-    try:
-        return ids.decode(text)
-    except ValueError:
-        return "", None
-
-
-def amount(minor: str, currency: str) -> str:
-    """The SQL of a JSON string: `minor` units as a decimal with the digits of the currency."""
-    cases = []
-    for digits, codes in MINOR_DIGITS.items():
-        listed = ", ".join(f"'{code}'" for code in codes.split())
-        cases.append(f"when {currency} in ({listed}) then {_decimal(minor, digits)}")
-    return f"""'"' || case {" ".join(cases)} else {_decimal(minor, 2)} end || '"'"""
-
-
-def _decimal(minor: str, digits: int) -> str:
-    return f"({minor} / {10**digits}::numeric)::numeric(38, {digits})::text" if digits else f"{minor}::text"
-
-
-@lru_cache(maxsize=10_000)
-def read_fields(type_: GraphQLObjectType) -> dict[str, ReadField]:
-    declared = {name: f.extensions.get("strawberry-definition") for name, f in type_.fields.items()}
-    return {name: f for name, f in declared.items() if isinstance(f, ReadField)}
-
-
-def object_of(graphql_field: GraphQLField) -> GraphQLObjectType:
-    return cast(GraphQLObjectType, get_named_type(graphql_field.type))
-
-
-def origin(type_: GraphQLNamedType) -> Any:
-    """The strawberry class of a GraphQL type."""
-    return type_.extensions["strawberry-definition"].origin
-
-
-def view_of(row: GraphQLObjectType) -> View:
-    return origin(row).__view__  # type: ignore[no-any-return]
-
-
-def json_text(name: str) -> str:
-    return f"""'"{name}"'"""
-
-
-def json_object(members: Mapping[str, str]) -> str:
-    """A SQL text expression; names are GraphQL names, so they need no escape."""
-    items = [f"""'{"," if i else "{"}"{key}":', {value}""" for i, (key, value) in enumerate(members.items())]
-    chunks = [", ".join(items[i : i + MEMBERS_AT_ONCE]) for i in range(0, len(items), MEMBERS_AT_ONCE)] or [
-        "'{'"
-    ]
-    nested = ", ".join(f"concat({chunk})" for chunk in chunks) if len(chunks) > 1 else chunks[0]
-    return f"concat({nested}, '}}')"

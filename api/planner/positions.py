@@ -1,4 +1,6 @@
-"""Positions in the log as clients see them: fixed-width hexadecimal, so that they sort as text; opaque outside."""
+"""Positions in the log as clients see them: fixed-width hexadecimal, so that they sort as text; opaque
+outside.
+"""
 
 import re
 from typing import NamedTuple
@@ -7,7 +9,9 @@ _POSITION = re.compile(r"([0-9a-f]{8})([0-9a-f]{16})")
 
 
 class Position(NamedTuple):
-    """A place in the log: an epoch (32 bits, signed) and an offset within it (64 bits, signed), neither negative."""
+    """A place in the log: an epoch (32 bits, signed) and an offset within it (64 bits, signed), neither
+    negative.
+    """
 
     epoch: int
     offset: int

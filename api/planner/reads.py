@@ -1,9 +1,12 @@
-"""Serves planned queries ahead of strawberry's pipeline, and plans what the pipeline finds below its resolvers.
+"""Serves planned queries ahead of strawberry's pipeline, and plans what the pipeline finds below its
+resolvers.
 
-An HTTP view gives every decoded body to `Reads.answer` first and sends what it returns; on None it lets strawberry
-execute, with `reads` and `viewer` in the context. Both ways share documents and limits through `SharedDocuments`:
+An HTTP view gives every decoded body to `Reads.answer` first and sends what it returns; on None it lets
+strawberry execute, with `reads` and `viewer` in the context. Both ways share documents and limits through
+`SharedDocuments`:
 
-    schema = strawberry.Schema(Query, Mutation, extensions=[SharedDocuments], config=StrawberryConfig(scalar_map=SCALARS))
+    config = StrawberryConfig(scalar_map=SCALARS)
+    schema = strawberry.Schema(Query, Mutation, extensions=[SharedDocuments], config=config)
     pool = AsyncConnectionPool(url, configure=configure, open=False)
     reads = Reads(schema, pool, timeline="read.timeline")
     body = await reads.answer(request_body, viewer)
@@ -86,9 +89,9 @@ class Document:
 class Reads:
     """The read side of one schema.
 
-    `timeline` is the table by which the `time` of an `asOf` is found; `extensions_sql` gives, for each request, the
-    SQL of a text: the JSON of the answer's `extensions`, read in the same snapshot. Raises ViewMismatch where
-    declarations contradict each other, and TypeError for a schema without SharedDocuments.
+    `timeline` is the table by which the `time` of an `asOf` is found; `extensions_sql` gives, for each
+    request, the SQL of a text: the JSON of the answer's `extensions`, read in the same snapshot. Raises
+    ViewMismatch where declarations contradict each other, and TypeError for a schema without SharedDocuments.
     """
 
     def __init__(
@@ -103,7 +106,8 @@ class Reads:
             raise TypeError("without SharedDocuments the limits would hold for planned queries only")
         raise_any(declaration_faults(schema))
         for type_ in schema._schema.type_map.values():
-            if isinstance(type_, GraphQLInputObjectType):  # strawberry leaves @oneOf out, so that validation missed it
+            # strawberry does not tell graphql-core of @oneOf, so that validation would miss it
+            if isinstance(type_, GraphQLInputObjectType):
                 type_.is_one_of = type_.extensions["strawberry-definition"].is_one_of
         self.schema, self.pool, self.timeline = schema._schema, pool, timeline
         self.extensions_sql = extensions_sql
@@ -113,8 +117,8 @@ class Reads:
     async def answer(self, body: Mapping[str, Any], viewer: Viewer) -> bytes | None:
         """The response body to a decoded request body, status 200.
 
-        None where strawberry has to answer: no query, not valid, refused, or with resolvers of its own. Errors of
-        the database are raised as psycopg raises them.
+        None where strawberry has to answer: no query, not valid, refused, or with resolvers of its own.
+        Errors of the database are raised as psycopg raises them.
         """
         source, name, given = body.get("query"), body.get("operationName"), body.get("variables") or {}
         if not isinstance(source, str) or not isinstance(name, str | None) or not isinstance(given, dict):
@@ -142,7 +146,7 @@ class Reads:
     ) -> VariableValues | list[GraphQLError]:
         try:
             return get_variable_values(self.schema, operation.variable_definitions or (), given)
-        except Exception as error:  # noqa: BLE001  # a scalar or @oneOf input of strawberry's may raise anything
+        except Exception as error:  # a scalar's own parser may raise anything
             return [GraphQLError(str(error))]
 
     async def run(self, plan: Parts, variables: VariableValues, viewer: Viewer) -> bytes:
@@ -224,7 +228,9 @@ class Reads:
 
 
 class SharedDocuments(SchemaExtension):
-    """Gives strawberry's pipeline the parsed, limited and validated document of `Reads`; malformed input has a code."""
+    """Gives strawberry's pipeline the parsed, limited and validated document of `Reads`; malformed input has
+    a code.
+    """
 
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
@@ -282,9 +288,7 @@ async def configure(connection: AsyncConnection[Any]) -> None:
     connection.cursor_factory = AsyncRawCursor
     connection.adapters.register_loader("text", Bytes)
     connection.adapters.register_dumper(TextArray, TextArrayDumper)
-    connection.adapters.register_dumper(
-        str, StrDumper
-    )  # typed as text, so that an unused parameter has a type
+    connection.adapters.register_dumper(str, StrDumper)  # as text: an unused parameter needs a type too
     await connection.execute("set timezone = 'UTC'")
     await connection.execute("set datestyle = 'ISO'")
     await connection.execute("set default_transaction_read_only = on")

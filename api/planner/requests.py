@@ -41,7 +41,9 @@ def text_array(texts: frozenset[str]) -> TextArray:
 
 @dataclass(slots=True)
 class Request:
-    """One filling of a plan's slots. Slots share what they find in `memo`, under keys that the plan gave them."""
+    """One filling of a plan's slots. Slots share what they find in `memo`, under keys that the plan gave
+    them.
+    """
 
     variables: VariableValues
     viewer: Viewer

@@ -18,7 +18,9 @@ class Row(dict[str, Any]):
 
 
 def walkable(info: Any, value: Any) -> Any:
-    """A field's JSON value for the executor: as it stands if the field is a scalar, else with its objects as rows."""
+    """A field's JSON value for the executor: as it stands if the field is a scalar, else with its objects as
+    rows.
+    """
     return value if is_leaf_type(get_named_type(info._raw_info.return_type)) else _rows(info, value)
 
 

@@ -38,9 +38,10 @@ _TEXT_TYPES, _INTEGER_TYPES = frozenset({"text", "varchar", "bpchar"}), frozense
 class Kind:
     """One kind of column.
 
-    `sql` casts parameters; `stored` are the PostgreSQL types a column may have; `json` is the SQL of a value's JSON
-    text, `{}` being the value; `walked` is the same where the stock executor will read it; `parse` reads the text of a
-    cursor or of a JSON string (raises ValueError, TypeError or KeyError); `bound` makes a parameter of an argument.
+    `sql` casts parameters; `stored` are the PostgreSQL types a column may have; `json` is the SQL of a
+    value's JSON text, `{}` being the value; `walked` is the same where the stock executor will read it;
+    `parse` reads the text of a cursor or of a JSON string (raises ValueError, TypeError or KeyError); `bound`
+    makes a parameter of an argument.
     """
 
     sql: str
@@ -148,7 +149,8 @@ SCALARS: dict[object, ScalarDefinition] = {
         lambda value: value if isinstance(value, str) else positions.encode(value),
     ),
 }
-"""For `StrawberryConfig(scalar_map=SCALARS)`: the planner answers these in SQL, strawberry elsewhere, alike."""
+"""For `StrawberryConfig(scalar_map=SCALARS)`: the planner answers these in SQL, strawberry elsewhere, alike.
+"""
 
 
 def inner_type(type_: Any) -> Any:
@@ -160,7 +162,8 @@ def inner_type(type_: Any) -> Any:
 def kind_of(type_: Any, prefix: str | None) -> Kind:
     """The kind of a column of this strawberry type; `prefix` is that of the ids in an ID column.
 
-    Raises TypeError for a type that no column can have, and for an enum whose names are not its values in capitals.
+    Raises TypeError for a type that no column can have, and for an enum whose names are not its values in
+    capitals.
     """
     type_ = inner_type(type_)
     if isinstance(type_, StrawberryList):

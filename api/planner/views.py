@@ -1,8 +1,8 @@
 """What a read type declares: its table, its row scope, its columns and its relations.
 
-A class under `@view` is an ordinary strawberry type whose plain annotations are columns of one read table; a class
-under `@struct` is one whose annotations are members of a jsonb value or of other columns. Nothing here touches the
-database; `plans` turns a selection of these types into SQL.
+A class under `@view` is an ordinary strawberry type whose plain annotations are columns of one read table; a
+class under `@struct` is one whose annotations are members of a jsonb value or of other columns. Nothing here
+touches the database; `plans` turns a selection of these types into SQL.
 """
 
 import re
@@ -79,7 +79,9 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A connection: the rows whose column `by` equals, or `array` contains, this row's `key`; at a root, all rows."""
+    """A connection: the rows whose column `by` equals, or `array` contains, this row's `key`; at a root, all
+    rows.
+    """
 
     by: str | None
     array: str | None
@@ -94,7 +96,9 @@ class Many:
 
 @dataclass(frozen=True, slots=True)
 class One:
-    """The row whose `key` this row's column `by` holds (`kind`: the column that names its type); at a root, by id."""
+    """The row whose `key` this row's column `by` holds (`kind`: the column that names its type); at a root,
+    by id.
+    """
 
     by: str | None
     kind: str | None
@@ -181,7 +185,7 @@ class ReadField(StrawberryField):
         return self._arguments
 
     @arguments.setter
-    def arguments(self, value: list[StrawberryArgument]) -> None:
+    def arguments(self, value: list[StrawberryArgument]) -> None:  # noqa: ARG002
         raise TypeError("the arguments of a read field follow from its type")
 
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:  # noqa: ARG002
@@ -230,7 +234,8 @@ def ref(
     within: tuple[str, str, str] | None = None,
     **options: Any,
 ) -> Any:
-    """An ID (or list of IDs) of another type: a uuid column shown as global id. `target`: its view, or its prefix.
+    """An ID (or list of IDs) of another type: a uuid column shown as global id. `target`: its view, or its
+    prefix.
 
     With the closure table of the other type's tree, `within`, filters can ask for a whole subtree.
     """
@@ -263,7 +268,8 @@ def many(
     description: str | None = None,
     **choices: Choice,
 ) -> Any:
-    """A connection of the rows whose column `by` equals this row's `key`, or whose column `array` contains it.
+    """A connection of the rows whose column `by` equals this row's `key`, or whose column `array` contains
+    it.
 
     With neither: a root field over all visible rows. `choices` are further arguments, see `choice`.
     """
@@ -273,24 +279,29 @@ def many(
 def one(by: str | None = None, *, kind: str | None = None, key: str = "id", **options: Any) -> Any:
     """The row whose `key` this row's column `by` holds, null if there is none or it is not visible.
 
-    `kind` is the column with the type's `kind`, for a union or interface. Without `by`: a root field with an `id`.
+    `kind` is the column with the type's `kind`, for a union or interface. Without `by`: a root field with an
+    `id`.
     """
     return ReadField(One(by, kind, key), **options)
 
 
 def listed(**options: Any) -> Any:
-    """A root field `nodes(ids:)`: a list as long as `ids` (at most 100), null for what is unknown or not visible."""
+    """A root field `nodes(ids:)`: a list as long as `ids` (at most 100), null for what is unknown or not
+    visible.
+    """
     return ReadField(Listed(), **options)
 
 
 def payload(by: str, **options: Any) -> Any:
-    """The row that a mutation or subscription is about: the resolver's object holds its id (UUID or None) in `by`."""
+    """The row that a mutation or subscription is about: the resolver's object holds its id (UUID or None) in
+    `by`.
+    """
     return ReadField(Payload(by), default=None, **options)
 
 
 def choice(values: type[Enum], conditions: Mapping[Any, str]) -> Choice:
-    """A required enum argument. Each value has an SQL condition, a constant of the developer's, with the slots
-    `{row}` (the row's alias), `{viewer.user}` (text), `{viewer.levels}` and `{viewer.units}` (text[]).
+    """A required enum argument. Each value has an SQL condition, a constant of the developer's, with the
+    slots `{row}` (the row's alias), `{viewer.user}` (text), `{viewer.levels}` and `{viewer.units}` (text[]).
 
     Raises TypeError for a value without a condition and for another slot.
     """
@@ -320,14 +331,16 @@ def view(
 ) -> Any:
     """Declare a read type.
 
-    `table` and `versions` are `schema.table`; `prefix` starts the ids; `kind` is what a column beside a relation says
-    for this type (default: the class's name in snake_case). `scope` is the text column of the organisation unit (None:
-    every viewer sees every row); with `scope_nullable` a row without a unit is visible to all. `order` names fields
-    that are never null, each optionally followed by ` desc`; the id comes last by itself.
+    `table` and `versions` are `schema.table`; `prefix` starts the ids; `kind` is what a column beside a
+    relation says for this type (default: the class's name in snake_case). `scope` is the text column of the
+    organisation unit (None: every viewer sees every row); with `scope_nullable` a row without a unit is
+    visible to all. `order` names fields that are never null, each optionally followed by ` desc`; the id
+    comes last by itself.
 
-    `versions` is a table with the same columns and `version`, `epoch_from`, `position_from`, `epoch_to`, `position_to`
-    (exclusive): root fields get an argument `asOf`, and all relations below are read at the same instant, as far as
-    their views have versions; the others are read as they are now. Scope is judged by the row as it was.
+    `versions` is a table with the same columns and `version`, `epoch_from`, `position_from`, `epoch_to`,
+    `position_to` (exclusive): root fields get an argument `asOf`, and all relations below are read at the
+    same instant, as far as their views have versions; the others are read as they are now. Scope is judged by
+    the row as it was.
     """
 
     def declare(cls: type[T]) -> type[T]:

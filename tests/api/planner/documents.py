@@ -133,7 +133,9 @@ class Writer:
         if "id" in found.args:
             given.append(f"id: {self._variable('ID!', self._id(name))}")
         if "ids" in found.args:
-            given.append(f"ids: {self._variable('[ID!]!', [self._id('node') for _ in range(self.rng.randrange(5))])}")
+            given.append(
+                f"ids: {self._variable('[ID!]!', [self._id('node') for _ in range(self.rng.randrange(5))])}"
+            )
         if "box" in found.args:
             given.append(f"box: {self.rng.choice(['TO_DO', 'DONE', 'IN_MY_UNITS'])}")
         if "asOf" in found.args and self._chance(0.4):
@@ -150,7 +152,9 @@ class Writer:
         if self._chance(0.4):
             order = get_named_type(found.args["orderBy"].type)
             assert isinstance(order, GraphQLEnumType)
-            given.append(f"orderBy: [{', '.join(self.rng.sample(list(order.values), self.rng.choice([1, 1, 2])))}]")
+            given.append(
+                f"orderBy: [{', '.join(self.rng.sample(list(order.values), self.rng.choice([1, 1, 2])))}]"
+            )
         size = self.rng.randrange(0, 8)
         word = self.rng.choice(["first", "first", "last"])
         at_root = parent.name == "Query" and name != "approvalInbox"
@@ -163,7 +167,11 @@ class Writer:
         """A cursor of the same list: each side is asked for its own beforehand."""
         cursor = self._variable("Cursor", None)
         head = ", ".join([*given, f"first: {self.rng.randrange(1, 9)}"])
-        used = {n: t for n, (t, _) in self.variables.items() if f"${n}" in head.replace(")", " ").replace(",", " ").split()}
+        used = {
+            n: t
+            for n, (t, _) in self.variables.items()
+            if f"${n}" in head.replace(")", " ").replace(",", " ").split()
+        }
         used |= {n: t for n, (t, _) in self.variables.items() if any(f"${n}{end}" in head for end in " ,)]}")}
         declared = f"({', '.join(f'${n}: {t}' for n, t in used.items())})" if used else ""
         self.probes[cursor[1:]] = f"query Q{declared} {{ {name}({head}) {{ pageInfo {{ endCursor }} }} }}"
@@ -172,7 +180,7 @@ class Writer:
     def _as_of(self, is_one: bool) -> str:
         moment = self.rng.choice(self.rows["timeline"])
         choices = [
-            f'{{position: "{moment["epoch"]:08x}{moment["offset"] + self.rng.choice([-1, 0, 1]) & (1 << 63) - 1:016x}"}}',
+            f'{{position: "{moment["epoch"]:08x}{moment["position"] + self.rng.choice([-1, 0, 1]) & (1 << 63) - 1:016x}"}}',
             f'{{time: "{moment["recorded_at"].isoformat()}"}}',
             '{time: "1999-01-01T00:00:00Z"}',
             "null",
@@ -182,9 +190,13 @@ class Writer:
         return self.rng.choice(choices)
 
     def _id(self, name: str) -> str:
-        table = {"activity": "activities", "workOrder": "work_orders"}.get(name) or self.rng.choice(list(PREFIXES))
+        table = {"activity": "activities", "workOrder": "work_orders"}.get(name) or self.rng.choice(
+            list(PREFIXES)
+        )
         known = f"{PREFIXES[table]}_{self.rng.choice(self.rows[table])['id'].hex}"
-        return self.rng.choice([known] * 8 + ["", "x", known.upper(), known[:-1], "act_" + "0" * 32, "wo" + known[2:]])
+        return self.rng.choice(
+            [known] * 8 + ["", "x", known.upper(), known[:-1], "act_" + "0" * 32, "wo" + known[2:]]
+        )
 
     def _filter(self, type_: Any, depth: int, hidden: tuple[str, ...]) -> str:
         """`hidden`: what can be refused stays at the roots, where a refusal leaves the same data on both sides."""
@@ -195,7 +207,10 @@ class Writer:
             parts.append(f"{name}: {self._compare(name, get_named_type(type_.fields[name].type))}")
         if depth:
             for word in self.rng.sample(["and", "or", "not"], self.rng.choice([0, 0, 1, 2])):
-                inner = [self._filter(type_, depth - 1, hidden) for _ in range(1 if word == "not" else self.rng.randrange(3))]
+                inner = [
+                    self._filter(type_, depth - 1, hidden)
+                    for _ in range(1 if word == "not" else self.rng.randrange(3))
+                ]
                 parts.append(f"{word}: {inner[0]}" if word == "not" else f"{word}: [{', '.join(inner)}]")
         return "{" + ", ".join(parts) + "}"
 
@@ -219,16 +234,20 @@ class Writer:
             return self.rng.choice(NEEDLES[name])
         text = self.rng.choice(HOSTILE)
         begin = self.rng.randrange(len(text[:20]) or 1)
-        return "".join(c.swapcase() if c.isascii() else c for c in text[begin : begin + self.rng.randrange(4)])
+        return "".join(
+            c.swapcase() if c.isascii() else c for c in text[begin : begin + self.rng.randrange(4)]
+        )
 
     def _value(self, kind: str, name: str) -> str:
         rng = self.rng
         match kind:
             case "String":
                 return self._variable("String!", rng.choice(TEXTS + ["A03", "research", "lin", HOSTILE[8]]))
-            case "ID":
-                table = "activities" if name == "parentId" else rng.choice(list(PREFIXES))
-                return self._variable("ID!", rng.choice([f"{PREFIXES[table]}_{rng.choice(self.rows[table])['id'].hex}", "no"]))
+            case "ID" | "TreeID":
+                table = "activities" if name in ("parentId", "activityId") else rng.choice(list(PREFIXES))
+                return self._variable(
+                    "ID!", rng.choice([f"{PREFIXES[table]}_{rng.choice(self.rows[table])['id'].hex}", "no"])
+                )
             case "Int":
                 return self._variable("Int!", rng.randrange(-2, 6))
             case "Points":

@@ -97,7 +97,9 @@ class Naive:
     def _resolver(self, parent: str, name: str, named: str) -> Callable[..., Any]:
         special: dict[tuple[str, str], Callable[..., Any]] = {
             ("Query", "serverName"): lambda *_: "cardinal",
-            ("Query", "activity"): lambda _, i, id, **a: self._found(i, "Activity", key_of("Activity", id), self._at(a, id)),
+            ("Query", "activity"): lambda _, i, id, **a: self._found(
+                i, "Activity", key_of("Activity", id), self._at(a, id)
+            ),
             ("Query", "workOrder"): lambda _, i, id: self._found(i, "WorkOrder", key_of("WorkOrder", id)),
             ("Query", "node"): lambda _, i, id: self._node(i, id),
             ("Query", "nodes"): lambda _, i, ids: [self._node(i, id) for id in ids],
@@ -110,6 +112,10 @@ class Naive:
             ("Activity", "department"): lambda r, i: self._department(i, r["department_code"]),
             ("Activity", "parent"): lambda r, i: self._found(i, "Activity", r["parent_id"], r["$at"]),
             ("Activity", "parentId"): lambda r, i: global_id("Activity", r["parent_id"]),
+            ("WorkOrder", "activityId"): lambda r, i: global_id("Activity", r["activity_id"]),
+            ("WorkOrder", "isMine"): lambda r, i: (
+                r["priority"] > 0 and r["unit"] in i.context.units and i.context.user == "lin"
+            ),
             ("WorkOrder", "activity"): lambda r, i: self._found(i, "Activity", r["activity_id"]),
             ("CostLine", "costType"): lambda r, i: self._found(i, "CostType", self._line_key(r)),
             ("CostLine", "costTypeId"): lambda r, i: global_id("CostType", self._line_key(r)),
@@ -160,7 +166,7 @@ class Naive:
             rows = [
                 row
                 for row in self.rows["activity_versions"]
-                if (row["epoch_from"], row["offset_from"]) <= at < (row["epoch_to"], row["offset_to"])
+                if (row["epoch_from"], row["position_from"]) <= at < (row["epoch_to"], row["position_to"])
             ]
         return [row | {"$type": type_name, "$at": at} | self._within(row) for row in rows]
 
@@ -205,12 +211,12 @@ class Naive:
             case {"time": text}:
                 moment = datetime.fromisoformat(text)
                 past = [m for m in self.rows["timeline"] if m["recorded_at"] <= moment]
-                return max(((m["epoch"], m["offset"]) for m in past), default=(-1, -1))
+                return max(((m["epoch"], m["position"]) for m in past), default=(-1, -1))
             case {"version": version}:
                 rows = [r for r in self.rows["activity_versions"] if r["id"] == key_of("Activity", id or "")]
                 if not rows or version > max(r["version"] for r in rows):
                     return -1, -1
-                old = [(r["epoch_from"], r["offset_from"]) for r in rows if r["version"] <= version]
+                old = [(r["epoch_from"], r["position_from"]) for r in rows if r["version"] <= version]
                 return max(old, default=(-1, -1))
         raise AssertionError(given)
 
@@ -288,7 +294,9 @@ class Naive:
             case "not":
                 return not self._matches(info, type_name, row, given)
         stored = row[STORED.get((type_name, name), snake(name))]
-        return all(self._compares(stored, operator, v, name) for operator, v in given.items() if v is not None)
+        return all(
+            self._compares(stored, operator, v, name) for operator, v in given.items() if v is not None
+        )
 
     def _compares(self, stored: Any, operator: str, given: Any, name: str) -> bool:
         if operator == "isNull":
@@ -297,6 +305,9 @@ class Naive:
             return False
         if operator == "in":
             return any(stored == self._read(stored, text, name) for text in given)
+        if operator == "within":
+            root = key_of("Activity", given)
+            return {"ancestor_id": root, "descendant_id": stored} in self.rows["activity_closure"]
         if operator == "contains":
             return given.lower() in stored.lower()
         value = self._read(stored, given, name)

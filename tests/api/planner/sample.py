@@ -20,7 +20,20 @@ from api.planner.positions import Position
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS, Int64, Points
 from api.planner.views import Connection, Money, Node
-from api.planner.views import choice, column, listed, many, masked, money, one, payload, ref, struct, view
+from api.planner.views import (
+    choice,
+    column,
+    computed,
+    listed,
+    many,
+    masked,
+    money,
+    one,
+    payload,
+    ref,
+    struct,
+    view,
+)
 
 OPEN_END = (2_147_483_647, 9_223_372_036_854_775_807)
 
@@ -83,7 +96,13 @@ class Rule:
     lines: list[CostLine] | None
 
 
-@view("read.activities", prefix="act", scope="unit", order=("created_at desc",), versions="read.activity_versions")
+@view(
+    "read.activities",
+    prefix="act",
+    scope="unit",
+    order=("created_at desc",),
+    versions="read.activity_versions",
+)
 class Activity(Node):
     code: str
     title: str
@@ -120,7 +139,13 @@ class WorkOrder(Node):
     amount: Decimal
     execute_on: date | None
     created_at: datetime
+    activity_id: strawberry.ID | None = ref(
+        "activity_id", Activity, within=("read.activity_closure", "ancestor_id", "descendant_id")
+    )
     activity: Activity | None = one("activity_id")
+    is_mine: bool = computed(
+        "{row}.priority > 0 and {row}.unit = any({viewer.units}) and {viewer.user} = 'lin'"
+    )
     approvals: Connection["Approval"] = many("subject_id")
 
     @strawberry.field
@@ -225,17 +250,22 @@ create table read.activities (
     parent_id uuid, department_code text, ancestor_ids uuid[] not null);
 create table read.activity_versions (
     like read.activities, recorded_at timestamptz not null,
-    epoch_from int not null, offset_from bigint not null, epoch_to int not null, offset_to bigint not null);
-create table read.timeline (epoch int not null, "offset" bigint not null, recorded_at timestamptz not null);
+    epoch_from int not null, position_from bigint not null, epoch_to int not null, position_to bigint not null);
+create table read.timeline (epoch int not null, position bigint not null, recorded_at timestamptz not null);
 create table read.work_orders (
     id uuid primary key, number text not null, display_name text not null, unit text not null, priority int not null,
     is_urgent boolean not null, amount numeric(14, 2) not null, execute_on date, created_at timestamptz not null,
     activity_id uuid);
+create table read.activity_closure (ancestor_id uuid not null, descendant_id uuid not null);
 create table read.approvals (
     id uuid primary key, level text not null, state text not null, actor text, opened_at timestamptz not null,
     remark text, unit text, subject_id uuid not null, subject_kind text not null);
 """
-UNITS, LEVELS, CURRENCIES = ["north", "south", 'o"dd\\,{}'], ["research", "technology"], ["CNY", "JPY", "KWD", "CLF"]
+UNITS, LEVELS, CURRENCIES = (
+    ["north", "south", 'o"dd\\,{}'],
+    ["research", "technology"],
+    ["CNY", "JPY", "KWD", "CLF"],
+)
 HOSTILE = [
     'quote " and \\" back\\slash',
     "tab\tnewline\nreturn\rbell\x07escape\x1b",
@@ -261,18 +291,22 @@ def make_rows(seed: int = 7) -> Rows:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     rows: Rows = {
         "departments": [{"id": uuid(), "code": code, "name": text} for code, text in zip("abc", HOSTILE)],
-        "cost_types": [
-            {"id": uuid(), "code": f"C{i}", "name": HOSTILE[i], "rank": i % 3} for i in range(6)
-        ],
+        "cost_types": [{"id": uuid(), "code": f"C{i}", "name": HOSTILE[i], "rank": i % 3} for i in range(6)],
     }
     rows["timeline"] = [
-        {"epoch": 1 + i // 20, "offset": i * 7 << 20, "recorded_at": start + timedelta(minutes=i // 2)} for i in range(40)
+        {"epoch": 1 + i // 20, "position": i * 7 << 20, "recorded_at": start + timedelta(minutes=i // 2)}
+        for i in range(40)
     ]
     rows["activity_versions"] = _activity_versions(rng, rows)
     rows["activities"] = [
         {k: v for k, v in row.items() if not k.endswith(("_from", "_to")) and k != "recorded_at"}
         for row in rows["activity_versions"]
-        if (row["epoch_to"], row["offset_to"]) == OPEN_END
+        if (row["epoch_to"], row["position_to"]) == OPEN_END
+    ]
+    rows["activity_closure"] = [
+        {"ancestor_id": ancestor, "descendant_id": row["id"]}
+        for row in rows["activities"]
+        for ancestor in [*row["ancestor_ids"], row["id"]]
     ]
     activities = [row["id"] for row in rows["activities"]] + [None, uuid()]
     rows["work_orders"] = [
@@ -285,7 +319,8 @@ def make_rows(seed: int = 7) -> Rows:
             "is_urgent": rng.random() < 0.4,
             "amount": Decimal(rng.randrange(-10_000, 10**9)).scaleb(-2),
             "execute_on": rng.choice([None, date(2026, 2, 1) + timedelta(days=rng.randrange(60))]),
-            "created_at": start + timedelta(seconds=rng.randrange(50), microseconds=rng.choice([0, 250_000, 1])),
+            "created_at": start
+            + timedelta(seconds=rng.randrange(50), microseconds=rng.choice([0, 250_000, 1])),
             "activity_id": rng.choice(activities),
         }
         for i in range(90)
@@ -317,13 +352,15 @@ def _activity_versions(rng: Random, rows: Rows) -> list[dict[str, Any]]:
     for i, key in enumerate(keys):
         parent = rng.choice(keys[:i]) if i and rng.random() < 0.7 else None
         ancestors[key] = [*ancestors[parent], parent] if parent else []
-        moments = sorted(rng.sample(rows["timeline"], rng.randrange(1, 5)), key=lambda m: (m["epoch"], m["offset"]))
-        ends = [(m["epoch"], m["offset"]) for m in moments[1:]] + [OPEN_END]
+        moments = sorted(
+            rng.sample(rows["timeline"], rng.randrange(1, 5)), key=lambda m: (m["epoch"], m["position"])
+        )
+        ends = [(m["epoch"], m["position"]) for m in moments[1:]] + [OPEN_END]
         for version, (moment, end) in enumerate(zip(moments, ends), start=1):
             row = _activity(rng, rows, key, i, parent, ancestors[key])
             row |= {"version": version * 2, "recorded_at": moment["recorded_at"]}
-            row |= {"epoch_from": moment["epoch"], "offset_from": moment["offset"]}
-            found.append(row | {"epoch_to": end[0], "offset_to": end[1]})
+            row |= {"epoch_from": moment["epoch"], "position_from": moment["position"]}
+            found.append(row | {"epoch_to": end[0], "position_to": end[1]})
     return found
 
 
@@ -345,9 +382,14 @@ def _activity(
         "price_minor": rng.choice([0, -5, 99, rng.randrange(10**6)]),
         "currency": rng.choice(CURRENCIES),
         "contact_phone": rng.choice([None, "13800001234", *HOSTILE]),
-        "starts_on": rng.choice([None, date(1999, 12, 31), date(2026, 3, 1) + timedelta(days=rng.randrange(9))]),
-        "created_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=i // 3, microseconds=rng.choice([0, 7])),
-        "extra": rng.choice([None, {"a": HOSTILE[0], "$type": "Trap", "n": [1, None, 2.5]}, [1, "x"], "text", 0]),
+        "starts_on": rng.choice(
+            [None, date(1999, 12, 31), date(2026, 3, 1) + timedelta(days=rng.randrange(9))]
+        ),
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC)
+        + timedelta(seconds=i // 3, microseconds=rng.choice([0, 7])),
+        "extra": rng.choice(
+            [None, {"a": HOSTILE[0], "$type": "Trap", "n": [1, None, 2.5]}, [1, "x"], "text", 0]
+        ),
         "rule": rng.choice([None, "not an object", _rule(rng, rows)]),
         "cost_lines": rng.choice([[], [_line(rng, rows) for _ in range(rng.randrange(1, 4))]]),
         "parent_id": parent,
@@ -375,7 +417,9 @@ def _line(rng: Random, rows: Rows) -> dict[str, Any]:
         "channels": rng.sample(["SMS", "APP"], rng.randrange(3)),
         "agreedAt": "2026-05-01T08:00:00+08:00",
     }
-    return {key: whole[key] for key in rng.sample(sorted(whole), rng.randrange(6))} | {"channels": whole["channels"]}
+    return {key: whole[key] for key in rng.sample(sorted(whole), rng.randrange(6))} | {
+        "channels": whole["channels"]
+    }
 
 
 def load(database_url: str, rows: Rows) -> None:

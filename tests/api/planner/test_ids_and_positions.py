@@ -18,7 +18,16 @@ def test_an_id_is_prefix_and_key() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "act", "act_", f"act_{KEY}", f"act_{KEY.hex.upper()}", f"_{KEY.hex}", f"act_{KEY.hex}\n", f"äct_{KEY.hex}"],
+    [
+        "",
+        "act",
+        "act_",
+        f"act_{KEY}",
+        f"act_{KEY.hex.upper()}",
+        f"_{KEY.hex}",
+        f"act_{KEY.hex}\n",
+        f"äct_{KEY.hex}",
+    ],
 )
 def test_only_the_canonical_text_is_an_id(text: str) -> None:
     with pytest.raises(ValueError, match="not an id"):
@@ -26,13 +35,22 @@ def test_only_the_canonical_text_is_an_id(text: str) -> None:
 
 
 def test_positions_sort_as_their_texts() -> None:
-    ordered = [Position(0, 0), Position(0, 9), Position(0, 10), Position(0, 2**63 - 1), Position(1, 0), Position(16, 3)]
+    ordered = [
+        Position(0, 0),
+        Position(0, 9),
+        Position(0, 10),
+        Position(0, 2**63 - 1),
+        Position(1, 0),
+        Position(16, 3),
+    ]
     texts = [positions.encode(position) for position in ordered]
     assert texts == sorted(texts)
     assert [positions.decode(text) for text in texts] == ordered
 
 
-@pytest.mark.parametrize("text", ["", "0" * 23, "0" * 25, "8" + "0" * 23, "0" * 8 + "8" + "0" * 15, "0" * 23 + "G"])
+@pytest.mark.parametrize(
+    "text", ["", "0" * 23, "0" * 25, "8" + "0" * 23, "0" * 8 + "8" + "0" * 15, "0" * 23 + "G"]
+)
 def test_what_was_not_written_is_no_position(text: str) -> None:
     with pytest.raises(ValueError, match="not a position"):
         positions.decode(text)
@@ -41,7 +59,15 @@ def test_what_was_not_written_is_no_position(text: str) -> None:
 def test_an_id_that_is_unknown_malformed_of_another_type_or_not_visible_is_null(bank: Bank) -> None:
     hidden = next(row["id"] for row in bank.rows["activities"] if row["unit"] not in STAFF.units)
     document = "query ($id: ID!) { activity(id: $id) { id } node(id: $id) { id } nodes(ids: [$id]) { id } }"
-    for id in [f"act_{KEY.hex}", f"wo_{hidden.hex}", f"act_{hidden.hex}", "act_", "", "é\0", f"ACT_{hidden.hex}"]:
+    for id in [
+        f"act_{KEY.hex}",
+        f"wo_{hidden.hex}",
+        f"act_{hidden.hex}",
+        "act_",
+        "",
+        "é\0",
+        f"ACT_{hidden.hex}",
+    ]:
         answer = bank.ask(document, {"id": id}, STAFF)
         assert answer.planned
         assert answer.data == {"activity": None, "node": None, "nodes": [None]}

@@ -25,7 +25,9 @@ def nested(depth: int, inner: str) -> str:
 
 
 def test_a_document_within_every_limit_passes() -> None:
-    assert refusals("{ activities(first: 100) { nodes { id workOrders(first: 20) { nodes { id } } } } }") == []
+    assert (
+        refusals("{ activities(first: 100) { nodes { id workOrders(first: 20) { nodes { id } } } } }") == []
+    )
 
 
 def test_the_common_introspection_query_passes() -> None:
@@ -104,7 +106,11 @@ def test_a_fragment_on_a_connection_counts_by_the_page_of_each_field_that_spread
 
 def test_fan_out_of_fragments_is_counted_without_being_walked() -> None:
     errors = refusals(chain(60, "a", spreads=2))
-    assert errors == ["more than 2000 selections", "more than 50000 fields times page sizes", "more than 20 root fields"]
+    assert errors == [
+        "more than 2000 selections",
+        "more than 50000 fields times page sizes",
+        "more than 20 root fields",
+    ]
 
 
 @pytest.mark.parametrize(

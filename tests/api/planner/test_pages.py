@@ -12,7 +12,9 @@ from tests.api.planner.conftest import CHIEF, STAFF, Bank
 ALL = "query ($after: Cursor, $n: Int) { workOrders(after: $after, first: $n) { nodes { id } pageInfo { endCursor hasNextPage } } }"
 
 
-def both_ways(bank: Bank, document: str, variables: dict[str, Any] | None = None, viewer: Any = CHIEF) -> list[str]:
+def both_ways(
+    bank: Bank, document: str, variables: dict[str, Any] | None = None, viewer: Any = CHIEF
+) -> list[str]:
     """The codes of the errors, which are the same ahead of strawberry and within."""
     answers = [bank.ask(document, variables, viewer, ahead=ahead) for ahead in (True, False)]
     assert not answers[0].planned
@@ -51,21 +53,41 @@ def test_every_order_resumes_where_the_cursor_stands(bank: Bank, way: str) -> No
 
 
 def test_a_cursor_holds_for_its_list_and_order_only(bank: Bank) -> None:
-    cursor = bank.ask("{ workOrders(first: 1) { pageInfo { endCursor } } }").data["workOrders"]["pageInfo"]["endCursor"]
-    assert both_ways(bank, "query ($c: Cursor) { a: workOrders(after: $c, orderBy: [NUMBER_DESC]) { totalCount } }", {"c": cursor}) == ["BAD_CURSOR"]
-    assert both_ways(bank, "query ($c: Cursor) { a: activities(after: $c) { totalCount } }", {"c": cursor}) == ["BAD_CURSOR"]
+    cursor = bank.ask("{ workOrders(first: 1) { pageInfo { endCursor } } }").data["workOrders"]["pageInfo"][
+        "endCursor"
+    ]
+    assert both_ways(
+        bank,
+        "query ($c: Cursor) { a: workOrders(after: $c, orderBy: [NUMBER_DESC]) { totalCount } }",
+        {"c": cursor},
+    ) == ["BAD_CURSOR"]
+    assert both_ways(
+        bank, "query ($c: Cursor) { a: activities(after: $c) { totalCount } }", {"c": cursor}
+    ) == ["BAD_CURSOR"]
     again = "query ($c: Cursor) { a: workOrders(after: $c, orderBy: [NUMBER_ASC]) { totalCount } }"
     assert bank.ask(again, {"c": cursor}).planned
 
 
 def _signed(bank: Bank, *values: Any) -> str:
-    cursor = bank.ask("{ workOrders(first: 1) { pageInfo { endCursor } } }").data["workOrders"]["pageInfo"]["endCursor"]
+    cursor = bank.ask("{ workOrders(first: 1) { pageInfo { endCursor } } }").data["workOrders"]["pageInfo"][
+        "endCursor"
+    ]
     return base64.b64encode(json.dumps([json.loads(base64.b64decode(cursor))[0], *values]).encode()).decode()
 
 
 @pytest.mark.parametrize(
     "made_up",
-    ["", "x", "é", "bm9wZQ==", "W10=", "eyJhIjoxfQ==", base64.b64encode(b"[" * 100_000).decode(), "\ud800", "\0"],
+    [
+        "",
+        "x",
+        "é",
+        "bm9wZQ==",
+        "W10=",
+        "eyJhIjoxfQ==",
+        base64.b64encode(b"[" * 100_000).decode(),
+        "\ud800",
+        "\0",
+    ],
 )
 def test_what_is_no_cursor_is_refused(bank: Bank, made_up: str) -> None:
     document = "query ($c: Cursor) { a: workOrders(before: $c) { totalCount } }"
@@ -80,7 +102,9 @@ def test_a_forged_cursor_is_refused(bank: Bank, values: tuple[Any, ...]) -> None
     assert both_ways(bank, document, {"c": _signed(bank, *values)}) == ["BAD_CURSOR"]
 
 
-@pytest.mark.parametrize("arguments", ["first: -1", "first: 101", "last: 101", "first: 1, last: 1", "first: 1000000"])
+@pytest.mark.parametrize(
+    "arguments", ["first: -1", "first: 101", "last: 101", "first: 1, last: 1", "first: 1000000"]
+)
 def test_a_page_size_beyond_the_viewers_is_refused(bank: Bank, arguments: str) -> None:
     document = f"{{ a: workOrders({arguments}) {{ totalCount }} }}"
     assert both_ways(bank, document, viewer=STAFF) == ["BAD_PAGE_SIZE"]
@@ -97,7 +121,9 @@ def test_without_a_size_a_page_has_twenty_rows(bank: Bank) -> None:
 
 
 def test_nested_pages_multiply_up_to_ten_thousand_rows(bank: Bank) -> None:
-    document = "query ($n: Int) { a: activities(first: $n) { nodes { workOrders(first: %d) { nodes { id } } } } }"
+    document = (
+        "query ($n: Int) { a: activities(first: $n) { nodes { workOrders(first: %d) { nodes { id } } } } }"
+    )
     assert bank.ask(document % 20, {"n": 500}).planned
     assert both_ways(bank, document % 21, {"n": 500}) == ["LIMIT_EXCEEDED"]
 
@@ -138,7 +164,9 @@ def test_no_alternative_matches_nothing(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize("text", ["a\0b", "\ud800", "lone \udfff in 中文"])
-@pytest.mark.parametrize("compare", [lambda t: {"eq": t}, lambda t: {"in": ["x", t]}, lambda t: {"contains": t}])
+@pytest.mark.parametrize(
+    "compare", [lambda t: {"eq": t}, lambda t: {"in": ["x", t]}, lambda t: {"contains": t}]
+)
 def test_text_that_no_database_holds_is_bad_input(bank: Bank, text: str, compare: Any) -> None:
     assert both_ways(bank, FILTERS, {"f": {"name": compare(text)}}) == ["BAD_INPUT"]
 
@@ -155,7 +183,9 @@ def test_a_refusal_nulls_its_own_root_only(bank: Bank) -> None:
         a: activity(id: $id) { children(first: -1) { totalCount } } b: costTypes { totalCount } }"""
     answer = bank.ask(document, {"id": known})
     assert answer.data == {"serverName": "cardinal", "a": None, "b": {"totalCount": 6}}
-    assert [(error["path"], error["extensions"]) for error in answer.errors] == [(["a"], {"code": "BAD_PAGE_SIZE"})]
+    assert [(error["path"], error["extensions"]) for error in answer.errors] == [
+        (["a"], {"code": "BAD_PAGE_SIZE"})
+    ]
 
 
 def test_each_choice_of_a_box_has_its_own_rows(bank: Bank) -> None:

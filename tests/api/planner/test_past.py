@@ -19,7 +19,9 @@ def versions(bank: Bank) -> list[dict[str, Any]]:
     found: dict[Any, list[dict[str, Any]]] = {}
     for row in bank.rows["activity_versions"]:
         found.setdefault(row["id"], []).append(row)
-    return next(rows for rows in found.values() if len(rows) > 2 and all(r["unit"] in CHIEF.units for r in rows))
+    return next(
+        rows for rows in found.values() if len(rows) > 2 and all(r["unit"] in CHIEF.units for r in rows)
+    )
 
 
 def at(epoch: int, offset: int) -> dict[str, str]:
@@ -29,7 +31,7 @@ def at(epoch: int, offset: int) -> dict[str, str]:
 def test_a_position_reads_the_row_from_its_beginning_to_before_its_end(bank: Bank) -> None:
     first, second, *_ = versions(bank)
     id = "act_" + first["id"].hex
-    begun, ended = (first["epoch_from"], first["offset_from"]), (first["epoch_to"], first["offset_to"])
+    begun, ended = (first["epoch_from"], first["position_from"]), (first["epoch_to"], first["position_to"])
     for (epoch, offset), expected in [
         ((begun[0], begun[1] - 1), None),
         (begun, first),
@@ -47,19 +49,25 @@ def test_a_time_reads_at_the_last_position_recorded_by_then(bank: Bank) -> None:
     first, second, *_ = versions(bank)
     id, moment = "act_" + first["id"].hex, second["recorded_at"]
     same = [m for m in bank.rows["timeline"] if m["recorded_at"] <= moment]
-    last = max((m["epoch"], m["offset"]) for m in same)
+    last = max((m["epoch"], m["position"]) for m in same)
     by_time = bank.ask(MANY, {"at": {"time": moment.isoformat()}})
     assert by_time.planned
     assert by_time.data == bank.ask(MANY, {"at": at(*last)}).data
     before = (moment - timedelta(microseconds=1)).isoformat()
-    assert bank.ask(ONE, {"id": id, "at": {"time": before}}).data["a"] != bank.ask(ONE, {"id": id, "at": {"time": moment.isoformat()}}).data["a"]
+    assert (
+        bank.ask(ONE, {"id": id, "at": {"time": before}}).data["a"]
+        != bank.ask(ONE, {"id": id, "at": {"time": moment.isoformat()}}).data["a"]
+    )
     assert bank.ask(MANY, {"at": {"time": "1999-01-01T00:00:00Z"}}).data == {"a": {"nodes": []}}
 
 
 def test_a_version_reads_that_version_of_one_object(bank: Bank) -> None:
     rows = versions(bank)
     id = "act_" + rows[0]["id"].hex
-    shown = {v: bank.ask(ONE, {"id": id, "at": {"version": v}}).data["a"] for v in range(1, rows[-1]["version"] + 2)}
+    shown = {
+        v: bank.ask(ONE, {"id": id, "at": {"version": v}}).data["a"]
+        for v in range(1, rows[-1]["version"] + 2)
+    }
     for row in rows:
         assert shown[row["version"]] == {"version": row["version"], "title": row["title"]}
     assert shown[rows[0]["version"] + 1] == shown[rows[0]["version"]]  # it changed nothing that is shown
@@ -78,11 +86,11 @@ def test_relations_below_are_read_at_the_same_instant(bank: Bank) -> None:
     document = """query ($at: AsOf) { a: activities(asOf: $at, first: 100) { nodes { id
         parent { id version } children(first: 100) { nodes { id version } } descendants(first: 100) { totalCount } } } }"""
     moment = bank.rows["timeline"][12]
-    instant = (moment["epoch"], moment["offset"])
+    instant = (moment["epoch"], moment["position"])
     then = {
         "act_" + row["id"].hex: row
         for row in bank.rows["activity_versions"]
-        if (row["epoch_from"], row["offset_from"]) <= instant < (row["epoch_to"], row["offset_to"])
+        if (row["epoch_from"], row["position_from"]) <= instant < (row["epoch_to"], row["position_to"])
         and row["unit"] in CHIEF.units
     }
     nodes = bank.ask(document, {"at": at(*instant)}).data["a"]["nodes"]

@@ -73,8 +73,8 @@ MUTANTS = {
     "cursor inclusive": (r"\) ([<>]) \(\$", r") \1= ($"),
     "page without the row that tells whether more follow": (r"::int \+ 1", "::int"),
     "ties left to chance": (r", t\d+\.id (asc|desc)", ""),
-    "the past includes its end": (r"(offset_to\)) >", r"\1 >="),
-    "the past excludes its beginning": (r"(offset_from\)) <=", r"\1 <"),
+    "the past includes its end": (r"(position_to\)) >", r"\1 >="),
+    "the past excludes its beginning": (r"(position_from\)) <=", r"\1 <"),
     "a version that is to come": (r"and \$\d+::int <= \(select max", "and 0 <= (select max"),
     "not keeps null": (r" is not true", " is false"),
     "pattern case-sensitive": (r" ilike ", " like "),
@@ -83,6 +83,8 @@ MUTANTS = {
     "ids out of order": (r"(order by t\d+)\.place", r"\1.place desc"),
     "minor digits of the yen": (r"'JPY', ", ""),
     "relation to another row": (r"(t\d+)\.parent_id = t\d+\.id", r"\1.parent_id = \1.parent_id"),
+    "a subtree without its descendants": (r"select descendant_id from", "select ancestor_id from"),
+    "a computed field of another viewer": (r"(\$\d+::text) = 'lin'", r"\1 <> 'lin'"),
     "array relation to any row": (r"ancestor_ids @>", "ancestor_ids <@"),
 }
 
@@ -98,7 +100,9 @@ def test_a_mutant_of_the_sql_differs(bank: Bank, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("module", [plans, pages])
-def test_a_mutant_that_ignores_masks_differs(bank: Bank, monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
+def test_a_mutant_that_ignores_masks_differs(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
     monkeypatch.setattr(module, "permitted", lambda *_: True)
     assert differences(bank, range(DOCUMENTS), stop_at_first=True)[0]
 

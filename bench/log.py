@@ -1,0 +1,195 @@
+"""The log: single-event commands against bare INSERTs, bulk appends against a bare COPY."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import psycopg
+
+from application import catalogues
+from application.access import Principal, Role
+from application.shared.handler import Handler, Request
+from application.shared.records import GENESIS, Context, Write
+from bench.rounds import Figure, interleaved
+from domain.catalogues import Details, EntryAdded, Kind
+from infrastructure.database import pool
+from infrastructure.event_log import EventLog
+from infrastructure.stored_records import COLUMNS
+
+THREADS = (1, 4, 16)
+TARGETS = {1: 0.40, 4: 0.40, 16: 0.35}
+COMMANDS = 2_000
+BULK_EVENTS = 200_000
+STREAMS_PER_THREAD = 20
+
+
+def figures(url: str) -> Iterator[Figure]:
+    yield from single_appends(url)
+    yield bulk_append(url)
+
+
+def single_appends(url: str) -> Iterator[Figure]:
+    """Enabling and disabling cost types through the handler: authorised, loaded, decided, chained, idempotent."""
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("create table bench_events (like log.events including all)")
+        owner.execute("grant all on bench_events to cardinal_app")
+    with pool(url, max(THREADS)) as connections:
+        handler = Handler(EventLog(connections))
+        for threads in THREADS:
+            streams = [_cost_types(handler) for _ in range(threads)]
+            sample = _sample_row(url)
+            yield interleaved(
+                f"single-event commands, {threads} threads",
+                lambda threads=threads, streams=streams: _commands(handler, threads, streams),
+                lambda threads=threads, sample=sample: _inserts(url, threads, sample),
+                rounds=7,
+                target=TARGETS[threads],
+            )
+
+
+def _principal() -> Principal:
+    return Principal("bench", frozenset({Role.OPERATOR}), "HO", frozenset({"HO"}))
+
+
+def _cost_types(handler: Handler) -> list[UUID]:
+    made = []
+    for _ in range(STREAMS_PER_THREAD):
+        code = f"B{uuid4().hex[:12].upper()}"
+        details = Details(code, attributes={"accounting_subject": "6601", "unit": "CNY"})
+        request = Request(_principal(), "addCostType", {"code": code})
+        made.append(
+            handler(
+                request,
+                lambda work, code=code, details=details: catalogues.add(
+                    work, Kind.COST_TYPE, code, details, None
+                ),
+            ).subject
+        )
+    return made
+
+
+def _commands(handler: Handler, threads: int, streams: list[list[UUID]]) -> float:
+    each = COMMANDS // threads
+
+    def run(mine: list[UUID]) -> None:
+        for number in range(each):
+            stream = mine[number % len(mine)]
+            disable = (number // len(mine)) % 2 == 0
+            operation = "disableCostType" if disable else "enableCostType"
+            use_case = catalogues.disable if disable else catalogues.enable
+            handler(
+                Request(_principal(), operation, {"id": stream}),
+                lambda work: use_case(work, Kind.COST_TYPE, stream),
+            )
+
+    return _rate(each * threads, threads, lambda number: run(streams[number]))
+
+
+def _sample_row(url: str) -> tuple[object, ...]:
+    with psycopg.connect(url) as connection:
+        columns = ", ".join("data::text" if name == "data" else name for name in COLUMNS)
+        row = connection.execute(
+            f"select {columns} from log.events where event_type = 'entry.added' limit 1".encode()
+        )
+        found = row.fetchone()
+        assert found is not None
+        return found
+
+
+def _inserts(url: str, threads: int, sample: tuple[object, ...]) -> float:
+    """The same row over and over, under fresh keys, by psycopg alone."""
+    places = ", ".join("%s::json" if name == "data" else "%s" for name in COLUMNS)
+    sql = f"insert into bench_events ({', '.join(COLUMNS)}) values ({places})".encode()
+    each = COMMANDS // threads
+    connections = [psycopg.connect(url, autocommit=True) for _ in range(threads)]
+    counter = iter(range(time.time_ns(), 2**62))
+
+    def run(number: int) -> None:
+        connection, row = connections[number], list(sample)
+        for _ in range(each):
+            row[0], row[4] = uuid4(), next(counter)
+            connection.execute(sql, row, prepare=True)
+
+    rate = _rate(each * threads, threads, run)
+    for connection in connections:
+        connection.close()
+    return rate
+
+
+def _rate(total: int, threads: int, run: object) -> float:
+    barrier = threading.Barrier(threads + 1)
+
+    def started(number: int) -> None:
+        barrier.wait()
+        run(number)  # type: ignore[operator]
+
+    with ThreadPoolExecutor(threads) as workers:
+        tasks = [workers.submit(started, number) for number in range(threads)]
+        barrier.wait()
+        begun = time.perf_counter()
+        for task in tasks:
+            task.result()
+        return total / (time.perf_counter() - begun)
+
+
+def bulk_append(url: str) -> Figure:
+    """200,000 events of as many streams, against COPY of the very same rows into a table with the same indexes."""
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("create table bench_copy (like log.events including all)")
+        owner.execute("grant all on bench_copy to cardinal_app")
+    copied: list[bytes] = []
+    with pool(url, 2) as connections:
+        log = EventLog(connections)
+
+        def ours() -> float:
+            about = _context()
+            writes = _writes()
+            begun = time.perf_counter()
+            log.append_bulk(writes, about)
+            took = time.perf_counter() - begun
+            copied[:] = [_exported(url, about.command_id)]
+            return BULK_EVENTS / took
+
+        return interleaved(
+            "bulk append of 200,000 events",
+            ours,
+            lambda: _copy(url, copied[0]),
+            rounds=3,
+            target=0.30,
+        )
+
+
+def _context() -> Context:
+    id_ = uuid4()
+    return Context("bench", None, "HO", id_, id_, None, datetime.now(UTC))
+
+
+def _writes() -> list[Write]:
+    streams = sorted(uuid4() for _ in range(BULK_EVENTS))
+    details = Details("A fee of the bench", "with a description of some length", 10, {"unit": "CNY"})
+    return [
+        Write(stream, "cost_type", 0, GENESIS, [EntryAdded(f"C{number}", replace(details), None)])
+        for number, stream in enumerate(streams)
+    ]
+
+
+def _exported(url: str, command_id: UUID) -> bytes:
+    parts = []
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        sql = f"copy (select * from log.events where command_id = '{command_id}' order by position) to stdout"
+        with cursor.copy(sql.encode()) as copy:
+            parts = [bytes(part) for part in copy]
+    return b"".join(parts)
+
+
+def _copy(url: str, text: bytes) -> float:
+    with psycopg.connect(url, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("truncate bench_copy")
+        begun = time.perf_counter()
+        with cursor.copy("copy bench_copy from stdin") as copy:
+            copy.write(text)
+        return BULK_EVENTS / (time.perf_counter() - begun)

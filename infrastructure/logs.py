@@ -1,0 +1,94 @@
+"""Logs: one line for each message on stderr, JSON for machines or text for people, without secrets."""
+
+import logging
+import re
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+VALUE_CHARACTERS_MAX = 8_000
+_SECRET_NAMES = re.compile(r"password|passwd|secret|token|authorization|cookie|private", re.IGNORECASE)
+_IN_ADDRESS = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
+_IN_HEADER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
+_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+HIDDEN = "[hidden]"
+
+
+def configure(process: str, level: str, form: str, stream: TextIO | None = None) -> None:
+    """Send what this process and its libraries log to stderr. `process` is its name in every line.
+
+    `level` and `form` are CARDINAL_LOG_LEVEL and CARDINAL_LOG_FORMAT.
+    """
+    stream = stream or sys.stderr
+    is_text = form == "text" or (form == "auto" and stream.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _named(process),
+        structlog.processors.format_exc_info,
+        without_secrets,
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _renderer(is_text, stream),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for library in ("uvicorn.error", "dramatiq", "psycopg.pool"):
+        logging.getLogger(library).setLevel(
+            root.level if level == "debug" else max(root.level, logging.WARNING)
+        )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Hide what is named like a secret or looks like one, and cut what is too long for a line."""
+    return {name: _shown(name, value) for name, value in event.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    if name.startswith("_"):
+        return value
+    if _SECRET_NAMES.search(name):
+        return HIDDEN
+    if not isinstance(value, str):
+        return value
+    text = _IN_ADDRESS.sub(rf"\1:{HIDDEN}@", value)
+    text = _TOKEN.sub(HIDDEN, _IN_HEADER.sub(rf"\1 {HIDDEN}", text))
+    return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[:VALUE_CHARACTERS_MAX]}…"
+
+
+def _named(process: str) -> Processor:
+    def add(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return {"process": process, **event}
+
+    return add
+
+
+def _renderer(is_text: bool, stream: TextIO) -> Processor:
+    if is_text:
+        return structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)

@@ -1,0 +1,10 @@
+"""Every projection with its tables, by name."""
+
+from collections.abc import Mapping
+
+from infrastructure.projection_tables import RowTables, Tables
+from infrastructure.projection_timeline import TimelineTables
+from projections.registry import PROJECTIONS
+
+ALL: tuple[Tables, ...] = (*(RowTables(projection) for projection in PROJECTIONS), TimelineTables())
+BY_NAME: Mapping[str, Tables] = {tables.name: tables for tables in ALL}

@@ -1,0 +1,262 @@
+"""The runner: one leader per projection folds the log into its tables, batch by batch, each exactly once.
+
+A batch's rows, its checkpoint and what it had to park commit together. The leader holds a lock in the very
+session that writes, so a leader that lost it can't write; the checkpoint is compared besides, for retries
+and rebuilds change the tables too.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from application.shared.records import Position, Record
+from infrastructure import database
+from infrastructure.event_log import EventLog
+from infrastructure.projection_parking import (
+    PARKED_MAX,
+    ParkedTooMany,
+    is_poison,
+    park,
+    parked_streams,
+    retry_on,
+)
+from infrastructure.projection_registry import ALL
+from infrastructure.projection_tables import Failure, Tables, failure, open_session
+
+BATCH_RECORDS_MAX = 1_000
+LEAD_EVERY_S = 0.25
+PAUSE_MIN_S = 0.002
+PAUSE_MAX_S = 0.1
+RECONNECT_S = 1.0
+RETRY_EVERY_S = 60.0
+RETRIED_MAX = 20
+
+LEAD = "select pg_try_advisory_lock(hashtextextended('projection:' || %s, 0))"
+START = "insert into projection.checkpoints (name) values (%s) on conflict do nothing"
+RESUME = "select epoch, position, generation from projection.checkpoints where name = %s"
+ADVANCE = """
+update projection.checkpoints set epoch = %s, position = %s
+where name = %s and (epoch, position, generation) = (%s, %s, %s)
+"""
+NOTIFY = "select pg_notify('cardinal_projected', %s)"
+LISTEN = "listen cardinal_appended"
+
+logger = logging.getLogger(__name__)
+
+
+class Superseded(Exception):
+    """Somebody else rewrote the projection's tables or its checkpoint: start over from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the projection is concerned with of a stretch of the log that ends at `end`."""
+
+    reads: Sequence[Record[Any] | Failure]
+    end: Position
+
+
+class Runner:
+    """One projection in one session, which its caller opens with the search_path of the tables to keep.
+
+    `checkpoint` is its name in projection.checkpoints. Not thread-safe.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection[Any], log: EventLog, tables: Tables, checkpoint: str
+    ) -> None:
+        self._connection, self._log, self._tables, self._checkpoint = connection, log, tables, checkpoint
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix=f"{checkpoint}-ahead")
+        self._next: tuple[Position, Future[Batch | None]] | None = None
+        self._parked: set[UUID] = set()
+        self._generation = 0
+        self.position = Position(0, 0)
+
+    def lead(self) -> bool:
+        """Take the lead, which lasts as long as the session; False while somebody else has it."""
+        row = self._connection.execute(LEAD, [self._checkpoint]).fetchone()
+        if row != (True,):
+            return False
+        self._connection.execute(START, [self._checkpoint])
+        self.resume()
+        return True
+
+    def resume(self) -> None:
+        """Take up the work where the tables stand."""
+        with self._connection.transaction():
+            # Parked streams and generation must be of one moment: the lock keeps retries out in between.
+            row = self._connection.execute(f"{RESUME} for share", [self._checkpoint]).fetchone()
+            self._parked = set(parked_streams(self._connection, self._checkpoint))
+        assert row is not None
+        self.position, self._generation = Position(*row[:2]), row[2]
+
+    def step(self, up_to: Position | None = None) -> bool:
+        """Take in one batch, if there is anything. Raise Superseded, ParkedTooMany, psycopg.Error."""
+        batch = self._read()
+        if batch is not None and up_to is not None and batch.end > up_to:
+            batch = Batch([read for read in batch.reads if read.position <= up_to], up_to)
+        if batch is None or batch.end <= self.position:
+            return False
+        self._take_in(batch)
+        return True
+
+    def close(self) -> None:
+        self._ahead.shutdown(cancel_futures=True)
+
+    def _read(self) -> Batch | None:
+        """The next batch; a full one has the one after it read while it is worked on."""
+        position, self._next, ahead = self.position, None, self._next
+        batch = ahead[1].result() if ahead and ahead[0] == position else self._batch(position)
+        if batch is not None and len(batch.reads) > BATCH_RECORDS_MAX // 2:
+            self._next = batch.end, self._ahead.submit(self._batch, batch.end)
+        return batch
+
+    def _batch(self, after: Position) -> Batch | None:
+        reads: list[Record[Any] | Failure] = []
+        stored = self._log.log_recorder.after(after, BATCH_RECORDS_MAX)
+        for event in stored:
+            if event.stream_type not in self._tables.stream_types:
+                continue
+            try:
+                reads.append(self._log.mapper.to_domain_event(event))  # type: ignore[arg-type]
+            except Exception as error:
+                if not is_poison(error):
+                    raise
+                reads.append(failure(event.originator_id, event.position, error))  # type: ignore[arg-type]
+        if not stored:
+            return None
+        assert stored[-1].position is not None
+        return Batch(reads, stored[-1].position)
+
+    def _take_in(self, batch: Batch) -> None:
+        """All of it, or, where the database refuses a row, by halves until the one record stands alone."""
+        try:
+            self._commit(batch)
+        except Exception as error:
+            if isinstance(error, Superseded | ParkedTooMany) or not is_poison(error) or not batch.reads:
+                raise
+            if len(batch.reads) == 1:
+                alone = batch.reads[0]
+                self._commit(Batch([failure(alone.stream_id, alone.position, error)], batch.end))
+                return
+            middle = len(batch.reads) // 2
+            self._take_in(Batch(batch.reads[:middle], batch.reads[middle - 1].position))
+            self._take_in(Batch(batch.reads[middle:], batch.end))
+
+    def _commit(self, batch: Batch) -> None:
+        records, failures = _sorted_out(batch.reads, self._parked)
+        folded = self._tables.fold(self._connection, records)
+        failures += folded.failures
+        parked = self._parked.union(failed.stream_id for failed in failures)
+        if len(parked) > PARKED_MAX:
+            raise ParkedTooMany(f"{self._checkpoint} has {len(parked)} streams to park: {failures[0].error}")
+        with self._connection.transaction():
+            # The checkpoint is locked before any row: retries and rebuilds keep to the same order.
+            expected = [*self.position, self._generation]
+            moved = self._connection.execute(ADVANCE, [*batch.end, self._checkpoint, *expected], prepare=True)
+            if moved.rowcount != 1:
+                raise Superseded(self._checkpoint)
+            park(self._connection, self._checkpoint, failures)
+            self._tables.write(self._connection, folded)
+            self._connection.execute(NOTIFY, [self._checkpoint], prepare=True)
+        for failed in failures:
+            logger.error("%s parks stream %s: %s", self._checkpoint, failed.stream_id, failed.error)
+        self.position, self._parked = batch.end, parked
+
+
+def _sorted_out(
+    reads: Sequence[Record[Any] | Failure], parked: set[UUID]
+) -> tuple[list[Record[Any]], list[Failure]]:
+    """The records to fold and what could not be read; of parked streams neither."""
+    records: list[Record[Any]] = []
+    failures: list[Failure] = []
+    held = set(parked)
+    for read in reads:
+        if read.stream_id in held:
+            continue
+        if isinstance(read, Failure):
+            held.add(read.stream_id)
+            failures.append(read)
+        else:
+            records.append(read)
+    return records, failures
+
+
+class Projector:
+    """Keeps projections current, each in a thread of its own. Any number of processes may run one.
+
+    `url` is the database's; `projections` are all, unless named.
+    """
+
+    def __init__(self, url: str, projections: Sequence[Tables] = ALL) -> None:
+        self._url, self._projections = url, projections
+
+    def run(self, stop: threading.Event) -> None:
+        """Lead or wait to lead until `stop` is set; a database that is away is waited for."""
+        with database.pool(self._url, 2 * len(self._projections)) as pool:
+            log = EventLog(pool)
+            threads = [
+                threading.Thread(target=self._keep, args=(tables, log, stop), name=tables.name)
+                for tables in self._projections
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+    def _keep(self, tables: Tables, log: EventLog, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                with open_session(self._url, "read") as connection:
+                    runner = Runner(connection, log, tables, tables.name)
+                    try:
+                        _lead(runner, connection, log, tables, stop)
+                    finally:
+                        runner.close()
+            except psycopg.OperationalError as error:
+                logger.warning("%s waits for the database: %s", tables.name, error)
+                stop.wait(RECONNECT_S)
+            except Exception:
+                logger.exception("%s stands still and tries again", tables.name)
+                stop.wait(RECONNECT_S)
+
+
+def _lead(
+    runner: Runner,
+    connection: psycopg.Connection[Any],
+    log: EventLog,
+    tables: Tables,
+    stop: threading.Event,
+) -> None:
+    while not runner.lead():
+        if stop.wait(LEAD_EVERY_S):
+            return
+    connection.execute(LISTEN)
+    retry_due_s, pause_s = time.monotonic(), PAUSE_MIN_S
+    while not stop.is_set():
+        try:
+            if time.monotonic() >= retry_due_s:
+                _retry(runner, connection, log, tables)
+                retry_due_s = time.monotonic() + RETRY_EVERY_S
+            worked = runner.step()
+            heard = list(connection.notifies(timeout=0 if worked else pause_s, stop_after=1))
+            # What was announced may lie above the horizon for a moment: look again soon, then seldom.
+            pause_s = PAUSE_MIN_S if worked or heard else min(2 * pause_s, PAUSE_MAX_S)
+        except Superseded:
+            runner.resume()
+
+
+def _retry(runner: Runner, connection: psycopg.Connection[Any], log: EventLog, tables: Tables) -> None:
+    """A later version of the code, or what another stream brought, may have mended what was parked."""
+    streams = parked_streams(connection, tables.name)[:RETRIED_MAX]
+    for stream_id in streams:
+        retry_on(connection, log, tables, stream_id)
+    if streams:
+        runner.resume()

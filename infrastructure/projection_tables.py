@@ -1,0 +1,299 @@
+"""Read tables in PostgreSQL: the rows that a batch touches in one statement, what became of them in another.
+
+The statements name tables without their schema: the connection's search_path says whether they keep the
+live tables (`read`) or a new version beside them (`rebuild`).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol, get_origin, get_type_hints
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg.types.json import set_json_loads
+from pydantic import ValidationError
+
+from application.shared.records import Log, Position, Record
+from infrastructure import database
+from projections.shared.rows import RowProjection
+
+OPEN = Position(2**31 - 1, 2**63 - 1)
+"""Ends the version of a row that still stands."""
+
+ERROR_CHARACTERS_MAX = 2_000
+
+LOAD = "select {columns} from {table} where id = any(%s)"
+DROP = "delete from {table} where id = any(%s)"
+PUT = """
+insert into {table} as t ({columns})
+select {columns} from json_populate_recordset(null::{table}, %(rows)s::json)
+on conflict (id) do update set {updates}
+"""
+PUT_VERSIONS = """
+with made as materialized (
+    select * from json_populate_recordset(null::{versions}, %(versions)s::json)
+), closed as (
+    update {versions} v
+    set epoch_to = c.epoch, position_to = c.position
+    from unnest(%(ids)s::uuid[], %(epochs)s::integer[], %(positions)s::bigint[]) as c (id, epoch, position),
+         lateral (
+             select l.epoch_from, l.position_from, l.epoch_to
+             from {versions} l where l.id = c.id order by l.epoch_from desc, l.position_from desc limit 1
+         ) last
+    where last.epoch_to = 2147483647
+      and (v.id, v.epoch_from, v.position_from) = (c.id, last.epoch_from, last.position_from)
+), kept as (
+    insert into {versions} ({columns}, epoch_from, position_from, epoch_to, position_to, recorded_at)
+    select {columns}, epoch_from, position_from, epoch_to, position_to, recorded_at from made
+)
+insert into {table} as t ({columns})
+select {columns} from made where epoch_to = 2147483647
+on conflict (id) do update set {updates}
+"""
+
+
+class Failure(NamedTuple):
+    """A record that a projection could not take in."""
+
+    stream_id: UUID
+    position: Position
+    error: str
+
+
+def failure(stream_id: UUID, position: Position, error: Exception) -> Failure:
+    """The error's text is seen by operators, so it leaves out the values that it speaks of where it can."""
+    match error:
+        case psycopg.Error(diag=diag) if diag.message_primary:
+            text = diag.message_primary
+        case ValidationError():
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+            text = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults)
+        case _:
+            text = str(error)
+    return Failure(stream_id, position, f"{type(error).__name__}: {text}"[:ERROR_CHARACTERS_MAX])
+
+
+class Folded(Protocol):
+    """What a batch comes to, not yet written."""
+
+    @property
+    def failures(self) -> Sequence[Failure]: ...
+
+
+class Tables(Protocol):
+    """The tables of one projection, and how a batch of records changes them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def stream_types(self) -> frozenset[str]: ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its tables, the one that people read first; each has the id of its rows as first column."""
+        ...
+
+    def fold(self, connection: psycopg.Connection[Any], records: Sequence[Record[Any]]) -> Folded:
+        """Read the rows that the records touch and fold the records in, for `write`.
+
+        Where a record fails, the later ones of its stream are left out.
+        """
+        ...
+
+    def write(self, connection: psycopg.Connection[Any], folded: Any) -> None:
+        """Within the caller's transaction."""
+        ...
+
+    def refold(self, connection: psycopg.Connection[Any], log: Log, stream_id: UUID, up_to: Position) -> None:
+        """Make anew, from the log up to a position, what the stream concerns. Raise what a record raises."""
+        ...
+
+
+def open_session(url: str, schema: str, statement_timeout_s: int = 60) -> psycopg.Connection[Any]:
+    """A connection that keeps the tables of one schema. Its commits are whole, but needn't be on disk yet:
+
+    what a crash takes back is taken back with its checkpoint, and is folded again.
+    """
+    connection = database.connect(url, statement_timeout_s=statement_timeout_s)
+    connection.execute(
+        "select set_config('search_path', %s, false), set_config('synchronous_commit', 'off', false),"
+        # A leader whose machine is gone must not hold its lock for hours.
+        " set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
+        " set_config('tcp_keepalives_count', '3', false)",
+        [schema],
+    )
+    set_json_loads(orjson.loads, connection)
+    return connection
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A row after one record; None when it is gone."""
+
+    position: Position
+    recorded_at: datetime
+    row: Any
+
+
+@dataclass(slots=True)
+class _FoldedRows:
+    steps: dict[UUID, list[_Step]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+
+class RowTables:
+    """The table of a row projection, and that of the rows' versions if it has one."""
+
+    def __init__(self, projection: RowProjection[Any]) -> None:
+        self._projection = projection
+        self._row = projection.row
+        self._columns = tuple(column.name for column in fields(projection.row))
+        self._values: Callable[[Any], tuple[Any, ...]] = attrgetter(*self._columns)
+        hints = get_type_hints(projection.row)
+        self._tuples = tuple(
+            place for place, name in enumerate(self._columns) if get_origin(hints[name]) is tuple
+        )
+        names = {
+            "table": projection.table,
+            "versions": projection.versions,
+            "columns": ", ".join(self._columns),
+            "updates": ", ".join(f"{name} = excluded.{name}" for name in self._columns if name != "id"),
+        }
+        self._load = LOAD.format_map(names).encode()
+        self._drop = DROP.format_map(names).encode()
+        self._put = (PUT_VERSIONS if projection.versions else PUT).format_map(names).encode()
+
+    @property
+    def name(self) -> str:
+        return self._projection.name
+
+    @property
+    def stream_types(self) -> frozenset[str]:
+        return self._projection.stream_types
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        kept = (self._projection.table, self._projection.versions, *self._projection.settled)
+        return tuple(name for name in kept if name)
+
+    def fold(self, connection: psycopg.Connection[Any], records: Sequence[Record[Any]]) -> _FoldedRows:
+        folded = _FoldedRows()
+        keyed = list(self._keyed(records, folded.failures))
+        rows = self._loaded(connection, {key for key, _ in keyed})
+        held: set[UUID] = set()
+        for key, record in keyed:
+            if record.stream_id in held:
+                continue
+            before = rows.get(key)
+            try:
+                after = self._projection.project(before, record)
+            except Exception as error:
+                held.add(record.stream_id)
+                folded.failures.append(failure(record.stream_id, record.position, error))
+                continue
+            if after is not before:
+                rows[key] = after
+                step = _Step(record.position, record.recorded_at, after)
+                folded.steps.setdefault(key, []).append(step)
+        return folded
+
+    def write(self, connection: psycopg.Connection[Any], folded: _FoldedRows) -> None:
+        if folded.steps:
+            connection.execute(self._put, self._parameters(folded.steps), prepare=True)
+            gone = [key for key, steps in folded.steps.items() if steps[-1].row is None]
+            self._finish(connection, gone)
+
+    def refold(self, connection: psycopg.Connection[Any], log: Log, stream_id: UUID, up_to: Position) -> None:
+        key = next((self._projection.key(record) for record in log.records(stream_id)), None)
+        if key is None:
+            return
+        row: Any = None
+        steps = []
+        for record in records_of(log, self._projection, key, up_to):
+            after = self._projection.project(row, record)
+            if after is not row:
+                steps.append(_Step(record.position, record.recorded_at, after))
+            row = after
+        if self._projection.versions:
+            connection.execute(DROP.format(table=self._projection.versions).encode(), [[key]])
+        if steps:
+            connection.execute(self._put, self._parameters({key: steps}))
+        self._finish(connection, [] if row else [key])
+
+    def _keyed(
+        self, records: Iterable[Record[Any]], failures: list[Failure]
+    ) -> Iterable[tuple[UUID, Record[Any]]]:
+        held: set[UUID] = set()
+        for record in records:
+            if record.stream_id in held:
+                continue
+            try:
+                key = self._projection.key(record)
+            except Exception as error:
+                held.add(record.stream_id)
+                failures.append(failure(record.stream_id, record.position, error))
+                continue
+            if key is not None:
+                yield key, record
+
+    def _loaded(self, connection: psycopg.Connection[Any], keys: set[UUID]) -> dict[UUID, Any]:
+        if not keys:
+            return {}
+        with connection.cursor(binary=True) as cursor:
+            cursor.execute(self._load, [list(keys)], prepare=True)
+            rows = [self._made(row) for row in cursor]
+        return {row.id: row for row in rows}
+
+    def _made(self, values: Sequence[Any]) -> Any:
+        members = list(values)
+        for place in self._tuples:
+            members[place] = tuple(members[place])
+        return self._row(*members)
+
+    def _parameters(self, changed: dict[UUID, list[_Step]]) -> dict[str, Any]:
+        if not self._projection.versions:
+            last = [steps[-1].row for steps in changed.values()]
+            return {"rows": orjson.dumps([row for row in last if row is not None]).decode()}
+        first = [steps[0].position for steps in changed.values()]
+        return {
+            "versions": orjson.dumps(
+                [v for steps in changed.values() for v in self._versions(steps)]
+            ).decode(),
+            "ids": list(changed),
+            "epochs": [position.epoch for position in first],
+            "positions": [position.offset for position in first],
+        }
+
+    def _versions(self, steps: Sequence[_Step]) -> Iterable[dict[str, Any]]:
+        ends = [*(step.position for step in steps[1:]), OPEN]
+        for step, end in zip(steps, ends, strict=True):
+            if step.row is not None:
+                version = dict(zip(self._columns, self._values(step.row), strict=True))
+                version["epoch_from"], version["position_from"] = step.position
+                version["epoch_to"], version["position_to"] = end
+                version["recorded_at"] = step.recorded_at
+                yield version
+
+    def _finish(self, connection: psycopg.Connection[Any], gone: Sequence[UUID]) -> None:
+        if gone:
+            connection.execute(self._drop, [gone])
+        for statement in self._projection.settle:
+            connection.execute(statement.encode())
+
+
+def records_of(log: Log, projection: RowProjection[Any], key: UUID, up_to: Position) -> Sequence[Record[Any]]:
+    """All records that concern one row, from however many streams, up to and with a position, in order."""
+    found: list[Record[Any]] = []
+    streams = [key]
+    for stream_id in streams:
+        for record in log.records(stream_id):
+            if record.position > up_to:
+                break
+            if record.stream_type in projection.stream_types and projection.key(record) == key:
+                found.append(record)
+                streams += (named for named in projection.sources(record) if named not in streams)
+    return sorted(found, key=lambda record: record.position)

@@ -1,0 +1,385 @@
+"""All settings, read from the environment in one place; docs/settings.md is made from it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import psycopg
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from application.access import HEAD_OFFICE
+from application.shared.approvable import ApprovalPolicy
+from domain.approvals import TWO_LEVELS, Level
+
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
+UNITS_MAX = 1_000
+_UNIT = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,15}")
+_KIND = re.compile(r"[a-z][a-z_]{0,39}")
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class SettingsFault(Exception):
+    """One or more variables can't be used; the message has a line for each, and never a value."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _setting(variable: str, default: object, expected: str, about: str, **limits: Any) -> Any:
+    return Field(
+        default, alias=variable, description=about, json_schema_extra={"expected": expected}, **limits
+    )
+
+
+class Settings(BaseSettings):
+    """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    home: Path = _setting(
+        "CARDINAL_HOME",
+        Path(".cardinal"),
+        "a folder",
+        "Where the embedded PostgreSQL and the development key are kept.",
+    )
+    environment: Literal["development", "production"] = _setting(
+        "CARDINAL_ENV",
+        "development",
+        "`development` or `production`",
+        "In production there are no sample users and no development key, and the database is a given one.",
+    )
+    database_url: SecretStr | None = _setting(
+        "DATABASE_URL",
+        None,
+        "`postgresql://user:password@host:port/database`",
+        "The database, as the login of the running processes. None: an embedded PostgreSQL in CARDINAL_HOME.",
+    )
+    database_owner_url: SecretStr | None = _setting(
+        "DATABASE_OWNER_URL",
+        None,
+        "`postgresql://user:password@host:port/database`",
+        "The same database as its owner, for migrations only. None: DATABASE_URL.",
+    )
+    database_connections_max: int = _setting(
+        "CARDINAL_DATABASE_CONNECTIONS",
+        16,
+        "a number from 2 to 200",
+        "The most connections that one process keeps to the database.",
+        ge=2,
+        le=200,
+    )
+    broker_url: SecretStr | None = _setting(
+        "BROKER_URL",
+        None,
+        "`amqp://…`, `amqps://…`, `redis://…` or `rediss://…`",
+        "The task broker. None: tasks are kept in PostgreSQL.",
+    )
+    worker_threads: int = _setting(
+        "CARDINAL_WORKER_THREADS",
+        4,
+        "a number from 1 to 64",
+        "How many tasks one worker performs at once.",
+        ge=1,
+        le=64,
+    )
+    host: str = _setting(
+        "CARDINAL_HOST", "127.0.0.1", "an address of this machine", "Where the API listens.", min_length=1
+    )
+    port: int = _setting(
+        "CARDINAL_PORT",
+        8000,
+        "a number from 0 to 65535",
+        "The API's port; 0 takes any that is free.",
+        ge=0,
+        le=65535,
+    )
+    jwks_url: str | None = _setting(
+        "CARDINAL_JWKS_URL",
+        None,
+        "an `https://` address",
+        "The token issuer's public keys as a JSON Web Key Set; fetched every five minutes.",
+    )
+    jwks_file: Path | None = _setting(
+        "CARDINAL_JWKS_FILE",
+        None,
+        "a file",
+        "The same from a file, which is read again when it changes.",
+    )
+    token_issuer: str = _setting(
+        "CARDINAL_TOKEN_ISSUER",
+        "cardinal-development",
+        "the exact `iss` of the tokens",
+        "Who issues the tokens; must be set in production.",
+        min_length=1,
+    )
+    token_audience: str = _setting(
+        "CARDINAL_TOKEN_AUDIENCE",
+        "cardinal",
+        "one of the tokens' `aud`",
+        "Whom the tokens must be for.",
+        min_length=1,
+    )
+    token_algorithms: Annotated[tuple[str, ...], NoDecode] = _setting(
+        "CARDINAL_TOKEN_ALGORITHMS",
+        ALGORITHMS,
+        "some of `RS256,ES256,EdDSA`",
+        "The signatures that are accepted; a key is good for its own one only.",
+    )
+    token_life_max_h: int = _setting(
+        "CARDINAL_TOKEN_LIFE_MAX_H",
+        24,
+        "a number from 1 to 168",
+        "How many hours ahead a token may expire at most.",
+        ge=1,
+        le=168,
+    )
+    token_nbf_required: bool = _setting(
+        "CARDINAL_TOKEN_NBF_REQUIRED",
+        True,
+        "`true` or `false`",
+        "Whether a token must say from when on it holds (`nbf`); some issuers leave that out.",
+    )
+    roles_claim: str = _setting(
+        "CARDINAL_TOKEN_ROLES_CLAIM",
+        "roles",
+        "a claim's name, or a path such as `realm_access.roles`",
+        "Where a token lists the roles.",
+        min_length=1,
+    )
+    org_unit_claim: str = _setting(
+        "CARDINAL_TOKEN_ORG_UNIT_CLAIM",
+        "org_unit",
+        "a claim's name, or a path",
+        "Where a token names the organisation unit.",
+        min_length=1,
+    )
+    org_units: Annotated[dict[str, str], NoDecode] = _setting(
+        "CARDINAL_ORG_UNITS",
+        {"HO": "Head office", "SH": "Shanghai branch", "SZ": "Shenzhen branch"},
+        "`CODE:name` pairs with commas between, codes in capitals and digits, `HO` among them",
+        "The organisation units. `HO` is the head office, which sees all of them.",
+    )
+    business_time_zone: str = _setting(
+        "CARDINAL_TIME_ZONE",
+        "Asia/Shanghai",
+        "a name of the IANA time zone database",
+        "The zone of business dates.",
+    )
+    approval_levels: Annotated[dict[str, tuple[Level, ...]], NoDecode] = _setting(
+        "CARDINAL_APPROVAL_LEVELS",
+        {},
+        "`kind:level` pairs with commas between, levels `research`, `technology` or `research+technology`",
+        "Which levels approve a kind of subject, such as `activity`. Unnamed kinds pass both.",
+    )
+    approval_days: int = _setting(
+        "CARDINAL_APPROVAL_DAYS",
+        14,
+        "a number from 1 to 365",
+        "Within how many days an approval must be decided.",
+        ge=1,
+        le=365,
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "CARDINAL_LOG_LEVEL",
+        "info",
+        "`debug`, `info`, `warning` or `error`",
+        "The least important messages that are logged.",
+    )
+    log_format: Literal["auto", "json", "text"] = _setting(
+        "CARDINAL_LOG_FORMAT",
+        "auto",
+        "`auto`, `json` or `text`",
+        "A JSON object or a readable line for each message; `auto` is text at a terminal.",
+    )
+    body_bytes_max: int = _setting(
+        "CARDINAL_BODY_BYTES_MAX",
+        1_048_576,
+        "a number from 1024 to 67108864",
+        "The largest body of a request, and message of a WebSocket, in bytes.",
+        ge=1_024,
+        le=67_108_864,
+    )
+    requests_max: int = _setting(
+        "CARDINAL_REQUESTS_MAX",
+        1_000,
+        "a number from 10 to 65536",
+        "How many connections one API process serves at once; those beyond get a 503.",
+        ge=10,
+        le=65_536,
+    )
+    page_size_max: int = _setting(
+        "CARDINAL_PAGE_SIZE_MAX",
+        100,
+        "a number from 1 to 1000",
+        "The most nodes of a connection that one page may ask for.",
+        ge=1,
+        le=1_000,
+    )
+    page_size_integrator_max: int = _setting(
+        "CARDINAL_PAGE_SIZE_INTEGRATOR_MAX",
+        500,
+        "a number from 1 to 1000",
+        "The same for integrators.",
+        ge=1,
+        le=1_000,
+    )
+    lag_max_s: int = _setting(
+        "CARDINAL_LAG_MAX_S",
+        60,
+        "a number from 1 to 86400",
+        "How many seconds a projection may be behind the log before the API says that it is not ready.",
+        ge=1,
+        le=86_400,
+    )
+    horizon_age_max_s: int = _setting(
+        "CARDINAL_HORIZON_AGE_MAX_S",
+        300,
+        "a number from 1 to 86400",
+        "How many seconds an open transaction may hold readers of the log back before that is a fault.",
+        ge=1,
+        le=86_400,
+    )
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any] = {}) -> "Settings":
+        """Read the environment; `given` variables come before it. Raise SettingsFault with all faults."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise SettingsFault(*_faults(error)) from None
+
+    @field_validator("home", "jwks_file")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else Path(path).expanduser().absolute()
+
+    @field_validator("database_url", "database_owner_url")
+    @classmethod
+    def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            text = url.get_secret_value()
+            _require(text.startswith(("postgresql://", "postgres://")))
+            try:
+                psycopg.conninfo.conninfo_to_dict(text)
+            except psycopg.ProgrammingError:
+                raise ValueError from None  # its message quotes the address, which holds a password
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker(cls, url: SecretStr | None) -> SecretStr | None:
+        schemes = ("amqp://", "amqps://", "redis://", "rediss://")
+        _require(url is None or url.get_secret_value().startswith(schemes))
+        return url
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _https(cls, url: str | None) -> str | None:
+        if url is not None:
+            parts = urlsplit(url)
+            is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK
+            _require(bool(parts.hostname) and (parts.scheme == "https" or is_local))
+        return url
+
+    @field_validator("token_algorithms", mode="before")
+    @classmethod
+    def _algorithms(cls, given: str | tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(_listed(given)) if isinstance(given, str) else given
+        _require(bool(names) and set(names) <= set(ALGORITHMS))
+        return names
+
+    @field_validator("org_units", mode="before")
+    @classmethod
+    def _units(cls, given: str | dict[str, str]) -> dict[str, str]:
+        units = _pairs(given) if isinstance(given, str) else given
+        _require(all(_UNIT.fullmatch(code) and name for code, name in units.items()))
+        _require(HEAD_OFFICE in units and len(units) <= UNITS_MAX)
+        return units
+
+    @field_validator("approval_levels", mode="before")
+    @classmethod
+    def _levels(cls, given: str | dict[str, tuple[Level, ...]]) -> dict[str, tuple[Level, ...]]:
+        if not isinstance(given, str):
+            return given
+        policy = {}
+        for kind, names in _pairs(given).items():
+            levels = tuple(Level(name) for name in names.split("+"))
+            _require(bool(_KIND.fullmatch(kind)) and levels == tuple(x for x in TWO_LEVELS if x in levels))
+            policy[kind] = levels
+        return policy
+
+    @field_validator("business_time_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (KeyError, OSError):
+            raise ValueError from None
+        return name
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def units(self) -> frozenset[str]:
+        """The codes of all organisation units."""
+        return frozenset(self.org_units)
+
+    @property
+    def approval_policy(self) -> ApprovalPolicy:
+        return ApprovalPolicy(self.approval_levels, timedelta(days=self.approval_days))
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        return ZoneInfo(self.business_time_zone)
+
+    def require_issuer(self) -> None:
+        """Raise SettingsFault when this is production and nobody is named whose tokens are good."""
+        faults = []
+        if self.is_production and self.jwks_url is None and self.jwks_file is None:
+            faults.append("CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production")
+        if self.is_production and "token_issuer" not in self.model_fields_set:
+            faults.append("CARDINAL_TOKEN_ISSUER must be set in production")
+        if faults:
+            raise SettingsFault(*faults)
+
+
+def _require(holds: bool) -> None:
+    """The fault's words are the setting's `expected`, so the error needs none."""
+    if not holds:
+        raise ValueError
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """The pairs of "A:first,B:second"; a key that comes twice is a fault."""
+    pairs = {}
+    for key, _, value in (part.partition(":") for part in _listed(text)):
+        _require(key not in pairs)
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def _faults(error: ValidationError) -> Iterable[str]:
+    fields = {field.alias: field for field in Settings.model_fields.values()}
+    for variable in dict.fromkeys(str(each["loc"][0]) for each in error.errors()):
+        yield f"{variable} must be {expected(fields[variable])}"
+
+
+def expected(field: FieldInfo) -> str:
+    """What the setting takes, in words."""
+    assert isinstance(field.json_schema_extra, dict)
+    return str(field.json_schema_extra["expected"])

@@ -1,0 +1,209 @@
+"""Activities as lists and pages show them: one row each, with the status that its approval gives it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, assert_never
+from uuid import UUID
+
+from application.shared.records import Record
+from domain import activities, approvals
+from domain.activity_plans import Plan
+from projections.shared.rows import RowProjection, changed, created, given
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """`version` is the activity's own: an approval that moves `status` on leaves it.
+
+    `cost_lines` hold {cost_type_id, cost_type_revision, amount_minor, currency, remark}. `approval_id` is
+    the one that the plan was last submitted to. `reason` is why it was last rejected, paused or cancelled,
+    until it is submitted again or resumed.
+    """
+
+    id: UUID
+    version: int
+    revision: int
+    code: str
+    org_unit: str
+    status: str
+    name: str
+    description: str
+    activity_type_id: UUID
+    activity_type_revision: int
+    starts_at: datetime
+    ends_at: datetime
+    registration_starts_at: datetime | None
+    registration_ends_at: datetime | None
+    award_starts_at: datetime | None
+    award_ends_at: datetime | None
+    channels: tuple[str, ...]
+    budget_minor: int
+    cost_total_minor: int
+    currency: str
+    cost_lines: list[dict[str, Any]]
+    approval_id: UUID | None
+    created_at: datetime
+    created_by: str
+    submitted_at: datetime | None
+    submitted_by: str | None
+    approved_at: datetime | None
+    reason: str | None
+    changed_at: datetime
+    changed_by: str
+
+
+NOT_SUBMITTED: dict[str, Any] = {
+    "status": "draft",
+    "approval_id": None,
+    "submitted_at": None,
+    "submitted_by": None,
+    "approved_at": None,
+}
+
+
+def key(record: Record[Any]) -> UUID | None:
+    """The activity itself, or the one that the approval is about."""
+    if record.stream_type == activities.DECIDER.stream_type:
+        return record.stream_id
+    subject: approvals.Subject = record.event.subject
+    return subject.id if subject.kind == activities.DECIDER.stream_type else None
+
+
+def sources(record: Record[Any]) -> tuple[UUID, ...]:
+    """The approval that a plan was submitted to."""
+    match record.event:
+        case activities.ActivitySubmitted(approval=approval):
+            return (approval,)
+    return ()
+
+
+def project(
+    row: ActivityRow | None, record: Record[activities.Event | approvals.Event]
+) -> ActivityRow | None:
+    match record.event:
+        case (
+            approvals.ApprovalOpened()
+            | approvals.ApprovalPassed()
+            | approvals.ApprovalGranted()
+            | approvals.ApprovalRejected()
+            | approvals.ApprovalVoided()
+        ):
+            return _awaiting(row, record, record.event)
+        case activities.ActivityDrafted(code=code, org_unit=org_unit, plan=plan):
+            return _drafted(record, code, org_unit, plan)
+        case activities.ActivityDeleted():
+            return None
+        case _:
+            columns = _columns(record, record.event)
+            return replace(given(row), version=record.version, **changed(record), **columns)
+
+
+def _drafted(record: Record[Any], code: str, org_unit: str, plan: Plan) -> ActivityRow:
+    return ActivityRow(
+        id=record.stream_id,
+        version=record.version,
+        revision=1,
+        code=code,
+        org_unit=org_unit,
+        reason=None,
+        **NOT_SUBMITTED,
+        **_planned(plan),
+        **created(record),
+        **changed(record),
+    )
+
+
+def _columns(
+    record: Record[Any],
+    event: activities.ActivityRevised
+    | activities.ActivitySubmitted
+    | activities.ActivityWithdrawn
+    | activities.ActivityApproved
+    | activities.ActivityRejected
+    | activities.ActivityLaunched
+    | activities.ActivityPaused
+    | activities.ActivityResumed
+    | activities.ActivityEnded
+    | activities.ActivityCancelled,
+) -> dict[str, Any]:
+    """What the activity's own event changes."""
+    match event:
+        case activities.ActivityRevised(revision=revision, plan=plan):
+            return {"revision": revision, **NOT_SUBMITTED, **_planned(plan)}
+        case activities.ActivitySubmitted(approval=approval, by=by):
+            # The approval, opened with the same commit, tells whose word is awaited.
+            submitted = {"submitted_at": record.recorded_at, "submitted_by": by}
+            return {"approval_id": approval, "reason": None, **submitted}
+        case activities.ActivityWithdrawn():
+            return NOT_SUBMITTED
+        case activities.ActivityApproved():
+            return {"status": "approved", "approved_at": record.recorded_at}
+        case activities.ActivityRejected(level=level, reason=reason):
+            return {"status": f"{level}_rejected", "reason": reason}
+        case activities.ActivityLaunched():
+            return {"status": "running"}
+        case activities.ActivityResumed():
+            return {"status": "running", "reason": None}
+        case activities.ActivityPaused(reason=reason):
+            return {"status": "paused", "reason": reason}
+        case activities.ActivityEnded():
+            return {"status": "ended"}
+        case activities.ActivityCancelled(reason=reason):
+            return {"status": "cancelled", "reason": reason}
+        case _:
+            assert_never(event)
+
+
+def _awaiting(row: ActivityRow | None, record: Record[Any], event: approvals.Event) -> ActivityRow | None:
+    """The level whose word is awaited; verdicts come as the activity's own events."""
+    if row is None or row.approval_id != record.stream_id:
+        return row
+    match event:
+        case approvals.ApprovalOpened(levels=levels):
+            level: str = levels[0]
+        case approvals.ApprovalPassed(next_level=approvals.Level() as next_level):
+            level = next_level
+        case _:
+            return row
+    return replace(row, status=f"pending_{level}", **changed(record))
+
+
+def _planned(plan: Plan) -> dict[str, Any]:
+    return {
+        "name": plan.name,
+        "description": plan.description,
+        "activity_type_id": plan.activity_type.id,
+        "activity_type_revision": plan.activity_type.revision,
+        "starts_at": plan.period.starts_at,
+        "ends_at": plan.period.ends_at,
+        "registration_starts_at": plan.registration.starts_at if plan.registration else None,
+        "registration_ends_at": plan.registration.ends_at if plan.registration else None,
+        "award_starts_at": plan.award.starts_at if plan.award else None,
+        "award_ends_at": plan.award.ends_at if plan.award else None,
+        "channels": tuple(channel.value for channel in plan.channels),
+        "budget_minor": plan.budget.amount_minor,
+        "cost_total_minor": sum(line.amount.amount_minor for line in plan.cost_lines),
+        "currency": plan.budget.currency,
+        "cost_lines": [
+            {
+                "cost_type_id": str(line.cost_type.id),
+                "cost_type_revision": line.cost_type.revision,
+                "amount_minor": line.amount.amount_minor,
+                "currency": line.amount.currency,
+                "remark": line.remark,
+            }
+            for line in plan.cost_lines
+        ],
+    }
+
+
+ACTIVITIES = RowProjection(
+    name="activities",
+    table="activities",
+    row=ActivityRow,
+    stream_types=frozenset({activities.DECIDER.stream_type, approvals.DECIDER.stream_type}),
+    key=key,
+    project=project,
+    versions="activity_versions",
+    sources=sources,
+)

@@ -1,0 +1,183 @@
+"""The catalogues as people browse them: activity types with their place in the tree, and cost types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar, assert_never
+from uuid import UUID
+
+from application.shared.records import Record
+from domain.catalogues import (
+    Details,
+    EntryAdded,
+    EntryDisabled,
+    EntryEnabled,
+    EntryMoved,
+    EntryRemoved,
+    EntryRevised,
+    Event,
+    Kind,
+)
+from projections.shared.rows import RowProjection, changed, created, given, own_stream
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityTypeRow:
+    """`status` is the entry's own: the table's effective_status also hangs on the ancestors."""
+
+    id: UUID
+    version: int
+    revision: int
+    code: str
+    name: str
+    description: str
+    sort_order: int
+    status: str
+    parent_id: UUID | None
+    created_at: datetime
+    created_by: str
+    changed_at: datetime
+    changed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CostTypeRow:
+    id: UUID
+    version: int
+    revision: int
+    code: str
+    name: str
+    description: str
+    sort_order: int
+    status: str
+    accounting_subject: str
+    unit: str
+    created_at: datetime
+    created_by: str
+    changed_at: datetime
+    changed_by: str
+
+
+EntryRow = TypeVar("EntryRow", ActivityTypeRow, CostTypeRow)
+
+
+def project_activity_type(row: ActivityTypeRow | None, record: Record[Event]) -> ActivityTypeRow | None:
+    match record.event:
+        case EntryAdded(code=code, details=details, parent=parent):
+            return ActivityTypeRow(**_added(record, code, details), parent_id=parent)
+        case EntryRevised(revision=revision, details=details):
+            return _changed(row, record, revision=revision, **_columns(details))
+        case EntryMoved(revision=revision, parent=parent):
+            return _changed(row, record, revision=revision, parent_id=parent)
+        case _:
+            return _standing(row, record, record.event)
+
+
+def project_cost_type(row: CostTypeRow | None, record: Record[Event]) -> CostTypeRow | None:
+    match record.event:
+        case EntryAdded(code=code, details=details):
+            return CostTypeRow(**_added(record, code, details), **_accounting(details.attributes))
+        case EntryRevised(revision=revision, details=details):
+            accounting = _accounting(details.attributes)
+            return _changed(row, record, revision=revision, **_columns(details), **accounting)
+        case EntryMoved(revision=revision):
+            return _changed(row, record, revision=revision)
+        case _:
+            return _standing(row, record, record.event)
+
+
+def _standing(
+    row: EntryRow | None, record: Record[Event], event: EntryEnabled | EntryDisabled | EntryRemoved
+) -> EntryRow | None:
+    match event:
+        case EntryEnabled():
+            return _changed(row, record, status="enabled")
+        case EntryDisabled():
+            return _changed(row, record, status="disabled")
+        case EntryRemoved():
+            return None
+        case _:
+            assert_never(event)
+
+
+def _added(record: Record[Event], code: str, details: Details) -> dict[str, Any]:
+    return {
+        "id": record.stream_id,
+        "version": record.version,
+        "revision": 1,
+        "code": code,
+        "status": "enabled",
+        **_columns(details),
+        **created(record),
+        **changed(record),
+    }
+
+
+def _changed(row: EntryRow | None, record: Record[Event], **columns: Any) -> EntryRow:
+    return replace(given(row), version=record.version, **changed(record), **columns)
+
+
+def _columns(details: Details) -> dict[str, Any]:
+    return {"name": details.name, "description": details.description, "sort_order": details.sort_order}
+
+
+def _accounting(attributes: Mapping[str, str]) -> dict[str, Any]:
+    return {name: attributes.get(name, "") for name in ("accounting_subject", "unit")}
+
+
+# An entry whose parent is not there (its stream is parked) stands as a root until the parent comes.
+TREE = """
+with recursive tree (id, path, ancestor_ids, effective_status, depth) as (
+    select r.id, r.name, array[r.id], r.status, 0
+    from activity_types r
+    where not exists (select from activity_types p where p.id = r.parent_id)
+    union all
+    select c.id, t.path || '/' || c.name, t.ancestor_ids || c.id,
+           case t.effective_status when 'enabled' then c.status else t.effective_status end, t.depth + 1
+    from tree t join activity_types c on c.parent_id = t.id
+)
+"""
+SETTLE_TYPES = f"""{TREE}
+update activity_types a
+set path = t.path, ancestor_ids = t.ancestor_ids, effective_status = t.effective_status, depth = t.depth
+from tree t
+where a.id = t.id
+  and (a.path, a.ancestor_ids, a.effective_status, a.depth)
+      is distinct from (t.path, t.ancestor_ids, t.effective_status, t.depth)
+"""
+SETTLE_CLOSURE = """
+with wanted as materialized (
+    select above.id as ancestor_id, a.id as descendant_id, a.depth + 1 - above.place::integer as depth
+    from activity_types a, unnest(a.ancestor_ids) with ordinality as above (id, place)
+), gone as (
+    delete from activity_type_closure c
+    where not exists (
+        select from wanted w where (w.ancestor_id, w.descendant_id) = (c.ancestor_id, c.descendant_id))
+)
+insert into activity_type_closure as c (ancestor_id, descendant_id, depth)
+select w.ancestor_id, w.descendant_id, w.depth
+from wanted w
+where not exists (
+    select from activity_type_closure c
+    where (c.ancestor_id, c.descendant_id, c.depth) = (w.ancestor_id, w.descendant_id, w.depth))
+on conflict (ancestor_id, descendant_id) do update set depth = excluded.depth
+"""
+
+ACTIVITY_TYPES = RowProjection(
+    name="activity_types",
+    table="activity_types",
+    row=ActivityTypeRow,
+    stream_types=frozenset({Kind.ACTIVITY_TYPE.value}),
+    key=own_stream,
+    project=project_activity_type,
+    settle=(SETTLE_TYPES, SETTLE_CLOSURE),
+    settled=("activity_type_closure",),
+)
+COST_TYPES = RowProjection(
+    name="cost_types",
+    table="cost_types",
+    row=CostTypeRow,
+    stream_types=frozenset({Kind.COST_TYPE.value}),
+    key=own_stream,
+    project=project_cost_type,
+)

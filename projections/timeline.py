@@ -1,0 +1,180 @@
+"""The timeline: every event in the order of the log, with who, when, why and what it changed."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from application.shared.records import Record
+from projections.activities import ACTIVITIES, ActivityRow
+from projections.approval_inbox import APPROVALS, ApprovalRow
+from projections.catalogues import ACTIVITY_TYPES, COST_TYPES, ActivityTypeRow, CostTypeRow
+from projections.shared.rows import RowProjection, instant_text
+
+TIMELINE = "timeline"
+TABLE = "timeline"
+STATES = "timeline_states"
+
+BOOKKEEPING = frozenset({"id", "version", "created_at", "created_by", "changed_at", "changed_by"})
+"""Columns that say again what an entry's envelope says."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """One event. `id` is the event's; `org_unit` the subject's unit, None for what the whole bank shares.
+
+    `changes` hold {field, before, after} for each column of the subject's row that the event changed.
+    """
+
+    id: UUID
+    epoch: int
+    position: int
+    stream_id: UUID
+    stream_type: str
+    version: int
+    event_type: str
+    recorded_at: datetime
+    effective_at: datetime
+    actor: str
+    on_behalf_of: str | None
+    org_unit: str | None
+    command_id: UUID
+    correlation_id: UUID
+    causation_id: UUID | None
+    reason: str | None
+    revision: int | None
+    related_ids: tuple[UUID, ...]
+    changes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How a kind of row is told of: its unit, its revision, and what else it concerns."""
+
+    projection: RowProjection[Any]
+    stream_type: str
+    org_unit: Callable[[Any], str | None]
+    revision: Callable[[Any], int]
+    related: Callable[[Any], Iterable[UUID | None]]
+
+
+def _shared_entry(projection: RowProjection[Any], stream_type: str) -> Told:
+    def revision(row: ActivityTypeRow | CostTypeRow) -> int:
+        return row.revision
+
+    return Told(projection, stream_type, lambda _: None, revision, lambda _: ())
+
+
+def _activity_unit(row: ActivityRow) -> str:
+    return row.org_unit
+
+
+def _activity_revision(row: ActivityRow) -> int:
+    return row.revision
+
+
+def _activity_related(row: ActivityRow) -> tuple[UUID | None, ...]:
+    return (row.approval_id,)
+
+
+def _approval_unit(row: ApprovalRow) -> str:
+    return row.org_unit
+
+
+def _approval_revision(row: ApprovalRow) -> int:
+    return row.subject_revision
+
+
+def _approval_related(row: ApprovalRow) -> tuple[UUID | None, ...]:
+    return (row.subject_id,)
+
+
+TOLD = (
+    _shared_entry(ACTIVITY_TYPES, "activity_type"),
+    _shared_entry(COST_TYPES, "cost_type"),
+    Told(ACTIVITIES, "activity", _activity_unit, _activity_revision, _activity_related),
+    Told(APPROVALS, "approval", _approval_unit, _approval_revision, _approval_related),
+)
+STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A row that a record concerns; it is told of where the record's own stream is the row's."""
+
+    told: Told
+    key: UUID
+    is_own: bool
+
+
+def touched(record: Record[Any]) -> Iterator[Touched]:
+    """Every row that the record concerns: an approval's event also moves its subject's row."""
+    for told in TOLD:
+        if record.stream_type in told.projection.stream_types:
+            key = told.projection.key(record)
+            if key is not None:
+                yield Touched(told, key, record.stream_type == told.stream_type)
+
+
+def entry(told: Told, record: Record[Any], before: Any, after: Any) -> TimelineRow:
+    """The record as the timeline shows it; `before` and `after` are the row of its own stream."""
+    row = before if after is None else after
+    context = record.context
+    related = [record.stream_id]
+    for known in (before, after):
+        if known is not None:
+            related += (id_ for id_ in told.related(known) if id_ is not None and id_ not in related)
+    return TimelineRow(
+        id=record.event_id,
+        epoch=record.position.epoch,
+        position=record.position.offset,
+        stream_id=record.stream_id,
+        stream_type=record.stream_type,
+        version=record.version,
+        event_type=record.event_type,
+        recorded_at=record.recorded_at,
+        effective_at=context.effective_at,
+        actor=context.actor,
+        on_behalf_of=context.on_behalf_of,
+        org_unit=None if row is None else told.org_unit(row),
+        command_id=context.command_id,
+        correlation_id=context.correlation_id,
+        causation_id=context.causation_id,
+        reason=context.reason,
+        revision=None if row is None else told.revision(row),
+        related_ids=tuple(related),
+        changes=_changes(told.projection.row, before, after),
+    )
+
+
+def _changes(row: type, before: Any, after: Any) -> list[dict[str, Any]]:
+    names, values = _shown(row)
+    old = [None] * len(names) if before is None else values(before)
+    new = [None] * len(names) if after is None else values(after)
+    return [
+        {"field": name, "before": _plain(was), "after": _plain(is_)}
+        for name, was, is_ in zip(names, old, new, strict=True)
+        if was != is_
+    ]
+
+
+@cache
+def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
+    """The columns that people see, and what reads them off a row."""
+    names = [field.name for field in fields(row) if field.name not in BOOKKEEPING]
+    return names, attrgetter(*names)
+
+
+def _plain(value: Any) -> Any:
+    """A column's value in JSON; those that are lists and objects already are JSON."""
+    match value:
+        case UUID():
+            return str(value)
+        case datetime():
+            return instant_text(value)
+        case tuple():
+            return [_plain(member) for member in value]
+    return value

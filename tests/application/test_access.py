@@ -1,0 +1,127 @@
+"""Who may do what: denied unless granted, and denied before anything is looked at."""
+
+from uuid import UUID
+
+import pytest
+
+from application.access import (
+    HEAD_OFFICE,
+    LEVELS,
+    OPERATIONS,
+    PERMISSIONS,
+    Forbidden,
+    Permission,
+    Principal,
+    Role,
+    authorise,
+    units_of,
+)
+from application.shared.handler import Request
+from application.shared.work import Work
+from domain.approvals import Level
+from tests.application.bank import LIN, SCHEDULER, Bank, person
+from tests.given import grid
+
+MAY = grid("""
+                    operator researcher technologist auditor integrator administrator
+addActivityType     yes      no         no           no      no         yes
+reviseActivityType  yes      no         no           no      no         yes
+enableActivityType  yes      no         no           no      no         yes
+disableActivityType yes      no         no           no      no         yes
+removeActivityType  yes      no         no           no      no         yes
+addCostType         yes      no         no           no      no         yes
+reviseCostType      yes      no         no           no      no         yes
+enableCostType      yes      no         no           no      no         yes
+disableCostType     yes      no         no           no      no         yes
+removeCostType      yes      no         no           no      no         yes
+draftActivity       yes      no         no           no      no         no
+reviseActivity      yes      no         no           no      no         no
+submitActivity      yes      no         no           no      no         no
+withdrawActivity    yes      no         no           no      no         no
+deleteActivity      yes      no         no           no      no         no
+launchActivity      yes      no         no           no      no         no
+pauseActivity       yes      no         no           no      no         no
+resumeActivity      yes      no         no           no      no         no
+cancelActivity      yes      no         no           no      no         no
+approve             no       yes        yes          no      no         no
+reject              no       yes        yes          no      no         no
+endActivity         no       no         no           no      no         no
+""")
+
+
+def test_the_table_of_permissions_is_whole() -> None:
+    """SEC-03: a new operation or role is decided upon here, on purpose."""
+    assert set(MAY) == {(operation, str(role)) for operation in OPERATIONS for role in Role}
+    assert set(PERMISSIONS) == set(Role)
+
+
+@pytest.mark.parametrize(("operation", "role"), MAY, ids=" ".join)
+def test_every_role_may_do_what_the_table_says(operation: str, role: str) -> None:
+    """SEC-03"""
+    principal = person("x", Role(role))
+    if MAY[operation, role] == "yes":
+        authorise(principal, operation)
+    else:
+        with pytest.raises(Forbidden) as caught:
+            authorise(principal, operation)
+        assert (caught.value.operation, caught.value.permission) == (operation, OPERATIONS[operation])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_who_has_no_role_may_do_nothing(operation: str) -> None:
+    """SEC-03: deny by default."""
+    with pytest.raises(Forbidden):
+        authorise(person("x"), operation)
+
+
+def test_an_operation_that_nobody_listed_is_forbidden_to_all() -> None:
+    """SEC-03: deny by default."""
+    everything = Principal("x", frozenset(Role), "HO", frozenset(), None, frozenset(Permission))
+    for operation in ("", "draftactivity", "dropEverything"):
+        with pytest.raises(Forbidden):
+            authorise(everything, operation)
+
+
+def test_only_the_scheduler_ends_activities() -> None:
+    authorise(SCHEDULER, "endActivity")
+    with pytest.raises(Forbidden):
+        authorise(person("x", *Role), "endActivity")
+    with pytest.raises(Forbidden):
+        authorise(SCHEDULER, "cancelActivity")
+
+
+def test_rights_of_several_roles_add_up() -> None:
+    both = person("x", Role.OPERATOR, Role.RESEARCHER)
+    authorise(both, "draftActivity")
+    authorise(both, "approve")
+
+
+def test_each_department_decides_its_own_level() -> None:
+    """APR-01, APR-02"""
+    assert {role: person("x", role).levels for role in Role} == {
+        **dict.fromkeys(Role, frozenset()),
+        Role.RESEARCHER: {Level.RESEARCH},
+        Role.TECHNOLOGIST: {Level.TECHNOLOGY},
+    }
+    assert set(LEVELS.values()) == set(Level)
+
+
+def test_head_office_sees_all_units_a_branch_itself_and_a_stranger_none() -> None:
+    units = frozenset({HEAD_OFFICE, "SH", "BJ"})
+    assert units_of(HEAD_OFFICE, units) == units
+    assert units_of("SH", units) == {"SH"}
+    assert units_of("XX", units) == frozenset()
+
+
+def test_what_is_forbidden_is_not_even_begun(bank: Bank) -> None:
+    """SEC-03: no state is read, no key is looked up, nothing is recorded."""
+
+    def use_case(_: Work) -> UUID:
+        raise AssertionError("reached")
+
+    for operation in OPERATIONS:
+        with pytest.raises(Forbidden):
+            bank.handler(Request(person("x"), operation, None, key="k" * 999), use_case)
+    with pytest.raises(Forbidden):
+        bank.handler(Request(LIN, "approve", None), use_case)
+    assert bank.count_events() == 0

@@ -1,0 +1,144 @@
+"""The content hash: what an approver saw, the same in every process and for ever."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain.activities import DECIDER, ActivityDrafted, submitted_hash
+from domain.activity_plans import Channel, Choice
+from domain.shared.content import content_hash
+from tests.domain.examples import DINING, GIFTS, PLAN, SMS_FEE
+
+CHECKOUT = Path(__file__).parents[2]
+PLAN_HASH = "786a426faf5724c74c23f3e86cd8628d51c0fbe75d82a8bf3e3bb8b7678f4dd6"
+SUBMITTED_HASH = "a754b5eda40b40709ca284f12acbd7e38f13ed9187d99917e9e66a6e1a3acb7a"
+
+ACTIVITY = DECIDER.fold([ActivityDrafted("SPRING-26", "HO", PLAN, "lin")])
+CHOICES = (Choice(DINING), Choice(SMS_FEE), Choice(GIFTS))
+
+
+def other(value: Any) -> Any:
+    """Another value of the same kind."""
+    match value:
+        case Channel():
+            return next(channel for channel in Channel if channel is not value)
+        case str():
+            return value + "x"
+        case int():
+            return value + 1
+        case datetime():
+            return value + timedelta(microseconds=1)
+        case UUID():
+            return UUID(int=value.int + 1)
+    raise AssertionError(f"what else than {value!r}?")
+
+
+def variations(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The value with one leaf changed, each leaf in turn, and each sequence shortened and turned round."""
+    if is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            for where, varied in variations(getattr(value, field.name), f"{path}.{field.name}"):
+                yield where, replace(value, **{field.name: varied})
+    elif isinstance(value, tuple):
+        yield f"{path} shorter", value[:-1]
+        yield f"{path} turned", value[::-1]
+        for index, member in enumerate(value):
+            for where, varied in variations(member, f"{path}[{index}]"):
+                yield where, (*value[:index], varied, *value[index + 1 :])
+    else:
+        yield path, other(value)
+
+
+VARIATIONS = list(variations(PLAN))
+
+
+def test_the_hash_of_a_known_plan_never_changes() -> None:
+    """APR-09: open approvals are bound to stored hashes; another for the same plan would void them all."""
+    assert content_hash(PLAN) == PLAN_HASH
+    assert submitted_hash(ACTIVITY, CHOICES) == SUBMITTED_HASH
+
+
+@pytest.mark.parametrize(("seed", "zone"), [("0", "UTC"), ("1", "Asia/Shanghai"), ("2", "America/New_York")])
+def test_every_process_finds_the_same_hash(seed: str, zone: str) -> None:
+    program = (
+        "from tests.domain.examples import PLAN; from domain.shared.content import content_hash;"
+        "print(content_hash(PLAN), end='')"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": zone}
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=CHECKOUT, env=environment, capture_output=True, check=True
+    )
+    assert found.stdout.decode() == PLAN_HASH
+
+
+@pytest.mark.parametrize(("where", "varied"), VARIATIONS, ids=[where for where, _ in VARIATIONS])
+def test_the_hash_changes_with_every_field(where: str, varied: object) -> None:
+    """APR-09: a decision is bound to exactly what was seen."""
+    assert varied != PLAN, where
+    assert content_hash(varied) != PLAN_HASH, where
+
+
+@pytest.mark.parametrize("field", ["registration", "award"])
+def test_the_hash_changes_when_an_optional_part_is_left_out(field: str) -> None:
+    assert content_hash(replace(PLAN, **{field: None})) != PLAN_HASH
+
+
+def test_the_optional_parts_are_not_confused_with_each_other() -> None:
+    only_award = replace(PLAN, registration=None, award=PLAN.award)
+    only_registration = replace(PLAN, registration=PLAN.award, award=None)
+    assert content_hash(only_award) != content_hash(only_registration)
+
+
+def test_what_is_submitted_covers_code_revision_and_every_reference() -> None:
+    """APR-09: also the revisions in which the things that the plan refers to stand."""
+    varied = [
+        submitted_hash(replace(ACTIVITY, code="SPRING-27"), CHOICES),
+        submitted_hash(replace(ACTIVITY, revision=2), CHOICES),
+        submitted_hash(replace(ACTIVITY, plan=replace(PLAN, name="x")), CHOICES),
+        submitted_hash(ACTIVITY, (Choice(replace(DINING, revision=4)), *CHOICES[1:])),
+        submitted_hash(ACTIVITY, (*CHOICES[:2], Choice(replace(GIFTS, revision=9)))),
+        submitted_hash(ACTIVITY, (Choice(None), *CHOICES[1:])),
+        submitted_hash(ACTIVITY, CHOICES[:2]),
+    ]
+    assert len({SUBMITTED_HASH, *varied}) == 1 + len(varied)
+
+
+def test_an_instant_is_the_same_in_every_zone() -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert content_hash(noon) == content_hash(noon.astimezone(timezone(timedelta(hours=8))))
+
+
+def test_a_field_that_is_added_later_and_absent_changes_no_old_hash() -> None:
+    @dataclass(frozen=True)
+    class Before:
+        name: str
+
+    @dataclass(frozen=True)
+    class After:
+        name: str
+        remark: str | None = None
+
+    assert content_hash(After("x")) == content_hash(Before("x"))
+    assert content_hash(After("x", "y")) != content_hash(Before("x"))
+
+
+def test_the_canonical_form_is_sorted_json_without_spaces() -> None:
+    text = '{"a":["春",1,true,null,"2026-03-01","app"],"b":{}}'
+    content = {"b": {}, "a": ("春", 1, True, None, date(2026, 3, 1), Channel.APP)}
+    assert content_hash(content) == hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("value", [0.1, Decimal("0.1"), b"x", {1, 2}, frozenset({"a"}), object(), Channel])
+def test_what_has_no_one_canonical_form_is_not_hashed(value: object) -> None:
+    with pytest.raises(TypeError):
+        content_hash((value,))

@@ -1,0 +1,250 @@
+"""Every event that was ever stored is read for ever; what is written today is written the same tomorrow.
+
+tests/golden holds the stored bytes of one full example of each event type in each schema version. To add
+one: put its example into `GOLDEN`, run `python -m tests.infrastructure.test_event_codec`, and look at the
+file. A file that is there never changes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from domain import activities, approvals, catalogues
+from domain.activity_plans import Channel, CostLine, Plan
+from domain.approvals import Level, Subject
+from domain.catalogues import Details
+from domain.shared import claims
+from domain.shared.money import Money
+from domain.shared.period import Period
+from domain.shared.references import Reference
+from infrastructure import event_codec
+from infrastructure.event_codec import DATA_BYTES_MAX, UnknownEvent, decode, encode
+from infrastructure.event_types import EVENT_TYPES, EventType
+
+FOLDER = Path(__file__).parents[1] / "golden"
+
+NOON = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
+DAY = timedelta(days=1)
+OWNER = UUID("0195505a-0000-7000-8000-000000000001")
+PARENT = UUID("0195505a-0000-7000-8000-000000000002")
+APPROVAL = UUID("0195505a-0000-7000-8000-000000000003")
+HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+DETAILS = Details(
+    "短信费 SMS fee", 'a "quoted" line\nand another', 10, {"accounting_subject": "6601", "unit": "CNY"}
+)
+PLAN = Plan(
+    name="春节满减 Spring dining",
+    description="5% back\nat restaurants 🍜",
+    activity_type=Reference(PARENT, 3),
+    period=Period(NOON, NOON + 30 * DAY),
+    registration=Period(NOON - 5 * DAY, NOON + 20 * DAY),
+    award=Period(NOON + 2 * DAY, NOON + 60 * DAY),
+    channels=(Channel.APP, Channel.WECHAT, Channel.SMS, Channel.EMAIL, Channel.BRANCH, Channel.CALL_CENTRE),
+    budget=Money(1_000_000_000_000_000, "CNY"),
+    cost_lines=(CostLine(Reference(OWNER, 1), Money(25_050, "CNY"), "two waves"),),
+)
+BARE_PLAN = Plan("x", "", Reference(OWNER, 1), Period(NOON, NOON + DAY), None, None, (), Money(1, "CNY"), ())
+SUBJECT = Subject("activity", OWNER, 2, HASH, "SPRING-26", "HO")
+
+GOLDEN: dict[tuple[str, int], Any] = {
+    ("claim.taken", 1): claims.TextClaimed(OWNER),
+    ("claim.released", 1): claims.TextReleased(OWNER),
+    ("entry.added", 1): catalogues.EntryAdded("SMS_FEE", DETAILS, PARENT),
+    ("entry.revised", 1): catalogues.EntryRevised(2, DETAILS),
+    ("entry.moved", 1): catalogues.EntryMoved(3, PARENT),
+    ("entry.enabled", 1): catalogues.EntryEnabled(),
+    ("entry.disabled", 1): catalogues.EntryDisabled(),
+    ("entry.removed", 1): catalogues.EntryRemoved(),
+    ("activity.drafted", 1): activities.ActivityDrafted("SPRING-26", "HO", PLAN, "lin"),
+    ("activity.revised", 1): activities.ActivityRevised(2, PLAN, "lin"),
+    ("activity.submitted", 1): activities.ActivitySubmitted(2, APPROVAL, HASH, "lin"),
+    ("activity.withdrawn", 1): activities.ActivityWithdrawn(2, APPROVAL, "lin"),
+    ("activity.approved", 1): activities.ActivityApproved(2, APPROVAL),
+    ("activity.rejected", 1): activities.ActivityRejected(2, APPROVAL, "research", "太贵 too dear"),
+    ("activity.launched", 1): activities.ActivityLaunched("lin"),
+    ("activity.paused", 1): activities.ActivityPaused("stock is short", "lin"),
+    ("activity.resumed", 1): activities.ActivityResumed("lin"),
+    ("activity.ended", 1): activities.ActivityEnded(),
+    ("activity.cancelled", 1): activities.ActivityCancelled("no budget", "lin"),
+    ("activity.deleted", 1): activities.ActivityDeleted("lin"),
+    ("approval.opened", 1): approvals.ApprovalOpened(SUBJECT, approvals.TWO_LEVELS, NOON + 14 * DAY, "lin"),
+    ("approval.passed", 1): approvals.ApprovalPassed(
+        SUBJECT, Level.RESEARCH, Level.TECHNOLOGY, "合理 fits", "rao"
+    ),
+    ("approval.granted", 1): approvals.ApprovalGranted(SUBJECT),
+    ("approval.rejected", 1): approvals.ApprovalRejected(SUBJECT, Level.TECHNOLOGY, "no staff", "tan"),
+    ("approval.voided", 1): approvals.ApprovalVoided(SUBJECT, "subject_revised"),
+}
+"""Each as today's code reads it: after an upcaster was added, the old version's example is the upcast one."""
+
+CURRENT = {(type_.name, type_.schema_version): type_ for type_ in EVENT_TYPES}
+
+
+def path_of(name: str, schema_version: int) -> Path:
+    return FOLDER / f"{name}.v{schema_version}.json"
+
+
+def write_missing() -> None:
+    """Write the files that are not there yet; never touch one that is."""
+    for (name, schema_version), event in GOLDEN.items():
+        path = path_of(name, schema_version)
+        if (name, schema_version) in CURRENT and not path.exists():
+            path.write_bytes(encode(event).data)
+
+
+def empty_parts(value: object, path: str) -> Iterator[str]:
+    """Where in the value something is absent or empty."""
+    if is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from empty_parts(getattr(value, field.name), f"{path}.{field.name}")
+    elif value in (None, "", (), {}, 0):
+        yield path
+    elif isinstance(value, tuple):
+        for index, member in enumerate(value):
+            yield from empty_parts(member, f"{path}[{index}]")
+
+
+def test_every_event_type_in_every_version_has_its_golden_file() -> None:
+    """A new event type or schema version comes with its file, and none is ever taken away."""
+    wanted = {
+        (type_.name, version) for type_ in EVENT_TYPES for version in range(1, type_.schema_version + 1)
+    }
+    assert set(GOLDEN) == wanted
+    assert {path.name for path in FOLDER.iterdir()} == {path_of(*key).name for key in wanted}
+
+
+def test_every_version_but_the_newest_has_its_upcaster() -> None:
+    for type_ in EVENT_TYPES:
+        assert set(type_.upcasters) == set(range(1, type_.schema_version)), type_.name
+
+
+@pytest.mark.parametrize(("name", "schema_version"), GOLDEN, ids=str)
+def test_what_was_stored_is_read_as_it_was_meant(name: str, schema_version: int) -> None:
+    """ES-03: history is read for ever."""
+    stored = path_of(name, schema_version).read_bytes()
+    meant = GOLDEN[name, schema_version]
+    for data in (stored, stored.decode()):
+        read = decode(name, schema_version, data)
+        assert read == meant
+        assert repr(normalised(read)) == repr(normalised(meant))
+
+
+def normalised(event: Any) -> Any:
+    """Instants compare equal whatever library made their zone; their repr should too."""
+    if is_dataclass(event) and not isinstance(event, type):
+        return (
+            type(event),
+            [(field.name, normalised(getattr(event, field.name))) for field in fields(event)],
+        )
+    if isinstance(event, tuple):
+        return tuple(normalised(member) for member in event)
+    return event.astimezone(UTC) if isinstance(event, datetime) else event
+
+
+@pytest.mark.parametrize(("name", "schema_version"), CURRENT, ids=str)
+def test_what_is_written_has_not_changed_within_its_version(name: str, schema_version: int) -> None:
+    """Bytes are hashed and integrators read them: a change of form is a new schema version."""
+    encoded = encode(GOLDEN[name, schema_version])
+    assert (encoded.event_type, encoded.schema_version) == (name, schema_version)
+    assert encoded.data == path_of(name, schema_version).read_bytes()
+
+
+@pytest.mark.parametrize(("name", "schema_version"), CURRENT, ids=str)
+def test_a_golden_example_leaves_nothing_out(name: str, schema_version: int) -> None:
+    assert list(empty_parts(GOLDEN[name, schema_version], name)) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        catalogues.EntryAdded("SMS", Details("SMS"), None),
+        catalogues.EntryMoved(2, None),
+        activities.ActivityDrafted("A", "HO", BARE_PLAN, "lin"),
+        approvals.ApprovalPassed(SUBJECT, Level.TECHNOLOGY, None, "", "tan"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_is_absent_stays_absent(event: Any) -> None:
+    encoded = encode(event)
+    assert decode(encoded.event_type, encoded.schema_version, encoded.data) == event
+
+
+def test_an_event_of_a_later_version_of_the_code_is_not_guessed_at() -> None:
+    with pytest.raises(UnknownEvent):
+        decode("activity.archived", 1, b"{}")
+    with pytest.raises(UnknownEvent):
+        decode("activity.ended", 2, b"{}")
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"owner":1}', b'{"owner":"x"}', b"{}"])
+def test_damaged_data_is_no_event(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        decode("claim.taken", 1, data)
+
+
+def test_an_event_has_a_limit() -> None:
+    with pytest.raises(AssertionError):
+        encode(activities.ActivityPaused("x" * DATA_BYTES_MAX, "lin"))
+
+
+# --- Upcasters ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TeaServed:
+    """In version 1 it had `sugar`, as yes or no; version 2 counted it in `lumps`; version 3 names the cup."""
+
+    lumps: int
+    cup: str
+    remark: str = ""
+
+
+TEA = EventType(
+    "tea.served",
+    TeaServed,
+    schema_version=3,
+    upcasters={
+        1: lambda data: {"lumps": 2 if data["sugar"] else 0},
+        2: lambda data: {**data, "cup": "white"},
+    },
+)
+
+
+@pytest.fixture
+def tea_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_codec, "BY_NAME", {TEA.name: TEA})
+    monkeypatch.setattr(event_codec, "BY_CLASS", {TeaServed: TEA})
+
+
+@pytest.mark.usefixtures("tea_is_known")
+@pytest.mark.parametrize(
+    ("schema_version", "data", "meant"),
+    [
+        (1, b'{"sugar":true}', TeaServed(2, "white")),
+        (1, b'{"sugar":false}', TeaServed(0, "white")),
+        (2, b'{"lumps":5}', TeaServed(5, "white")),
+        (3, b'{"lumps":1,"cup":"blue"}', TeaServed(1, "blue")),
+        (3, b'{"lumps":1,"cup":"blue","remark":"hot"}', TeaServed(1, "blue", "hot")),
+    ],
+)
+def test_every_old_version_is_brought_forward_step_by_step(
+    schema_version: int, data: bytes, meant: TeaServed
+) -> None:
+    assert decode("tea.served", schema_version, data) == meant
+    assert decode("tea.served", schema_version, data.decode()) == meant
+
+
+@pytest.mark.usefixtures("tea_is_known")
+def test_only_the_newest_version_is_written() -> None:
+    assert encode(TeaServed(1, "blue")) == event_codec.Encoded(
+        "tea.served", 3, b'{"lumps":1,"cup":"blue","remark":""}'
+    )
+
+
+if __name__ == "__main__":
+    write_missing()
