@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
@@ -15,6 +16,8 @@ Verify = Callable[[str | None], Principal]
 
 SCHEME = "bearer"
 REALM = 'Bearer realm="cardinal"'
+
+logger = structlog.get_logger("cardinal.tokens")
 
 
 class Authentication:
@@ -33,13 +36,14 @@ class Authentication:
     def principal_of_credentials(self, credentials: str | None) -> Principal:
         """The same from the header's text, "Bearer …", wherever it was sent. Raise TokenRefused."""
         scheme, _, token = (credentials or "").strip().partition(" ")
-        if scheme.lower() != SCHEME:
-            return self._verify(None)
-        return self._verify(token.strip())
+        principal = self._verify(token.strip() if scheme.lower() == SCHEME else None)
+        structlog.contextvars.bind_contextvars(user=principal.user)
+        return principal
 
 
 def refusal(scope: Scope, refused: TokenRefused) -> Response:
     """401 with a challenge and the code. Source of the challenge: RFC 6750, section 3."""
+    logger.info("a token was refused", why=str(refused))
     missing = refused.code is TokenCode.TOKEN_MISSING
     challenge = REALM if missing else f'{REALM}, error="invalid_token"'
     return error_response(scope, 401, refused.code, {"WWW-Authenticate": challenge})

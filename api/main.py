@@ -15,9 +15,9 @@ from api.processes import (
     CHILD_LIMIT_S,
     Child,
     ChildrenFail,
+    Parent,
     Signals,
     Supervisor,
-    attach_to_parent,
     run_until_stopped,
 )
 from api.terminal import CommandFailed, failed, progress, say_ready, table
@@ -40,13 +40,13 @@ projections = typer.Typer(help="The read tables and how far they are.", no_args_
 cardinal.add_typer(audit, name="audit")
 cardinal.add_typer(projections, name="projections")
 
-_is_child = False
+_parent: Parent | None = None
 
 
 def run() -> None:
     """The entry point of `cardinal`: 0 when all is well, 1 for a failure, 2 for a wrong use or setting."""
-    global _is_child
-    _is_child = attach_to_parent(os.environ)
+    global _parent
+    _parent = Parent.of(os.environ)
     try:
         cardinal()
     except Exception as error:
@@ -67,7 +67,6 @@ def options(
 def _explained(error: Exception) -> tuple[str, str, int]:
     """What is wrong in a line, what to do about it in another, and the exit code."""
     import psycopg
-    from dramatiq.errors import BrokerConnectionError
 
     from infrastructure.migrate import MigrationRefused
     from infrastructure.postgres_place import PostgresUnavailable
@@ -92,7 +91,7 @@ def _explained(error: Exception) -> tuple[str, str, int]:
             | psycopg.errors.InvalidSchemaName()
         ):
             return "The database has not been migrated.", "Run `cardinal migrate`.", 1
-        case psycopg.OperationalError() | BrokerConnectionError():
+        case psycopg.OperationalError():
             return f"The database can't be used: {text.splitlines()[0]}", DATABASE_REMEDY, 1
         case ChildrenFail():
             return f"{text}.", "Its own messages are above.", 1
@@ -115,6 +114,7 @@ def up(
     from api.listener import listen, url_of
     from api.watch import Watch
     from infrastructure.embedded_database import open_database
+    from infrastructure.first_start import bring_forward, load_sample
     from infrastructure.tokens import trusted_keys
 
     settings = _settings("cardinal")
@@ -124,8 +124,8 @@ def up(
         signals = opened.enter_context(Signals())
         listener = opened.enter_context(listen(settings.host, settings.port))
         database = opened.enter_context(open_database(settings))
-        _migrate(database)
-        _load_sample(settings, database)
+        bring_forward(database)
+        load_sample(settings, database)
         descriptor = listener.fileno()
         children = [Child("api", ["api", "--fd", str(descriptor)], [descriptor])]
         children += [Child(role, [role]) for role in ("projector", "worker", "scheduler")]
@@ -231,8 +231,10 @@ def projections_rebuild(
 @cardinal.command()
 def migrate() -> None:
     """Bring the database forward, as its owner."""
+    from infrastructure.first_start import bring_forward
+
     with _database("migrate") as database:
-        applied = _migrate(database)
+        applied = bring_forward(database)
     print("\n".join(applied) if applied else "The database is up to date.")
 
 
@@ -257,6 +259,7 @@ def projector() -> None:
     def project(_: "Settings", database: "Database", signals: Signals) -> None:
         from infrastructure.projection_runner import Projector
 
+        _at_work()
         run_until_stopped(signals, Projector(database.url).run)
 
     _role("projector", project)
@@ -270,6 +273,7 @@ def worker() -> None:
         from infrastructure.task_worker import working
 
         with working(settings, database.url):
+            _at_work()
             signals.wait()
 
     _role("worker", work)
@@ -288,6 +292,7 @@ def scheduler() -> None:
             actors.declare_names(broker)
             scheduler = Scheduler(database.url, broker)
             scheduler.ensure(actors.schedules(settings.business_time_zone))
+            _at_work()
             run_until_stopped(signals, scheduler.run)
 
     _role("scheduler", schedule)
@@ -323,33 +328,14 @@ def _role(name: str, work: "Callable[[Settings, Database, Signals], None]") -> N
     from infrastructure.embedded_database import open_database
 
     settings = _settings(name)
-    with Signals(CHILD_LIMIT_S) as signals, open_database(settings, quiet=_is_child) as database:
+    with Signals(CHILD_LIMIT_S) as signals, open_database(settings, quiet=_parent is not None) as database:
         signals.defer()
         work(settings, database, signals)
 
 
-def _migrate(database: "Database") -> list[str]:
-    from infrastructure.migrate import migrate
-    from infrastructure.readiness import let_running_role_look
-
-    applied = migrate(database.owner_url)
-    let_running_role_look(database.owner_url)
-    return applied
-
-
-def _load_sample(settings: "Settings", database: "Database") -> None:
-    """On the first start in development there is something to look at."""
-    from application.sample import load
-    from application.shared.handler import Handler
-    from infrastructure.database import pool
-    from infrastructure.event_log import EventLog
-
-    if settings.is_production:
-        return
-    with pool(database.url, 2) as connections:
-        log = EventLog(connections)
-        if log.log_recorder.max_notification_id() is None:
-            load(Handler(log, policy=settings.approval_policy), settings.units)
+def _at_work() -> None:
+    if _parent is not None:
+        _parent.tell_started()
 
 
 def _announce(settings: "Settings", url: str) -> None:
@@ -386,8 +372,8 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
         keys.start()
         readiness.start()
         metrics = Metrics(KNOWN_PATHS, readiness.parts)
-        verifier = Verifier(keys, TokenRules.of(settings))
-        graphql = GraphQL(database.url, verifier.verify, settings.approval_policy, metrics.count_append)
+        verify = metrics.counting(Verifier(keys, TokenRules.of(settings)).verify)
+        graphql = GraphQL(database.url, verify, settings.approval_policy, metrics.count_append)
         app = create_app(
             parts=readiness.parts,
             metrics=metrics.render,
@@ -397,6 +383,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             lifespan=graphql.lifespan,
         )
         limits = {"connections_max": settings.requests_max, "message_bytes_max": settings.body_bytes_max}
+        _at_work()
         serve(limited(app, **limits), listener, signals)
 
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -17,6 +17,7 @@ from typing import Self
 import structlog
 
 PARENT_VARIABLE = "CARDINAL_PARENT"
+STARTED_VARIABLE = "CARDINAL_STARTED"
 ROOT = Path(__file__).resolve().parent.parent
 
 # All of it ends within 10 s: children have this long, then they are killed, and then the database stops.
@@ -107,19 +108,31 @@ class Signals:
             raise StopRequested
 
 
-def attach_to_parent(environment: MutableMapping[str, str]) -> bool:
-    """For a child, first of all: be told by SIGTERM when the supervisor dies, however that comes.
+class Parent:
+    """The supervisor as its child sees it."""
 
-    False when no supervisor started this process. Exits when the supervisor is gone already.
-    """
-    parent = environment.pop(PARENT_VARIABLE, None)
-    if parent is None:
-        return False
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(parent):
-        sys.exit(0)
-    return True
+    def __init__(self, started: int) -> None:
+        self._started = started
+
+    @classmethod
+    def of(cls, environment: MutableMapping[str, str]) -> "Parent | None":
+        """For a child, first of all: be told by SIGTERM when the supervisor dies, however that comes.
+
+        None when no supervisor started this process. Exits when it is gone already.
+        """
+        number = environment.pop(PARENT_VARIABLE, None)
+        if number is None:
+            return None
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != int(number):
+            sys.exit(0)
+        return cls(int(environment.pop(STARTED_VARIABLE)))
+
+    def tell_started(self) -> None:
+        """Say, once, that this process is at its work."""
+        os.write(self._started, b"1")
+        os.close(self._started)
 
 
 def run_until_stopped(signals: Signals, work: Callable[[threading.Event], None]) -> None:
@@ -153,27 +166,40 @@ class Child:
     arguments: Sequence[str]
     inherits: Sequence[int] = ()
     process: subprocess.Popen[bytes] | None = None
+    is_started: bool = False
     failures: int = 0
     started_s: float = field(default=float("-inf"))
     due_s: float = field(default=float("-inf"))
+    _told: int = -1
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start it in a process group of its own, so that a Ctrl-C reaches the supervisor alone."""
         self.started_s = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "api.main", *self.arguments],
-            stdin=subprocess.DEVNULL,
-            env=dict(environment),
-            pass_fds=tuple(self.inherits),
-            process_group=0,
-        )
+        self._told, tells = os.pipe()
+        os.set_blocking(self._told, False)
+        try:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "api.main", *self.arguments],
+                stdin=subprocess.DEVNULL,
+                env={**environment, STARTED_VARIABLE: str(tells)},
+                pass_fds=(*self.inherits, tells),
+                process_group=0,
+            )
+        finally:
+            os.close(tells)
 
-    def reap(self) -> int | None:
-        """The code with which it has ended since the last call; sets when it is due again."""
-        code = None if self.process is None else self.process.poll()
+    def look(self) -> int | None:
+        """See whether it is at its work, or has ended: then its code, and it is due again some time later."""
+        if self.process is None:
+            return None
+        code = self.process.poll()
+        if not self.is_started:
+            with suppress(BlockingIOError):
+                self.is_started = os.read(self._told, 1) == b"1"
         if code is None:
             return None
-        now_s, self.process = time.monotonic(), None
+        os.close(self._told)
+        now_s, self.process, self.is_started = time.monotonic(), None, False
         self.failures = 1 if now_s - self.started_s > WELL_AFTER_S else self.failures + 1
         self.due_s = now_s + min(BACKOFF_FIRST_S * 2 ** (self.failures - 1), BACKOFF_MAX_S)
         return code
@@ -191,8 +217,9 @@ class Supervisor:
             "PYTHONPATH": os.pathsep.join(paths),
         }
 
-    def run(self, signals: Signals, watch: Callable[[], bool]) -> None:
-        """Supervise. `watch` is called a few times a second and says whether all has come up.
+    def run(self, signals: Signals, watch: Callable[[bool], bool]) -> None:
+        """Supervise. `watch` is told a few times a second whether all children are at their work, and says
+        whether everything has come up.
 
         Raise ChildrenFail when a child keeps ending before it has.
         """
@@ -202,7 +229,7 @@ class Supervisor:
             while not signals.requested:
                 self._mind(is_up)
                 with signals.interrupting():
-                    is_up = watch()
+                    is_up = watch(all(child.is_started for child in self._children))
                 time.sleep(LOOP_S)
         except StopRequested:
             pass
@@ -211,7 +238,7 @@ class Supervisor:
 
     def _mind(self, is_up: bool) -> None:
         for child in self._children:
-            code = child.reap()
+            code = child.look()
             if code is not None:
                 logger.warning(
                     "a process ended by itself", child=child.name, code=code, failures=child.failures

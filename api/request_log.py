@@ -58,5 +58,5 @@ class RequestLog:
         """The query is left out: documents and variables may hold what logs must not."""
         path, method = scope["path"], scope.get("method", "WEBSOCKET")
         self._observe(method, path, status, took_s)
-        tell = logger.debug if path in QUIET and status < 400 else logger.info
+        tell = logger.debug if path in QUIET else logger.info
         tell("request", method=method, path=path, status=status, took_ms=round(took_s * 1000, 2))

@@ -23,18 +23,21 @@ class Watch:
         self._tell_due_s = time.monotonic() + TELL_AFTER_S
         self._was_ready = False
 
-    def __call__(self) -> bool:
-        """Look once, for a second at most; whether everything has been ready."""
+    def __call__(self, all_started: bool) -> bool:
+        """Look once, for a second at most; whether everything has been ready.
+
+        `all_started` says whether all processes are at their work.
+        """
         now_s = time.monotonic()
         if now_s >= self._keep_due_s:
             self._keep()
             self._keep_due_s = time.monotonic() + KEEP_EVERY_S
         if not self._was_ready:
-            self._look(now_s)
+            self._look(now_s, all_started)
         return self._was_ready
 
-    def _look(self, now_s: float) -> None:
-        faults = self._faults()
+    def _look(self, now_s: float, all_started: bool) -> None:
+        faults = self._faults() if all_started else ["a process has not come to its work"]
         if not faults:
             self._was_ready = True
             self._announce()

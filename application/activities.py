@@ -36,7 +36,6 @@ from domain.shared.claims import Claim, Release, claim_id
 from domain.shared.money import Amount
 from domain.shared.period import Period
 from domain.shared.references import User
-from domain.shared.refusal import CommonRefusal, Refused
 
 
 class Chosen(NamedTuple):
@@ -80,7 +79,7 @@ def draft(work: Work, code: str, plan: PlanEntry) -> UUID:
         by=work.principal.user,
         is_code_free=work.state(CLAIM, claim).is_free_for(activity_id),
     )
-    work.decide(DECIDER, activity_id, command)
+    work.begin(DECIDER, activity_id, command)
     work.decide(CLAIM, claim, Claim(activity_id))
     _link_plan(work, activity_id)
     return activity_id
@@ -106,7 +105,7 @@ def submit(work: Work, activity_id: UUID) -> UUID:
         subject = Subject(
             "activity", activity_id, event.revision, event.content_hash, activity.code, activity.org_unit
         )
-        open_approval(work, event.approval, subject)
+        open_approval(work, event.approval, subject, activity.makers)
     return activity_id
 
 
@@ -160,12 +159,7 @@ def end(work: Work, activity_id: UUID) -> UUID:
 
 
 def _subject(work: Work, activity_id: UUID) -> Activity:
-    """The activity, if the principal sees its unit: to him another unit's activity does not exist."""
-    activity = work.subject(DECIDER, activity_id)
-    if activity.org_unit and not work.principal.sees(activity.org_unit):
-        raise Refused.because(CommonRefusal.NOT_FOUND, "id")
-    work.org_unit = activity.org_unit
-    return activity
+    return work.subject(DECIDER, activity_id, lambda activity: activity.org_unit)
 
 
 def _looked_up(work: Work, plan: PlanEntry) -> PlanDraft:

@@ -7,8 +7,16 @@ from uuid import UUID
 from application import activities
 from application.shared.approvable import Approvable
 from application.shared.work import Work
-from domain.approvals import DECIDER, Approval, ApprovalGranted, Approve, Decision, Level, Reject
-from domain.shared.refusal import CommonRefusal, Refused
+from domain.approvals import (
+    DECIDER,
+    ApprovalGranted,
+    Approve,
+    Decision,
+    Level,
+    Reject,
+    Subject,
+    subject_of,
+)
 
 SUBJECTS: Mapping[str, Approvable] = {"activity": activities.APPROVABLE}
 """Everything that can be approved, by stream type."""
@@ -25,10 +33,8 @@ class Seen:
 
 def approve(work: Work, approval_id: UUID, seen: Seen, comment: str) -> UUID:
     """One level's yes; with the last one the subject is approved."""
-    approval = _subject(work, approval_id)
-    subject = approval.subject
-    assert subject is not None
-    decision = _decision(work, approval, seen)
+    subject = _subject(work, approval_id)
+    decision = _decision(work, subject, seen)
     for event in work.decide(DECIDER, approval_id, Approve(decision, comment)):
         if isinstance(event, ApprovalGranted):
             SUBJECTS[subject.kind].grant(work, subject.id, approval_id)
@@ -37,29 +43,22 @@ def approve(work: Work, approval_id: UUID, seen: Seen, comment: str) -> UUID:
 
 def reject(work: Work, approval_id: UUID, seen: Seen, reason: str) -> UUID:
     """One level's no, with its reason: the subject goes back to its maker."""
-    approval = _subject(work, approval_id)
-    subject = approval.subject
-    assert subject is not None
-    work.decide(DECIDER, approval_id, Reject(_decision(work, approval, seen), reason))
+    subject = _subject(work, approval_id)
+    work.decide(DECIDER, approval_id, Reject(_decision(work, subject, seen), reason))
     SUBJECTS[subject.kind].reject(work, subject.id, approval_id, seen.level, reason)
     return approval_id
 
 
-def _subject(work: Work, approval_id: UUID) -> Approval:
-    approval = work.subject(DECIDER, approval_id)
-    if approval.subject is None or not work.principal.sees(approval.subject.org_unit):
-        raise Refused.because(CommonRefusal.NOT_FOUND, "id")
-    work.org_unit = approval.subject.org_unit
-    return approval
+def _subject(work: Work, approval_id: UUID) -> Subject:
+    return subject_of(work.subject(DECIDER, approval_id, lambda approval: subject_of(approval).org_unit))
 
 
-def _decision(work: Work, approval: Approval, seen: Seen) -> Decision:
-    assert approval.subject is not None
+def _decision(work: Work, subject: Subject, seen: Seen) -> Decision:
     return Decision(
         level=seen.level,
         revision=seen.revision,
         content_hash=seen.content_hash,
-        hash_now=SUBJECTS[approval.subject.kind].hash_now(work, approval.subject.id),
+        hash_now=SUBJECTS[subject.kind].hash_now(work, subject.id),
         may_decide=work.principal.levels,
         now=work.now,
         by=work.principal.user,

@@ -9,7 +9,6 @@ from application.shared.work import Work
 from domain.activity_plans import Choice
 from domain.catalogues import (
     DECIDERS,
-    DEPTH_MAX,
     RULES,
     AddEntry,
     Ancestor,
@@ -25,6 +24,8 @@ from domain.catalogues import (
 from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, Release, claim_id
 from domain.shared.references import Reference, User
+
+ANCESTORS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def add(work: Work, kind: Kind, code: str, details: Details, parent: UUID | None
     code_claim, name_claim = _code_claim(kind, code), _name_claim(kind, parent, details.name)
     place = _place(work, kind, entry_id, parent, details.name)
     is_code_free = work.state(CLAIM, code_claim).is_free_for(entry_id)
-    work.decide(DECIDERS[kind], entry_id, AddEntry(entry_id, kind, code, details, place, is_code_free))
+    work.begin(DECIDERS[kind], entry_id, AddEntry(entry_id, kind, code, details, place, is_code_free))
     work.decide(CLAIM, code_claim, Claim(entry_id))
     work.decide(CLAIM, name_claim, Claim(entry_id))
     if parent is not None:
@@ -131,9 +132,10 @@ def _place(work: Work, kind: Kind, entry_id: UUID, parent: UUID | None, name: st
 
 
 def _ancestors(work: Work, kind: Kind, parent: UUID | None) -> tuple[Ancestor, ...]:
-    """From the parent up to the root; one more than is allowed when the tree is too deep."""
+    """From the parent up to the root, however deep moves of whole branches have made the tree."""
     found: list[Ancestor] = []
-    while parent is not None and len(found) <= DEPTH_MAX:
+    while parent is not None:
+        assert len(found) < ANCESTORS_MAX, "no entry stands below itself"
         entry = work.state(DECIDERS[kind], parent)
         found.append(Ancestor(parent, entry.details.name, entry.is_enabled))
         parent = entry.parent

@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID, uuid4
 
 import psycopg
@@ -33,7 +34,7 @@ def figures(url: str) -> Iterator[Figure]:
 
 
 def single_appends(url: str) -> Iterator[Figure]:
-    """Enabling and disabling cost types through the handler: authorised, loaded, decided, chained, idempotent."""
+    """Enabling and disabling cost types through the handler: authorised, decided, chained, idempotent."""
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("create table bench_events (like log.events including all)")
         owner.execute("grant all on bench_events to cardinal_app")
@@ -44,8 +45,8 @@ def single_appends(url: str) -> Iterator[Figure]:
             sample = _sample_row(url)
             yield interleaved(
                 f"single-event commands, {threads} threads",
-                lambda threads=threads, streams=streams: _commands(handler, threads, streams),
-                lambda threads=threads, sample=sample: _inserts(url, threads, sample),
+                partial(_commands, handler, threads, streams),
+                partial(_inserts, url, threads, sample),
                 rounds=7,
                 target=TARGETS[threads],
             )
@@ -56,20 +57,13 @@ def _principal() -> Principal:
 
 
 def _cost_types(handler: Handler) -> list[UUID]:
-    made = []
-    for _ in range(STREAMS_PER_THREAD):
-        code = f"B{uuid4().hex[:12].upper()}"
-        details = Details(code, attributes={"accounting_subject": "6601", "unit": "CNY"})
-        request = Request(_principal(), "addCostType", {"code": code})
-        made.append(
-            handler(
-                request,
-                lambda work, code=code, details=details: catalogues.add(
-                    work, Kind.COST_TYPE, code, details, None
-                ),
-            ).subject
-        )
-    return made
+    return [_cost_type(handler, f"B{uuid4().hex[:12].upper()}") for _ in range(STREAMS_PER_THREAD)]
+
+
+def _cost_type(handler: Handler, code: str) -> UUID:
+    details = Details(code, attributes={"accounting_subject": "6601", "unit": "CNY"})
+    request = Request(_principal(), "addCostType", {"code": code})
+    return handler(request, lambda work: catalogues.add(work, Kind.COST_TYPE, code, details, None)).subject
 
 
 def _commands(handler: Handler, threads: int, streams: list[list[UUID]]) -> float:
@@ -81,10 +75,8 @@ def _commands(handler: Handler, threads: int, streams: list[list[UUID]]) -> floa
             disable = (number // len(mine)) % 2 == 0
             operation = "disableCostType" if disable else "enableCostType"
             use_case = catalogues.disable if disable else catalogues.enable
-            handler(
-                Request(_principal(), operation, {"id": stream}),
-                lambda work: use_case(work, Kind.COST_TYPE, stream),
-            )
+            request = Request(_principal(), operation, {"id": stream})
+            handler(request, partial(use_case, kind=Kind.COST_TYPE, entry_id=stream))
 
     return _rate(each * threads, threads, lambda number: run(streams[number]))
 
@@ -120,12 +112,12 @@ def _inserts(url: str, threads: int, sample: tuple[object, ...]) -> float:
     return rate
 
 
-def _rate(total: int, threads: int, run: object) -> float:
+def _rate(total: int, threads: int, run: Callable[[int], None]) -> float:
     barrier = threading.Barrier(threads + 1)
 
     def started(number: int) -> None:
         barrier.wait()
-        run(number)  # type: ignore[operator]
+        run(number)
 
     with ThreadPoolExecutor(threads) as workers:
         tasks = [workers.submit(started, number) for number in range(threads)]
@@ -137,7 +129,7 @@ def _rate(total: int, threads: int, run: object) -> float:
 
 
 def bulk_append(url: str) -> Figure:
-    """200,000 events of as many streams, against COPY of the very same rows into a table with the same indexes."""
+    """200,000 events of as many streams, against COPY of the same rows into a table with the same indexes."""
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute("create table bench_copy (like log.events including all)")
         owner.execute("grant all on bench_copy to cardinal_app")

@@ -252,7 +252,9 @@ CANCELLABLE = (Status.APPROVED, Status.RUNNING, Status.PAUSED)
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Only what decisions need. `approval` is the one that the current revision was submitted to."""
+    """Only what decisions need. `approval` is the one that the current revision was submitted to;
+    `makers` are all who drafted or revised the plan.
+    """
 
     status: Status = Status.UNKNOWN
     revision: int = 0
@@ -260,14 +262,16 @@ class Activity:
     org_unit: str = ""
     plan: Plan | None = None
     approval: UUID | None = None
+    makers: tuple[str, ...] = ()
 
 
 def evolve(activity: Activity, event: Event) -> Activity:
     match event:
-        case ActivityDrafted(code=code, org_unit=org_unit, plan=plan):
-            return Activity(Status.DRAFT, 1, code, org_unit, plan)
-        case ActivityRevised(revision=revision, plan=plan):
-            return replace(activity, status=Status.DRAFT, revision=revision, plan=plan, approval=None)
+        case ActivityDrafted(code=code, org_unit=org_unit, plan=plan, by=by):
+            return Activity(Status.DRAFT, 1, code, org_unit, plan, None, (by,))
+        case ActivityRevised(revision=revision, plan=plan, by=by):
+            makers = activity.makers if by in activity.makers else (*activity.makers, by)
+            return Activity(Status.DRAFT, revision, activity.code, activity.org_unit, plan, None, makers)
         case ActivitySubmitted(approval=approval):
             return replace(activity, status=Status.IN_APPROVAL, approval=approval)
         case ActivityWithdrawn():
@@ -360,7 +364,8 @@ def _withdraw(command: WithdrawActivity, activity: Activity) -> Sequence[Event]:
 
 def _record_verdict(command: RecordApproval | RecordRejection, activity: Activity) -> Sequence[Event]:
     _require_status(activity, (Status.IN_APPROVAL,), ActivityRefusal.NOT_IN_APPROVAL)
-    assert activity.approval == command.approval, "an approval speaks of the revision it was opened for"
+    if activity.approval != command.approval:  # it was submitted anew while the verdict was on its way
+        raise Refused.because(ActivityRefusal.NOT_IN_APPROVAL, status=activity.status)
     if isinstance(command, RecordApproval):
         return [ActivityApproved(activity.revision, command.approval)]
     return [ActivityRejected(activity.revision, command.approval, command.level, command.reason)]

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
-from domain.shared.money import Amount, Money, amount_faults, money
+from domain.shared.money import MINOR_DIGITS, Amount, Money, amount_faults, money
 from domain.shared.period import Period, period_faults
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Fault, refuse_any
@@ -20,6 +20,7 @@ T = TypeVar("T")
 NAME_CHARACTERS_MAX = 120
 DESCRIPTION_CHARACTERS_MAX = 4_000
 COST_LINES_MAX = 100
+REMARK_CHARACTERS_MAX = 200
 
 
 class Channel(StrEnum):
@@ -172,18 +173,19 @@ def _time_faults(draft: PlanDraft) -> Iterator[Fault]:
 
 
 def _cost_faults(draft: PlanDraft) -> Iterator[Fault]:
-    faults = [*_amount_faults(draft)]
-    yield from faults
-    if draft.budget is None or faults:
+    yield from _amount_faults(draft)
+    if draft.budget is None:
         return
-    total = Decimal(0)
-    for index, line in enumerate(draft.cost_lines):
-        assert line.amount is not None
-        total += line.amount.amount
-        if line.amount.currency != draft.budget.currency:
-            currency = {"currency": draft.budget.currency}
-            yield Fault(CommonRefusal.CURRENCY_MISMATCH, ("cost_lines", index, "amount"), currency)
-    if total > draft.budget.amount:
+    total, currency = Decimal(0), draft.budget.currency
+    for index, line in enumerate(draft.cost_lines[:COST_LINES_MAX]):
+        if line.amount is None or not line.amount.amount.is_finite():
+            continue
+        if line.amount.currency == currency:
+            total += line.amount.amount
+        elif {currency, line.amount.currency} <= MINOR_DIGITS.keys():
+            at = ("cost_lines", index, "amount")
+            yield Fault(CommonRefusal.CURRENCY_MISMATCH, at, {"currency": currency})
+    if draft.budget.amount.is_finite() and total > draft.budget.amount > 0:
         yield Fault(PlanRefusal.COSTS_EXCEED_BUDGET, ("cost_lines",), {"total": f"{total:f}"})
 
 
@@ -203,4 +205,4 @@ def _amount_faults(draft: PlanDraft) -> Iterator[Fault]:
             yield Fault(CommonRefusal.REQUIRED, ("cost_lines", index, "amount"))
         else:
             yield from amount_faults(line.amount, "cost_lines", index, "amount")
-        yield from text_faults(line.remark, DESCRIPTION_CHARACTERS_MAX, "cost_lines", index, "remark")
+        yield from text_faults(line.remark, REMARK_CHARACTERS_MAX, "cost_lines", index, "remark")

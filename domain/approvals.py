@@ -56,10 +56,13 @@ class ApprovalRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OpenApproval:
+    """`makers` wrote what is to be approved; `by` asks for it."""
+
     subject: Subject
     levels: tuple[Level, ...]
     decide_by: datetime
     by: str
+    makers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ class ApprovalOpened:
     levels: tuple[Level, ...]
     decide_by: datetime
     by: str
+    makers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class Approval:
     subject: Subject | None = None
     levels: tuple[Level, ...] = ()
     decide_by: datetime | None = None
-    requested_by: str = ""
+    makers: tuple[str, ...] = ()
     passed_by: tuple[str, ...] = ()
 
     @property
@@ -174,8 +178,8 @@ class Approval:
 
 def evolve(approval: Approval, event: Event) -> Approval:
     match event:
-        case ApprovalOpened(subject=subject, levels=levels, decide_by=decide_by, by=by):
-            return Approval(Status.PENDING, subject, levels, decide_by, by)
+        case ApprovalOpened(subject=subject, levels=levels, decide_by=decide_by, makers=makers, by=by):
+            return Approval(Status.PENDING, subject, levels, decide_by, (*makers, by))
         case ApprovalPassed(by=by):
             return replace(approval, passed_by=(*approval.passed_by, by))
         case ApprovalGranted():
@@ -193,10 +197,10 @@ def evolve(approval: Approval, event: Event) -> Approval:
 
 def decide(command: Command, approval: Approval) -> Sequence[Event]:
     match command:
-        case OpenApproval(subject=subject, levels=levels, decide_by=decide_by, by=by):
+        case OpenApproval(subject=subject, levels=levels, decide_by=decide_by, makers=makers, by=by):
             assert approval.status is Status.UNKNOWN, "the id of a new approval is new"
             assert levels, "an approval has at least one level"
-            return [ApprovalOpened(subject, levels, decide_by, by)]
+            return [ApprovalOpened(subject, levels, decide_by, by, makers)]
         case Approve():
             return _approve(command, approval)
         case Reject():
@@ -204,7 +208,7 @@ def decide(command: Command, approval: Approval) -> Sequence[Event]:
         case VoidApproval(reason=reason):
             if approval.status is not Status.PENDING:
                 return []
-            return [ApprovalVoided(_subject(approval), reason)]
+            return [ApprovalVoided(subject_of(approval), reason)]
         case _:
             assert_never(command)
 
@@ -215,10 +219,10 @@ def _approve(command: Approve, approval: Approval) -> Sequence[Event]:
     assert approval.decide_by is not None
     if made.now >= approval.decide_by:
         faults.append(Fault(ApprovalRefusal.DEADLINE_PASSED))
-    if made.hash_now != _subject(approval).content_hash:
+    if made.hash_now != subject_of(approval).content_hash:
         faults.append(Fault(ApprovalRefusal.SUBJECT_MOVED))
     refuse_any([*faults, *text_faults(command.comment, COMMENT_CHARACTERS_MAX, "comment")])
-    subject, coming = _subject(approval), approval.levels[len(approval.passed_by) + 1 :]
+    subject, coming = subject_of(approval), approval.levels[len(approval.passed_by) + 1 :]
     next_level = coming[0] if coming else None
     passed = ApprovalPassed(subject, made.level, next_level, command.comment, made.by)
     return [passed] if next_level else [passed, ApprovalGranted(subject)]
@@ -228,13 +232,13 @@ def _reject(command: Reject, approval: Approval) -> Sequence[Event]:
     made = command.decision
     faults = _decision_faults(made, approval)
     refuse_any([*faults, *name_faults(command.reason, COMMENT_CHARACTERS_MAX, "reason")])
-    return [ApprovalRejected(_subject(approval), made.level, command.reason, made.by)]
+    return [ApprovalRejected(subject_of(approval), made.level, command.reason, made.by)]
 
 
 # --- Rules ----------------------------------------------------------------
 
 
-def _subject(approval: Approval) -> Subject:
+def subject_of(approval: Approval) -> Subject:
     assert approval.subject is not None, "an approval that was opened has a subject"
     return approval.subject
 
@@ -250,9 +254,9 @@ def _decision_faults(made: Decision, approval: Approval) -> list[Fault]:
         faults.append(Fault(ApprovalRefusal.NOT_YOUR_LEVEL, ("level",), {"level": made.level}))
     if made.level is not approval.level:
         faults.append(Fault(ApprovalRefusal.WRONG_LEVEL, ("level",), {"awaited": approval.level}))
-    if made.by == approval.requested_by or made.by in approval.passed_by:
+    if made.by in (*approval.makers, *approval.passed_by):
         faults.append(Fault(ApprovalRefusal.SEPARATION_OF_DUTIES))
-    subject = _subject(approval)
+    subject = subject_of(approval)
     if made.revision != subject.revision:
         current = {"revision": str(subject.revision)}
         faults.append(Fault(ApprovalRefusal.STALE_REVISION, ("revision",), current))

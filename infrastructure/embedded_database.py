@@ -1,6 +1,5 @@
 """The database of this deployment: the one that was given, or one of our own in CARDINAL_HOME."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,16 +42,12 @@ def open_database(settings: Settings, quiet: bool = False) -> Iterator[Database]
         return
     if settings.is_production:
         raise SettingsFault("DATABASE_URL must be set in production")
-    notice = _unsaid if quiet else _said
-    with EmbeddedPostgres(settings.home, notice=notice) as server:
+    home = settings.home
+    with EmbeddedPostgres(home, notice=_unsaid) if quiet else EmbeddedPostgres(home) as server:
         _provide(server)
         yield Database(
             server.url(RUNNING_LOGIN, DATABASE), server.url(OWNER_LOGIN, DATABASE), keep=server.start
         )
-
-
-def _said(notice: str) -> None:
-    print(f"cardinal: {notice}", file=sys.stderr, flush=True)
 
 
 def _unsaid(_: str) -> None:

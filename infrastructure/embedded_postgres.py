@@ -5,11 +5,11 @@ who starts or stops the server, `clients.lock` is shared by all who use it, and 
 initdb, the server and its backends, so that it is free only when none of them is left.
 """
 
+import logging
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -31,6 +31,8 @@ from infrastructure.postgres_place import (
 )
 
 __all__ = ["EmbeddedPostgres", "PostgresUnavailable"]
+
+logger = logging.getLogger("cardinal.postgres")
 
 POLL_S = 0.02
 # Crash recovery after a busy time takes minutes, and cutting it short would only make it begin again.
@@ -57,10 +59,6 @@ LOG_TAIL_LIMIT_BYTES = 16 * 1024
 SHARED_BUFFERS_LIMIT_MB = 256
 
 
-def _say(notice: str) -> None:
-    print(f"cardinal: {notice}", file=sys.stderr, flush=True)
-
-
 def _default_options() -> dict[str, str]:
     """Settings for a small machine; whatever makes commits durable stays as PostgreSQL has it."""
     memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
@@ -82,7 +80,7 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self, home: Path, *, options: Mapping[str, str] = {}, notice: Callable[[str], None] = _say
+        self, home: Path, *, options: Mapping[str, str] = {}, notice: Callable[[str], None] = logger.warning
     ) -> None:
         self._home = home.resolve()
         self._options = {**_default_options(), **options}
@@ -114,11 +112,13 @@ class EmbeddedPostgres:
         Raises PostgresUnavailable with the cause and what to do.
         """
         with self._faults_told(), self._alone():
-            held, self._client = self._client, None
-            if held is not None and self._holder != os.getpid():
-                held.close()  # inherited by fork: that hold is the parent's, this process takes its own
-                held = None
-            self._client, self._holder = self._come_up(held or self._share()), os.getpid()
+            if self._client is not None and self._holder != os.getpid():
+                self._client.close()  # inherited by fork: that hold is the parent's, we take our own
+                self._client = None
+            if self._client is None:
+                self._client, self._holder = self._join(), os.getpid()
+            else:
+                self._await_server()
         return self
 
     def stop(self) -> None:
@@ -173,16 +173,11 @@ class EmbeddedPostgres:
         finally:
             lock.release()
 
-    def _share(self) -> FileLock:
+    def _join(self) -> FileLock:
         client = FileLock(self._place, "clients.lock")
         taken = client.take(shared=True)
         assert taken, "only who holds the start lock takes the clients' lock for itself"
-        return client
-
-    def _come_up(self, client: FileLock) -> FileLock:
-        """Have the server accept connections, or let go of the hold on it."""
         try:
-            self._place.private_directory(self._place.socket_directory)
             self._await_server()
         except PostgresUnavailable:
             client.release()
@@ -195,11 +190,13 @@ class EmbeddedPostgres:
 
     def _await_server(self) -> None:
         """Wait until the server accepts connections; launch it once no process of a former one is left."""
+        self._place.private_directory(self._place.socket_directory)
         began = time.monotonic()
         launched: subprocess.Popen[bytes] | None = None
         while (answer := self._ping()) is not Ping.OK:
             if launched is None:
-                launched = self._child = self._launch()
+                launched = self._launch()
+                self._child = launched or self._child
             elif (code := launched.poll()) is not None:
                 raise self._failure(f"PostgreSQL ended with code {code} while starting.")
             limit_s = RECOVERY_LIMIT_S if answer is Ping.REJECT else SILENCE_LIMIT_S
@@ -305,6 +302,10 @@ class EmbeddedPostgres:
         try:
             if clients.take():
                 self._shut_down()
+                with suppress(
+                    OSError
+                ):  # gone already, or what PostgreSQL left in it is cleared by the next start
+                    self._place.socket_directory.rmdir()
         finally:
             clients.release()
 

@@ -44,7 +44,7 @@ USERS_NAMED_MAX = 20
 
 TAIL = (
     b"select version, event_type, schema_version, data::text, hash from log.events"
-    b" where stream_id = %s and version > %s order by version"
+    b" where stream_id = %s and stream_type = %s and version > %s order by version"
 )
 USERS = b"select user_id, user_kind, user_label from log.uses where used_id = %s order by 2, 3 limit %s"
 ANSWER = (
@@ -63,7 +63,7 @@ class EventLog(Application[UUID]):
     ) -> None:
         self._pool = pool
         self._wake = wake
-        self._folded: OrderedDict[UUID, Loaded[Any]] = OrderedDict()
+        self._folded: OrderedDict[tuple[str, UUID], Loaded[Any]] = OrderedDict()
         self._folded_lock = threading.Lock()
         super().__init__()
 
@@ -79,19 +79,18 @@ class EventLog(Application[UUID]):
 
     def load(self, decider: Decider[Any, State, Any], stream_id: UUID) -> Loaded[State]:
         """Fold the stream; only what came since this process last folded it is read."""
-        with self._folded_lock:
-            loaded = self._folded.get(stream_id) or Loaded(0, GENESIS, decider.initial)
-        rows = self._rows(TAIL, [stream_id, loaded.version])
+        key = decider.stream_type, stream_id
+        loaded = self._folded.get(key) or Loaded(0, GENESIS, decider.initial)
+        rows = self._rows(TAIL, [stream_id, decider.stream_type, loaded.version])
         if not rows:
             return loaded
         events = (event_codec.decode(name, schema, data) for _, name, schema, data, _ in rows)
         folded = Loaded(rows[-1][0], bytes(rows[-1][4]), decider.fold(events, loaded.state))
-        with self._folded_lock:
-            self._folded[stream_id] = folded
-            self._folded.move_to_end(stream_id)
-            if len(self._folded) > CACHED_STREAMS_MAX:
-                self._folded.popitem(last=False)
+        self._remember(key, folded)
         return folded
+
+    def recall(self, decider: Decider[Any, State, Any], stream_id: UUID) -> Loaded[State] | None:
+        return self._folded.get((decider.stream_type, stream_id))
 
     def users(self, stream_id: UUID) -> tuple[User, ...]:
         return tuple(User(*row) for row in self._rows(USERS, [stream_id, USERS_NAMED_MAX]))
@@ -124,6 +123,8 @@ class EventLog(Application[UUID]):
                     raise
                 answer = self.answer(append.command)
                 assert answer is not None
+                if answer.input_hash != append.command.input_hash:
+                    raise  # The key was taken by another input meanwhile: ours never came through.
                 return answer.receipt
             except (psycopg.OperationalError, PoolTimeout):
                 if attempt == APPEND_ATTEMPTS_MAX:
@@ -133,6 +134,11 @@ class EventLog(Application[UUID]):
         else:
             raise PositionInverted("other appends kept coming first")
         self._wake()
+        hashes = {record.originator_id: record.hash for record in records}
+        for write in append.writes:
+            version = write.version + len(write.events)
+            folded = Loaded(version, hashes[write.stream_id], write.state)
+            self._remember((write.stream_type, write.stream_id), folded)
         last = Position(first.epoch, first.offset + max(len(records) - 1, 0))
         return Receipt(append.subject, append.subject_version, last)
 
@@ -140,6 +146,17 @@ class EventLog(Application[UUID]):
         last = append_bulk(self._pool, writes, context)
         self._wake()
         return last
+
+    def _remember(self, key: tuple[str, UUID], folded: Loaded[Any]) -> None:
+        """Keep what was folded last, never an older state than the one that is kept."""
+        with self._folded_lock:
+            known = self._folded.get(key)
+            if folded.state is None or (known is not None and known.version >= folded.version):
+                return
+            self._folded[key] = folded
+            self._folded.move_to_end(key)
+            if len(self._folded) > CACHED_STREAMS_MAX:
+                self._folded.popitem(last=False)
 
     def _rows(self, sql: bytes, parameters: Sequence[object]) -> list[Any]:
         def fetched(connection: psycopg.Connection[Any]) -> list[Any]:

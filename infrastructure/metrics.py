@@ -8,7 +8,11 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from application.access import Principal
+from application.authentication import TokenRefused
 from infrastructure.readiness import Part
+
+Verify = Callable[[str | None], Principal]
 
 METHODS = frozenset({"GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "WEBSOCKET"})
 DURATIONS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -57,9 +61,17 @@ class Metrics:
     def count_append(self) -> None:
         self._appends.inc()
 
-    def count_refused_token(self, code: str) -> None:
-        """`code` is a TokenCode."""
-        self._refused.labels(code).inc()
+    def counting(self, verify: Verify) -> Verify:
+        """The same, and whom it refuses is counted."""
+
+        def counted(token: str | None) -> Principal:
+            try:
+                return verify(token)
+            except TokenRefused as refused:
+                self._refused.labels(refused.code).inc()
+                raise
+
+        return counted
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

@@ -16,7 +16,7 @@ IDLE_S = 0.25
 RECONNECT_S = 0.5
 WAITING_MAX = 10_000
 
-POSITIONS = "select name, epoch, position from projection.checkpoints"
+POSITIONS = "select name, epoch, position from projection.checkpoints where name not like '%:rebuild'"
 LISTEN = "listen cardinal_projected"
 
 logger = logging.getLogger(__name__)

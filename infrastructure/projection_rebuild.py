@@ -19,7 +19,7 @@ from infrastructure import database
 from infrastructure.event_log import EventLog
 from infrastructure.projection_parking import LOCK, SUPERSEDE
 from infrastructure.projection_registry import BY_NAME
-from infrastructure.projection_runner import RESUME, START, Runner
+from infrastructure.projection_runner import RESUME, START, Runner, collecting_seldom
 from infrastructure.projection_tables import Tables, open_session
 
 STATEMENT_TIMEOUT_S = 3_600
@@ -102,6 +102,7 @@ def rebuild(
     tables = BY_NAME[name]
     beside = f"{name}:rebuild"
     with (
+        collecting_seldom(),
         database.pool(url, 2) as pool,
         open_session(url, "rebuild", STATEMENT_TIMEOUT_S) as session,
         open_session(url, "read", STATEMENT_TIMEOUT_S) as control,

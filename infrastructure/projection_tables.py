@@ -130,8 +130,7 @@ def open_session(url: str, schema: str, statement_timeout_s: int = 60) -> psycop
     return connection
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     """A row after one record; None when it is gone."""
 
     position: Position

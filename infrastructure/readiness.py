@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+import structlog
 
 from infrastructure.database import APPLICATION_ROLE, connection_options
 from infrastructure.log_recorder import HORIZON
@@ -41,6 +42,8 @@ select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint
 from pg_current_snapshot() s
 """
 
+logger = structlog.get_logger("cardinal.readiness")
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -52,7 +55,7 @@ class Part:
 
 
 class Horizon:
-    """For how long a transaction that writes has been open and kept readers of the log below it.
+    """For how long an open transaction has kept readers of the log below what was committed after it.
 
     Seen by this process alone, from one look to the next; it needs no rights to look at other sessions.
     """
@@ -61,7 +64,7 @@ class Horizon:
         self._lowest, self._since_s = -1, 0.0
 
     def age_s(self, lowest: int, next_: int, now_s: float) -> float:
-        """`lowest` is the oldest transaction that is open, `next_` the one to come: equal when none is."""
+        """`lowest` is a snapshot's xmin, `next_` its xmax: equal when nothing that has ended is held back."""
         if lowest != self._lowest or lowest == next_:
             self._lowest, self._since_s = lowest, now_s
         return now_s - self._since_s
@@ -84,6 +87,7 @@ class Readiness:
         self._horizon = Horizon()
         self._seen: Sequence[Part] = [Part("database", "it has not been looked at yet")]
         self._seen_s = time.monotonic()
+        self._told: Set[str] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="readiness", daemon=True)
 
@@ -118,6 +122,13 @@ class Readiness:
             connection.close()
 
     def _saw(self, parts: Sequence[Part]) -> None:
+        faults = {part.name: part.fault for part in parts if part.fault is not None}
+        if faults.keys() != self._told:
+            if faults:
+                logger.warning("not ready", **faults)
+            else:
+                logger.info("ready")
+            self._told = faults.keys()
         self._seen, self._seen_s = parts, time.monotonic()
 
     def _connect(self) -> psycopg.Connection[Any]:

@@ -50,7 +50,8 @@ def ignored(path: Path, patterns: list[str]) -> bool:
 def own_files() -> list[Path]:
     """Everything that belongs to the project: what .gitignore names does not."""
     patterns = [".git", *(line for line in (ROOT / ".gitignore").read_text().split() if line[:1] != "#")]
-    found, folders = [], [ROOT]
+    found: list[Path] = []
+    folders = [ROOT]
     for folder in folders:
         for path in sorted(folder.iterdir()):
             if ignored(path, patterns):

@@ -141,7 +141,7 @@ def _joined(read: Many) -> Need:
 
 
 def _needs(type_: GraphQLObjectType, named: Callable[[str], str | None], certain: bool) -> Iterator[Need]:
-    """The columns behind the fields of a type. `named`: the column of a member, None for what lies in jsonb."""
+    """The columns behind a type's fields. `named`: the column of a member, None for what lies in jsonb."""
 
     def needs() -> Iterator[tuple[str | None, frozenset[str], bool]]:
         for name, declared in read_fields(type_).items():

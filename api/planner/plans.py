@@ -333,7 +333,7 @@ class Planner:
         return self._slot(lambda r: paged(r).info[name])
 
     def _rows(self, view: View, alias: str) -> str:
-        """`table alias where …`: the rows that the viewer may see, now or at the instant of the root field."""
+        """`table alias where …`: the rows that the viewer may see, now or at the root field's instant."""
         table, scope = view.table, "true"
         if view.scope:
             scope = f"{alias}.{view.scope} = any({self._slot(lambda r: r.viewers('units'))})"

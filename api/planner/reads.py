@@ -272,7 +272,7 @@ def _coded(error: GraphQLError, code: str) -> GraphQLError:
 
 
 async def configure(connection: AsyncConnection[Any]) -> None:
-    """For the pool of read connections: `$1` parameters, answers as bytes, UTC, read-only, a limit on time."""
+    """For the pool of read connections: `$1` parameters, text as bytes, UTC, read-only, a time limit."""
 
     class Bytes(Loader):
         def load(self, data: Buffer) -> bytes:

@@ -139,7 +139,7 @@ class View:
 
 
 class ReadField(StrawberryField):
-    """A strawberry field that the planner answers. The stock executor finds its value under the response key."""
+    """A strawberry field that the planner answers. The executor finds its value under the response key."""
 
     is_basic_field = False  # get_result needs the executor's info
     read: Read
@@ -189,7 +189,7 @@ class ReadField(StrawberryField):
         raise TypeError("the arguments of a read field follow from its type")
 
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:  # noqa: ARG002
-        """The stock executor's side: a member of a walked answer, of a resolver's own object, or a new plan."""
+        """The executor's side: a member of a walked answer or of a resolver's object, or a new plan."""
         if isinstance(source, dict):
             return walkable(info, source[info.path.key])
         if isinstance(self.read, Many | One | Listed | Payload):
@@ -317,7 +317,6 @@ def _slots(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
-@dataclass_transform(kw_only_default=True)
 def view(
     table: str,
     *,

@@ -37,10 +37,10 @@ def new_approval() -> UUID:
     return uuid7()
 
 
-def open_approval(work: "Work", approval: UUID, subject: Subject) -> None:
+def open_approval(work: "Work", approval: UUID, subject: Subject, makers: tuple[str, ...]) -> None:
     levels = work.policy.levels_of(subject.kind)
     decide_by = work.now + work.policy.decide_within
-    work.decide(DECIDER, approval, OpenApproval(subject, levels, decide_by, work.principal.user))
+    work.begin(DECIDER, approval, OpenApproval(subject, levels, decide_by, work.principal.user, makers))
 
 
 def void_approval(work: "Work", approval: UUID | None, reason: str) -> None:

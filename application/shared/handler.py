@@ -1,14 +1,13 @@
 """Authorise, load, decide, append: the only way a command takes."""
 
 import hashlib
+import json
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
-
-import orjson
 
 from application.access import Principal, authorise
 from application.shared.approvable import ApprovalPolicy
@@ -70,15 +69,22 @@ class Handler:
             raise
 
     def _decided(self, request: Request, command: CommandKey, command_id: UUID, use_case: UseCase) -> Receipt:
+        seen = request.expected_version
         for attempt in range(1, ATTEMPTS_MAX + 1):
-            work = Work(self.log, request.principal, self.clock(), self.policy, request.expected_version)
-            subject = use_case(work)
-            append = work.append(command, _context(request, command_id, work), subject)
+            work = Work(
+                self.log, request.principal, self.clock(), self.policy, seen, attempt > 1 or seen is not None
+            )
             try:
+                subject = use_case(work)
+                append = work.append(command, _context(request, command_id, work), subject)
                 return self.log.append(append)
-            except Conflict:
+            except (Conflict, Refused) as declined:
+                if work.recalled:
+                    continue  # It rested on what this process remembered: look, then decide.
+                if isinstance(declined, Refused):
+                    raise
                 # Who decided upon a version that he saw must look again; nobody decides for him.
-                if request.expected_version is not None or attempt == ATTEMPTS_MAX:
+                if seen is not None or attempt == ATTEMPTS_MAX:
                     raise version_conflict() from None
                 time.sleep(random.uniform(0, 0.002 * 2**attempt))
         raise AssertionError("unreachable")
@@ -96,12 +102,12 @@ def _command_key(request: Request, command_id: UUID) -> CommandKey:
     key = request.key
     if key is not None and not (0 < len(key) <= KEY_CHARACTERS_MAX and key.isascii() and key.isprintable()):
         raise Refused.because(CommonRefusal.BAD_KEY, most=KEY_CHARACTERS_MAX)
-    given = orjson.dumps([request.input, request.expected_version], default=str, option=orjson.OPT_SORT_KEYS)
+    given = json.dumps([request.input, request.expected_version], default=str, sort_keys=True)
     return CommandKey(
         principal=request.principal.user,
         operation=request.operation,
         key=str(command_id) if key is None else f"key:{key}",
-        input_hash=hashlib.sha256(given).digest(),
+        input_hash=hashlib.sha256(given.encode()).digest(),
     )
 
 

@@ -89,13 +89,17 @@ class Loaded(Generic[State]):
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Events that extend a stream past `version`, whose last event has the hash `previous_hash`."""
+    """Events that extend a stream past `version`, whose last event has the hash `previous_hash`.
+
+    `state` is the folded one after them, where it is known: the log may remember it.
+    """
 
     stream_id: UUID
     stream_type: str
     version: int
     previous_hash: bytes
     events: Sequence[Any]
+    state: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,11 @@ class Log(Protocol):
     """The append-only record of everything that happened."""
 
     def load(self, decider: Decider[Any, State, Any], stream_id: UUID) -> Loaded[State]:
-        """Fold the stream."""
+        """Fold the stream as it stands now; a stream of another type is as good as none."""
+        ...
+
+    def recall(self, decider: Decider[Any, State, Any], stream_id: UUID) -> Loaded[State] | None:
+        """The stream as this process folded it last: cheap, and perhaps outdated."""
         ...
 
     def users(self, stream_id: UUID) -> tuple[User, ...]:

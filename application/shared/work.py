@@ -1,6 +1,6 @@
 """The work of one command: what it reads is guarded, what it decides is written, all or nothing."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -9,6 +9,8 @@ from uuid import UUID
 from application.access import Principal
 from application.shared.approvable import ApprovalPolicy
 from application.shared.records import (
+    BANK_WIDE,
+    GENESIS,
     Append,
     CommandKey,
     Context,
@@ -40,8 +42,9 @@ class Work:
     """A use case reads states, decides commands and names links; the handler appends the lot.
 
     `now` is business time. Streams that were only read become guards, so no decision rests on a state
-    that had already passed when it was recorded. A use case sets `org_unit` to the unit whose business it
-    does; until then it is the principal's.
+    that had already passed when it was recorded; so a state may be one that this process remembers, unless
+    the work `is_fresh`. `recalled` tells that one was. `org_unit` is the unit whose business is done: the
+    subject's, or for something new the principal's, unless the use case says otherwise.
     """
 
     log: Log
@@ -49,8 +52,10 @@ class Work:
     now: datetime
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     expected_version: int | None = None
+    is_fresh: bool = True
+    recalled: bool = False
     org_unit: str = ""
-    _streams: dict[UUID, _Stream] = field(default_factory=dict)
+    _streams: dict[tuple[str, UUID], _Stream] = field(default_factory=dict)
     _links: list[Links] = field(default_factory=list)
     _unused: list[UUID] = field(default_factory=list)
 
@@ -61,9 +66,22 @@ class Work:
         """The stream's state, with what this work has decided on it."""
         return self._stream(decider, stream_id).state  # type: ignore[no-any-return]
 
-    def subject(self, decider: Decider[Any, State, Any], stream_id: UUID) -> State:
-        """The state of what the command is about. Refuse when it isn't at the version that the caller saw."""
+    def subject(
+        self,
+        decider: Decider[Any, State, Any],
+        stream_id: UUID,
+        unit_of: Callable[[State], str] = lambda _: BANK_WIDE,
+    ) -> State:
+        """The state of what the command is about; from here on the work is its unit's business.
+
+        Refuse what does not exist, what belongs to a unit that the principal does not see (which to him is
+        the same), and then what is not at the version that the caller saw.
+        """
         stream = self._stream(decider, stream_id)
+        unit = unit_of(stream.state) if stream.loaded.version else None
+        if unit is None or (unit != BANK_WIDE and not self.principal.sees(unit)):
+            raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+        self.org_unit = unit
         if self.expected_version not in (None, stream.loaded.version):
             raise version_conflict(stream.loaded.version)
         return stream.state  # type: ignore[no-any-return]
@@ -77,6 +95,14 @@ class Work:
         stream.events += events
         stream.state = decider.fold(events, stream.state)
         return events
+
+    def begin(
+        self, decider: Decider[Command, Any, Event], stream_id: UUID, command: Command
+    ) -> Sequence[Event]:
+        """Decide the first command on a stream whose id was made just now, so there is nothing to read."""
+        loaded = Loaded(0, GENESIS, decider.initial)
+        self._streams[decider.stream_type, stream_id] = _Stream(decider, loaded, state=loaded.state)
+        return self.decide(decider, stream_id, command)
 
     def users(self, stream_id: UUID) -> tuple[User, ...]:
         """Who refers to the stream. When nobody does, that holds until the append, or it conflicts."""
@@ -92,22 +118,25 @@ class Work:
     def append(self, command: CommandKey, context: Context, subject: UUID) -> Append:
         """Everything that was decided, as one extension of the log; no writes when nothing changes."""
         writes, guards = [], []
-        for stream_id, stream in self._streams.items():
-            kind, loaded = stream.decider.stream_type, stream.loaded
+        for (kind, stream_id), stream in self._streams.items():
+            loaded = stream.loaded
             if stream.events:
-                writes.append(Write(stream_id, kind, loaded.version, loaded.hash, stream.events))
+                write = Write(stream_id, kind, loaded.version, loaded.hash, stream.events, stream.state)
+                writes.append(write)
             else:
                 guards.append(Guard(stream_id, kind, loaded.version))
-        about = self._streams[subject]
+        about = next(stream for (_, id_), stream in self._streams.items() if id_ == subject)
         version = about.loaded.version + len(about.events)
         return Append(command, context, subject, version, writes, guards, self._links, self._unused)
 
     def _stream(self, decider: Decider[Any, Any, Any], stream_id: UUID) -> _Stream:
-        stream = self._streams.get(stream_id)
+        key = decider.stream_type, stream_id
+        stream = self._streams.get(key)
         if stream is None:
-            loaded = self.log.load(decider, stream_id)
-            stream = self._streams[stream_id] = _Stream(decider, loaded, state=loaded.state)
-        assert stream.decider.stream_type == decider.stream_type, "a stream has one type"
+            remembered = None if self.is_fresh else self.log.recall(decider, stream_id)
+            self.recalled |= remembered is not None
+            loaded = self.log.load(decider, stream_id) if remembered is None else remembered
+            stream = self._streams[key] = _Stream(decider, loaded, state=loaded.state)
         return stream
 
 

@@ -3,6 +3,7 @@
 The stream's id follows from scope and text (`claim_id`), so a claim is found without looking it up.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -15,8 +16,8 @@ CLAIMS = UUID("7d1f6a52-6f0c-5f0e-9a39-2f6cf5b9a1c4")
 
 
 def claim_id(scope: str, text: str) -> UUID:
-    """`scope` says among whom the text is unique: "cost_type.code"."""
-    return uuid5(CLAIMS, f"{scope}\n{text}")
+    """`scope` says among whom the text is unique: "cost_type.code". Any text has a claim, sound or not."""
+    return uuid5(CLAIMS, f"{scope}\n{json.dumps(text)}")
 
 
 # --- Commands -------------------------------------------------------------

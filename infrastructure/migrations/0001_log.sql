@@ -70,9 +70,10 @@ create table log.commands (
     primary key (principal, operation, key)
 );
 
--- Takes the streams' locks in one order, checks every expectation, writes command, heads, links and events.
--- It must be the first statement of its transaction that takes a transaction id: the position follows from
--- that id, and a reader passes over nothing because it stops below the oldest transaction still open.
+-- Takes locks on the streams in one order, then a transaction id, and with it the position: so of two appends
+-- that meet on a stream, as writer or as guard, the later one has the higher position. Then it checks every
+-- expectation and writes command, heads, links and events. It must be the first statement of its transaction
+-- that takes a transaction id. A reader passes over nothing because it stops below the oldest one still open.
 --
 -- request: {command, streams: [{id, type, version, events, last, previous_hash, hash}] in id order (events = 0:
 -- a guard; last: the ordinal of its last event), links: [{user_id, user_kind, user_label, used}],
@@ -86,6 +87,18 @@ declare
     link   record;
     moved  bigint;
 begin
+    for stream in
+        select hashtextextended(s.id::text, 0) as key, s.events
+        from jsonb_to_recordset(request -> 'streams') as s (id uuid, events integer)
+        order by 1
+    loop
+        if stream.events = 0 then
+            perform pg_advisory_xact_lock_shared(stream.key);
+        else
+            perform pg_advisory_xact_lock(stream.key);
+        end if;
+    end loop;
+
     "position" := pg_current_xact_id()::text::bigint << 20;
     epoch := (select max(e.epoch) from log.epochs e);
     if jsonb_array_length(request -> 'events') = 0 then  -- nothing changes: the answer is where the subject stands

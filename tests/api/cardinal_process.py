@@ -59,7 +59,8 @@ def processes_of(home: Path) -> dict[int, str]:
                 working = os.readlink(entry / "cwd")
             except OSError:
                 continue
-            if f"CARDINAL_HOME={home}".encode() in environment.split(b"\0") or working.startswith(str(home)):
+            is_ours = f"CARDINAL_HOME={home}".encode() in environment.split(b"\0")
+            if is_ours or str(home) in command or working.startswith(str(home)):
                 found[int(entry.name)] = command
     return found
 

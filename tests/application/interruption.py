@@ -23,5 +23,8 @@ class Interrupted:
             meanwhile()
         return loaded
 
+    def recall(self, *_: object) -> None:
+        """Everything is read, for what is remembered can't be interrupted."""
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)

@@ -55,7 +55,7 @@ def test_the_table_of_permissions_is_whole() -> None:
     assert set(PERMISSIONS) == set(Role)
 
 
-@pytest.mark.parametrize(("operation", "role"), MAY, ids=" ".join)
+@pytest.mark.parametrize(("operation", "role"), MAY, ids=str)
 def test_every_role_may_do_what_the_table_says(operation: str, role: str) -> None:
     """SEC-03"""
     principal = person("x", Role(role))

@@ -25,7 +25,14 @@ from domain.activities import (
     ActivityWithdrawn,
     Status,
 )
-from domain.activity_plans import CostLine, Plan, PlanRefusal
+from domain.activity_plans import (
+    COST_LINES_MAX,
+    DESCRIPTION_CHARACTERS_MAX,
+    NAME_CHARACTERS_MAX,
+    CostLine,
+    Plan,
+    PlanRefusal,
+)
 from domain.approvals import ApprovalOpened, ApprovalVoided, Level, Subject
 from domain.approvals import Status as ApprovalStatus
 from domain.catalogues import Kind
@@ -153,7 +160,7 @@ def test_a_submission_opens_an_approval_of_exactly_this_revision(bank: Bank) -> 
     assert submitted == ActivitySubmitted(2, approval, submitted.content_hash, "lin")
     subject = Subject("activity", activity, 2, submitted.content_hash, "SPRING-26", "HO")
     assert bank.events(approval) == [
-        ApprovalOpened(subject, (Level.RESEARCH, Level.TECHNOLOGY), NOW + 14 * DAY, "lin")
+        ApprovalOpened(subject, (Level.RESEARCH, Level.TECHNOLOGY), NOW + 14 * DAY, "lin", ("lin",))
     ]
     commands = {list(bank.log.records(stream))[-1].context.command_id for stream in (activity, approval)}
     assert len(commands) == 1
@@ -340,6 +347,20 @@ def test_ending_what_was_never_there_is_refused_or_changes_nothing(bank: Bank) -
     """The scheduler may come late: its answer is never a fault of the house."""
     assert codes(answered(lambda: bank.end(uuid4()))) in ([], [CommonRefusal.NOT_FOUND])
     assert bank.count_events() == 0
+
+
+def test_a_plan_that_goes_up_to_every_limit_is_recorded_or_refused(bank: Bank) -> None:
+    """ACT-04: what is within the limits of each field is never too much for the log."""
+    dining, fee = bank.add_type("Dining"), bank.add_cost_type("SMS")
+    line = CostLineEntry(Chosen(fee), Amount(Decimal(1), "CNY"), "字" * DESCRIPTION_CHARACTERS_MAX)
+    longest = bank.plan(
+        dining,
+        name="字" * NAME_CHARACTERS_MAX,
+        description="字" * DESCRIPTION_CHARACTERS_MAX,
+        cost_lines=(line,) * COST_LINES_MAX,
+    )
+    answer = answered(lambda: bank.draft(longest))
+    assert bank.count_events() == (6 if codes(answer) else 8)
 
 
 def test_renaming_a_type_reaches_no_plan_but_its_next_revision(bank: Bank) -> None:

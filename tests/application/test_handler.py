@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from application import activities, catalogues
@@ -13,7 +14,7 @@ from application.access import Principal
 from application.activities import PlanEntry
 from application.catalogues import Change
 from application.shared.handler import KEY_CHARACTERS_MAX, Handler, Request
-from application.shared.records import BANK_WIDE, BEGINNING, Receipt
+from application.shared.records import BANK_WIDE, BEGINNING, Position, Receipt
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
 from domain.activities import ActivityLaunched, Status
@@ -55,54 +56,62 @@ def test_a_command_upon_another_version_is_refused_and_told_the_current_one(
         assert faults[0].values == {"version": "2"}
 
 
-def renaming(bank: Bank, entry: UUID, attempts: list[int]) -> Callable[[Work], UUID]:
-    """A use case between whose reading and recording somebody else renames the entry: once."""
+def interrupted(
+    attempts: list[int], meanwhile: Callable[[], object], use_case: Callable[[Work], UUID]
+) -> Callable[[Work], UUID]:
+    """The use case, between whose reading and recording somebody else does something: the first time."""
 
-    def use_case(work: Work) -> UUID:
-        decided = catalogues.revise(work, TYPE, entry, Change(description="mine"))
-        attempts.append(len(attempts))
+    def run(work: Work) -> UUID:
+        attempts.append(len(attempts) + 1)
+        decided = use_case(work)
         if len(attempts) == 1:
-            bank.rename(TYPE, entry, "Lunch", by=WU)
+            meanwhile()
         return decided
 
-    return use_case
-
-
-def test_a_command_upon_a_version_that_was_seen_is_never_decided_again(bank: Bank) -> None:
-    """ES-08: who saw version 1 must look again; nobody decides for him."""
-    entry, attempts = bank.add_type("Dining"), list[int]()
-    request = Request(LIN, "reviseActivityType", None, expected_version=1)
-    with refused(CONFLICT):
-        bank.handler(request, renaming(bank, entry, attempts))
-    assert attempts == [0]
-    assert bank.entry(TYPE, entry).details.description == ""
+    return run
 
 
 def test_a_command_without_a_version_is_decided_again_upon_what_is_new(bank: Bank) -> None:
     """ES-08: both changes are kept."""
     entry, attempts = bank.add_type("Dining"), list[int]()
-    bank.handler(Request(LIN, "reviseActivityType", None), renaming(bank, entry, attempts))
-    assert attempts == [0, 1]
+    use_case = interrupted(
+        attempts,
+        lambda: bank.rename(TYPE, entry, "Lunch", by=WU),
+        lambda work: catalogues.revise(work, TYPE, entry, Change(description="mine")),
+    )
+    bank.handler(Request(LIN, "reviseActivityType", None), use_case)
+    assert attempts == [1, 2]
     assert bank.entry(TYPE, entry).details == Details("Lunch", "mine")
     assert bank.entry(TYPE, entry).revision == 3
 
 
+@pytest.mark.parametrize("moved", ["the entry itself", "its new parent"])
+def test_a_command_upon_a_version_that_was_seen_is_never_decided_again(bank: Bank, moved: str) -> None:
+    """ES-08: who saw version 1 must look again, whatever has moved; nobody decides for him."""
+    entry, parent, attempts = bank.add_type("Dining"), bank.add_type("Card use"), list[int]()
+    other = entry if moved == "the entry itself" else parent
+    use_case = interrupted(
+        attempts,
+        lambda: bank.rename(TYPE, other, "Renamed", by=WU),
+        lambda work: catalogues.revise(work, TYPE, entry, Change(moves=True, parent=parent)),
+    )
+    with refused(CONFLICT):
+        bank.handler(Request(LIN, "reviseActivityType", None, expected_version=1), use_case)
+    assert attempts == [1]
+    assert bank.entry(TYPE, entry).parent is None
+
+
 def test_a_decision_that_rests_on_what_has_passed_is_decided_again(bank: Bank) -> None:
     """PAR-07: the parent is disabled after the child's command read it, before it is recorded."""
-    use = bank.add_type("Card use")
-    attempts = 0
-
-    def use_case(work: Work) -> UUID:
-        nonlocal attempts
-        attempts += 1
-        entry = catalogues.add(work, TYPE, "DINING", Details("Dining"), use)
-        if attempts == 1:
-            bank.disable(TYPE, use)
-        return entry
-
+    use, attempts = bank.add_type("Card use"), list[int]()
+    use_case = interrupted(
+        attempts,
+        lambda: bank.disable(TYPE, use),
+        lambda work: catalogues.add(work, TYPE, "DINING", Details("Dining"), use),
+    )
     with refused((CatalogueRefusal.ANCESTOR_DISABLED, "parent")):
         bank.handler(Request(LIN, "addActivityType", None), use_case)
-    assert attempts == 2
+    assert attempts == [1, 2]
 
 
 def test_of_many_edits_of_one_version_one_wins(bank: Bank) -> None:
@@ -154,6 +163,8 @@ def test_a_receipt_lies_at_the_last_of_its_events(bank: Bank) -> None:
     assert receipt.version == bank.version(entry) == 3
     assert receipt.position == max(record.position for record in bank.log.follow(BEGINNING, 1_000))
     assert bank.revise_entry(TYPE, entry, change, key="k") == receipt
+    # What changes nothing lies where its subject stands.
+    assert bank.enable(TYPE, entry).position == list(bank.log.records(entry))[-1].position
 
 
 def test_the_same_key_with_another_input_is_refused(bank: Bank) -> None:
@@ -194,6 +205,20 @@ def test_a_command_that_changed_nothing_is_answered_under_its_key_too(bank: Bank
     assert not bank.entry(TYPE, entry).is_enabled
 
 
+def test_a_command_that_was_answered_while_it_was_decided_gets_that_answer(bank: Bank) -> None:
+    """Its twin got the code in between, so it would be refused; but to the sender they are one command."""
+    plan = bank.plan(bank.add_type("Dining"))
+    another_process = Bank(EventLog(bank.log.log_recorder.pool))
+    receipts: list[Receipt] = []
+
+    def use_case(work: Work) -> UUID:
+        receipts.append(send_draft(another_process, plan))
+        return activities.draft(work, "SPRING-26", plan)
+
+    request = Request(LIN, "draftActivity", ("SPRING-26", plan), key="k")
+    assert {bank.handler(request, use_case)} == set(receipts)
+
+
 def test_one_key_sent_by_many_at_once_has_one_effect(bank: Bank) -> None:
     """32 threads, as after a lost connection: one activity, one receipt for all."""
     plan = bank.plan(bank.add_type("Dining"))
@@ -210,6 +235,27 @@ def test_one_key_sent_with_two_inputs_at_once_has_one_effect(bank: Bank) -> None
     answers = at_once(calls)
     assert sorted(bank.version(entry) for entry in entries) == [1, 2]
     assert {str(codes(answer)) for answer in answers} == {"[]", "['key_reused']"}
+
+
+def test_a_lost_connection_never_gives_one_command_the_answer_of_another(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first is cut off before its commit, its key arrives with another input and is answered."""
+    mine, other = bank.add_type("Mine"), bank.add_type("Other")
+    send = bank.log.log_recorder.append
+    another_process = Bank(EventLog(bank.log.log_recorder.pool))
+    cut_off = iter([True])
+
+    def append(request: str) -> Position:
+        if next(cut_off, False):
+            another_process.rename(TYPE, other, "Second", key="k")
+            raise psycopg.OperationalError("the connection is lost")
+        return send(request)
+
+    monkeypatch.setattr(bank.log.log_recorder, "append", append)
+    with refused(CommonRefusal.KEY_REUSED):
+        bank.rename(TYPE, mine, "First", key="k")
+    assert bank.entry(TYPE, mine).details.name == "Mine"
 
 
 @pytest.mark.parametrize("key", ["", "x" * (KEY_CHARACTERS_MAX + 1), "a\nb", "a\x00", "钥匙", "\x7f"])

@@ -131,7 +131,7 @@ DeleteActivity    cancel_instead     cancel_instead     not_deletable    not_del
 """)
 
 
-@pytest.mark.parametrize(("command", "status"), ANSWERS, ids=" ".join)
+@pytest.mark.parametrize(("command", "status"), ANSWERS, ids=str)
 def test_every_status_answers_every_command(command: str, status: str) -> None:
     """ACT-02, ACT-03, APR-11: the state machine of activities, whole."""
     [given] = [example for type_, example in COMMANDS.items() if type_.__name__ == command]
@@ -259,7 +259,7 @@ def test_a_verdict_is_recorded_with_revision_and_approval() -> None:
 )
 def test_an_approval_never_speaks_of_another_submission(verdict: RecordApproval | RecordRejection) -> None:
     """APR-09"""
-    activity.given(drafted, submitted).when(verdict).then_defect()
+    activity.given(drafted, submitted).when(verdict).then_refused(ActivityRefusal.NOT_IN_APPROVAL)
 
 
 def test_a_rejected_activity_is_revised_before_it_is_submitted_again() -> None:

@@ -87,7 +87,7 @@ VoidApproval        nothing               nothing                 nothing
 """)
 
 
-@pytest.mark.parametrize(("command", "status"), ANSWERS, ids=" ".join)
+@pytest.mark.parametrize(("command", "status"), ANSWERS, ids=str)
 def test_every_stage_answers_every_command(command: str, status: str) -> None:
     """APR-01, APR-02, APR-03: the state machine of approvals, whole; only the awaited level decides."""
     assert outcome(DECIDER, HISTORIES[status], COMMANDS[command]) == ANSWERS[command, status]

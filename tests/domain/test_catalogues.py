@@ -87,7 +87,7 @@ RemoveEntry     not_found       EntryRemoved    EntryRemoved    nothing
 
 
 @pytest.mark.parametrize("kind", Kind)
-@pytest.mark.parametrize(("command", "status"), ANSWERS, ids=" ".join)
+@pytest.mark.parametrize(("command", "status"), ANSWERS, ids=str)
 def test_every_status_answers_every_command(kind: Kind, command: str, status: str) -> None:
     """PAR-03, PAR-04, PAR-05: a repeat is never a second event."""
     [given] = [example for type_, example in COMMANDS.items() if type_.__name__ == command]

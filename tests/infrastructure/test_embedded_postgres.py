@@ -170,6 +170,21 @@ def test_a_killed_server_comes_back_once_its_orphans_are_gone(home: Path) -> Non
     assert_stopped(server.data_directory)
 
 
+def test_a_holder_whose_server_could_not_come_back_still_holds_it(home: Path) -> None:
+    with EmbeddedPostgres(home) as server:
+        kill_everything(server)
+        settings = server.data_directory / "postgresql.auto.conf"
+        good = settings.read_text()
+        settings.write_text("no_such_setting = on\n")
+        with pytest.raises(PostgresUnavailable, match="no_such_setting"):
+            server.start()
+        settings.write_text(good)
+        with EmbeddedPostgres(home):
+            pass
+        assert postmaster_of(server) in processes_in(server.data_directory)
+    assert_stopped(server.data_directory)
+
+
 def test_what_was_committed_outlives_the_death_of_all(home: Path, hold: Callable[..., Holder]) -> None:
     server = EmbeddedPostgres(home)
     committed = []
@@ -245,14 +260,18 @@ def test_a_first_start_waits_for_the_initdb_of_a_killed_one(
     first = hold(new_home)
     half_made = new_home / "postgres" / "data.new"
     eventually((half_made / "PG_VERSION").exists, "initdb has begun")
-    (initdb,) = initdbs_of(new_home)
-    os.kill(initdb, signal.SIGSTOP)
+    stopped = initdbs_of(new_home)  # a child that is about to become something else looks like one, too
+    for initdb in stopped:
+        os.kill(initdb, signal.SIGSTOP)
     first.kill()
+    assert stopped
     made = half_made.stat().st_ino
     second = hold(new_home)
     time.sleep(1.5)
     assert half_made.stat().st_ino == made, "nothing is removed under an initdb that may still write"
-    os.kill(initdb, signal.SIGCONT)
+    for initdb in stopped:
+        with suppress(ProcessLookupError):
+            os.kill(initdb, signal.SIGCONT)
     second.wait_until_in()
     second.leave()
 
@@ -269,13 +288,13 @@ def test_a_setting_that_the_server_refuses_is_told_in_its_own_words(home: Path) 
 
 def test_a_server_started_by_other_means_is_not_disturbed(home: Path) -> None:
     with EmbeddedPostgres(home) as server:
-        write_row(server)
+        postgres = Path(f"/proc/{postmaster_of(server)}/exe").readlink()
     data, elsewhere = server.data_directory, home / "elsewhere"
     owner = data.stat()
     elsewhere.mkdir()
     shutil.chown(elsewhere, owner.st_uid)
     stranger = subprocess.Popen(
-        [server.binaries / "postgres", "-D", data, "-k", elsewhere, "-h", ""],
+        [postgres, "-D", data, "-k", elsewhere, "-h", ""],
         stderr=subprocess.DEVNULL,
         user=owner.st_uid if AS_ROOT else None,
     )
@@ -320,6 +339,7 @@ def test_the_server_is_durable_private_and_reads_chinese(home: Path) -> None:
             connection.execute("create role reader login")
             (similarity,) = connection.execute("select similarity('信用卡中心', '信用卡')").fetchone() or ()
             (ordered,) = connection.execute("select 'Z' < 'a' and upper('é') = 'É'").fetchone() or ()
+        socket_mode = (home / "postgres" / "socket").stat().st_mode
         with psycopg.connect(server.url("reader", "template1")) as connection:
             assert connection.execute("select current_user, current_database()").fetchone() == (
                 "reader",
@@ -336,4 +356,4 @@ def test_the_server_is_durable_private_and_reads_chinese(home: Path) -> None:
     assert settings["listen_addresses"] == ""
     assert settings["data_checksums"] == "on"
     assert int(settings["shared_buffers"]) * 8 <= 256 * 1024
-    assert stat.S_IMODE((home / "postgres" / "socket").stat().st_mode) == 0o700
+    assert stat.S_IMODE(socket_mode) == 0o700

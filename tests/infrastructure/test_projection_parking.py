@@ -4,13 +4,13 @@ import itertools
 import threading
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from application.shared.records import Record
-from infrastructure import projection_parking
+from infrastructure import projection_parking, projection_runner
 from infrastructure.event_log import EventLog
 from infrastructure.projection_parking import PARK, SUPERSEDE, ParkedStream, ParkedTooMany, parked, retry
 from infrastructure.projection_registry import ALL
@@ -97,9 +97,12 @@ def test_an_unreadable_event_holds_back_its_stream_alone_until_it_can_be_read(
     assert_as_folded(cardinal_url, all_records(log))
 
 
+@pytest.mark.parametrize("batch", [1, 1_000])
 def test_what_came_before_the_poison_is_kept_and_what_comes_after_is_held_back(
-    cardinal_url: str, log: EventLog
+    cardinal_url: str, log: EventLog, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
+    """In the same batch or in later ones."""
+    monkeypatch.setattr(projection_runner, "BATCH_RECORDS_MAX", batch)
     bank = Bank(log)
     activity = bank.draft(bank.plan(bank.add_type("Dining")))
     bank.revise(activity, bank.plan(bank.add_type("Fuel"), name="Second"))
@@ -181,6 +184,11 @@ def test_a_held_back_approval_holds_the_activitys_status_and_its_timeline_and_bo
     assert_as_folded(cardinal_url, all_records(log))
 
 
+def until_revised(bank: Bank, activity: UUID) -> None:
+    version = bank.version(activity)
+    until(lambda: bank.version(activity) > version, "it has one more event")
+
+
 def test_a_retry_beside_a_working_leader_loses_nothing_that_came_meanwhile(
     cardinal_url: str, log: EventLog
 ) -> None:
@@ -201,12 +209,13 @@ def test_a_retry_beside_a_working_leader_loses_nothing_that_came_meanwhile(
     writer = threading.Thread(target=revise)
     with projector(cardinal_url):
         writer.start()
-        for _ in range(15):
+        for _ in range(10):
             with psycopg.connect(cardinal_url) as connection:
                 connection.execute(SUPERSEDE, ["activities"])
                 connection.execute(PARK, ["activities", activity, 1, 1, "nothing really"])
-            bank.revise(activity, plans[0])
+            until_revised(bank, activity)
             assert retry(cardinal_url, "activities", activity)
+            until_revised(bank, activity)
         ended.set()
         writer.join(30)
         until(lambda: all(each.lag_events == 0 for each in status(cardinal_url)), "all is taken in")
@@ -227,7 +236,7 @@ def test_what_is_not_parked_needs_no_retry_and_an_unknown_projection_is_an_error
 def test_a_projection_that_would_park_everything_stands_still_instead(
     cardinal_url: str, log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infrastructure.projection_runner.PARKED_MAX", 3)
+    monkeypatch.setattr(projection_runner, "PARKED_MAX", 3)
     assert projection_parking.PARKED_MAX > 3
     life(log, 100, seed=17)
 

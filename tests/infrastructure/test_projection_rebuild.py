@@ -189,6 +189,22 @@ def test_what_can_be_read_again_is_no_longer_parked_after_a_rebuild_and_what_can
     assert_as_folded(cardinal_url, records)
 
 
+def test_a_leader_takes_in_again_what_a_rebuild_under_it_could_read(cardinal_url: str, log: EventLog) -> None:
+    bank = Bank(log)
+    bakery = bank.add_type("Bakery")
+    activity = bank.draft(bank.plan(bakery))
+    bank.revise(activity, bank.plan(bakery, name="Second"))
+    damage = Damage(cardinal_url, list(log.records(activity))[1])
+    with projector(cardinal_url):
+        until(lambda: len(parked(cardinal_url)) == 2, "both projections parked it")
+        damage.mend()
+        assert [rebuild(cardinal_url, name).parked for name in ("activities", "timeline")] == [0, 0]
+        bank.revise(activity, bank.plan(bakery, name="Third"))
+        until(lambda: all_taken_in(cardinal_url), "all is taken in")
+    assert rows_of(cardinal_url, ACTIVITIES)[activity].name == "Third"
+    assert_as_folded(cardinal_url, all_records(log))
+
+
 def test_a_swap_waits_for_readers_without_making_others_wait(cardinal_url: str, log: EventLog) -> None:
     bank = Bank(log)
     bank.add_cost_type("SMS")

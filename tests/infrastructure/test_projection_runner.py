@@ -9,10 +9,13 @@ import time
 import psycopg
 import pytest
 
+from application.shared.records import Position
+from infrastructure import projection_runner
 from infrastructure.event_log import EventLog
-from infrastructure.projection_runner import Runner, Superseded
+from infrastructure.projection_runner import Projector, Runner, Superseded
 from infrastructure.projection_tables import open_session
 from projections.activities import ACTIVITIES
+from projections.catalogues import ACTIVITY_TYPES
 from projections.registry import NAMES
 from tests.application.bank import Bank
 from tests.infrastructure.projection_histories import (
@@ -41,6 +44,10 @@ def settled(url: str, log: EventLog) -> None:
     until(lambda: all_reached(url, last), "all is taken in")
 
 
+def until_moved(url: str, before: dict[str, Position]) -> None:
+    until(lambda: positions(url) != before, "the projector is at work")
+
+
 def test_events_are_taken_in_exactly_once_whenever_the_projector_is_killed(
     cardinal_url: str, log: EventLog
 ) -> None:
@@ -55,19 +62,18 @@ def test_events_are_taken_in_exactly_once_whenever_the_projector_is_killed(
     writer = threading.Thread(target=live)
     writer.start()
     try:
-        moved = 0
-        for _ in range(20):
+        for turn in range(20):
             before = positions(cardinal_url)
             process = start(project, cardinal_url, drawn.choice([1, 2, 5, 20]))
-            time.sleep(drawn.uniform(0.05, 0.5))
+            if turn % 4:
+                until_moved(cardinal_url, before)
+            time.sleep(drawn.uniform(0, 0.15))
             process.kill()
             process.join(30)
             assert process.exitcode == -signal.SIGKILL
-            moved += positions(cardinal_url) != before
     finally:
         going_on.set()
         writer.join(60)
-    assert moved >= 5, "the kills came too early to tell anything"
     with projector(cardinal_url):
         settled(cardinal_url, log)
     assert_as_folded(cardinal_url, all_records(log))
@@ -118,22 +124,24 @@ def test_a_leader_that_was_cut_off_while_it_slept_writes_nothing_when_it_wakes(
 
 
 def test_a_batch_begun_before_somebody_else_moved_the_projection_is_not_written(
-    cardinal_url: str, log: EventLog
+    cardinal_url: str, log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The lock aside: the checkpoint alone keeps two writers from doubling anything."""
-    life(log, 40, seed=8)
+    """The lock aside: the checkpoint alone keeps two writers from doubling anything, and no batch is lost."""
+    monkeypatch.setattr(projection_runner, "BATCH_RECORDS_MAX", 4)
+    life(log, 60, seed=8)
+    last = all_records(log)[-1].position
     with open_session(cardinal_url, "read") as connection:
         runner = Runner(connection, log, ACTIVITY_TABLES, "activities")
         assert runner.lead()
-        with psycopg.connect(cardinal_url) as other:
-            other.execute("update projection.checkpoints set generation = generation + 1")
-        with pytest.raises(Superseded):
-            runner.step()
-        assert rows_of(cardinal_url, ACTIVITIES) == {}
-        assert positions(cardinal_url)["activities"] == (0, 0)
-        runner.resume()
-        while runner.step():
-            pass
+        while runner.position < last:
+            before = positions(cardinal_url)["activities"], rows_of(cardinal_url, ACTIVITIES)
+            with psycopg.connect(cardinal_url) as other:
+                other.execute("update projection.checkpoints set generation = generation + 1")
+            with pytest.raises(Superseded):
+                runner.step()
+            assert (positions(cardinal_url)["activities"], rows_of(cardinal_url, ACTIVITIES)) == before
+            runner.resume()
+            assert runner.step()
         runner.close()
     catch_up(cardinal_url, log)
     assert_as_folded(cardinal_url, all_records(log))
@@ -149,7 +157,33 @@ def test_what_commits_late_below_what_was_seen_is_not_passed_over(cardinal_url: 
         time.sleep(0.3)
         assert not positions(cardinal_url)["activity_types"].offset
         open_writer.rollback()
-        until(lambda: all_reached(cardinal_url, log.follow((0, 0), 10)[-1].position), "it is taken in")  # type: ignore[arg-type]
+        settled(cardinal_url, log)
+        assert rows_of(cardinal_url, ACTIVITY_TYPES)
+
+
+def test_a_notice_of_an_append_wakes_the_projector(
+    cardinal_url: str, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look by itself only long after the test is over."""
+    monkeypatch.setattr(projection_runner, "PAUSE_MIN_S", 200.0)
+    monkeypatch.setattr(projection_runner, "PAUSE_MAX_S", 200.0)
+    stop = threading.Event()
+    thread = threading.Thread(target=Projector(cardinal_url).run, args=(stop,))
+    with psycopg.connect(cardinal_url, autocommit=True) as connection:
+        thread.start()
+        until(lambda: leaders(cardinal_url) == len(NAMES), "the projector leads")
+        Bank(log).add_type("New")
+        last = all_records(log)[-1].position
+
+        def is_there() -> bool:
+            connection.execute("notify cardinal_appended")
+            return all_reached(cardinal_url, last)
+
+        until(is_there, "all is taken in")
+        stop.set()
+        connection.execute("notify cardinal_appended")
+        thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_readers_are_told_of_each_batch(cardinal_url: str, log: EventLog) -> None:

@@ -8,13 +8,13 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 NOT_COPIED = (".venv", ".git", ".tools", ".cardinal", "__pycache__", ".*_cache", ".hypothesis")
+BASE_PYTHON = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
 LOCKS = ("requirements.txt", "requirements-dev.txt")
 
 pytestmark = pytest.mark.drill
@@ -41,14 +41,14 @@ signal.pause()
 
 
 class Copy:
-    """A copy of the checkout in an empty folder, with a HOME of its own and a Python that can't make a venv."""
+    """A copy of the checkout in an empty folder, with its own HOME and a Python that can't make a venv."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "checkout"
         shutil.copytree(CHECKOUT, self.folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
         (folder / "home").mkdir()
         self.python = folder / "python"
-        self.python.write_text(PYTHON_WITHOUT_VENV.format(python=sys._base_executable))
+        self.python.write_text(PYTHON_WITHOUT_VENV.format(python=BASE_PYTHON))
         self.python.chmod(0o755)
         outside = {
             name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "VIRTUAL_ENV"))
@@ -81,7 +81,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 
 @pytest.fixture(scope="module")
-def ready(bare: Copy) -> Iterator[Copy]:
+def ready(bare: Copy) -> Copy:
     """A copy whose first set-up was killed while packages went in, and which was set up again."""
     first = bare.begin("setup")
     deadline = time.monotonic() + 240
@@ -119,7 +119,7 @@ def test_a_second_set_up_does_nothing(ready: Copy) -> None:
 def test_make_up_passes_signals_on(ready: Copy, way: str) -> None:
     cardinal = ready.folder / ".venv/bin/cardinal"
     original = cardinal.read_text()
-    cardinal.write_text(LISTENER.format(python=sys._base_executable))
+    cardinal.write_text(LISTENER.format(python=BASE_PYTHON))
     try:
         run = ready.begin("up")
         assert run.stdout is not None
@@ -135,7 +135,7 @@ def test_make_up_passes_signals_on(ready: Copy, way: str) -> None:
 
 
 def test_an_old_python_is_refused_in_english_and_chinese(tmp_path: Path) -> None:
-    old = tmp_path / "python"
+    old = tmp_path / "old-python"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
     code, _, complained = Copy(tmp_path).make("setup", PYTHON=str(old))

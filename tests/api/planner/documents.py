@@ -1,5 +1,8 @@
-"""Seeded random documents over the sample schema: fragments, directives, variables, filters, orders, the past."""
+"""Seeded random documents over the sample schema: fragments, directives, variables, filters, orders, the
+past.
+"""
 
+import re
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -167,20 +170,16 @@ class Writer:
         """A cursor of the same list: each side is asked for its own beforehand."""
         cursor = self._variable("Cursor", None)
         head = ", ".join([*given, f"first: {self.rng.randrange(1, 9)}"])
-        used = {
-            n: t
-            for n, (t, _) in self.variables.items()
-            if f"${n}" in head.replace(")", " ").replace(",", " ").split()
-        }
-        used |= {n: t for n, (t, _) in self.variables.items() if any(f"${n}{end}" in head for end in " ,)]}")}
+        used = {name: self.variables[name][0] for name in re.findall(r"\$(\w+)", head)}
         declared = f"({', '.join(f'${n}: {t}' for n, t in used.items())})" if used else ""
         self.probes[cursor[1:]] = f"query Q{declared} {{ {name}({head}) {{ pageInfo {{ endCursor }} }} }}"
         return [f"{self.rng.choice(['after', 'before'])}: {cursor}"]
 
     def _as_of(self, is_one: bool) -> str:
         moment = self.rng.choice(self.rows["timeline"])
+        offset = max(0, moment["position"] + self.rng.choice([-1, 0, 1]))
         choices = [
-            f'{{position: "{moment["epoch"]:08x}{moment["position"] + self.rng.choice([-1, 0, 1]) & (1 << 63) - 1:016x}"}}',
+            f'{{position: "{moment["epoch"]:08x}{offset:016x}"}}',
             f'{{time: "{moment["recorded_at"].isoformat()}"}}',
             '{time: "1999-01-01T00:00:00Z"}',
             "null",
@@ -199,7 +198,9 @@ class Writer:
         )
 
     def _filter(self, type_: Any, depth: int, hidden: tuple[str, ...]) -> str:
-        """`hidden`: what can be refused stays at the roots, where a refusal leaves the same data on both sides."""
+        """`hidden`: what can be refused stays at the roots, where a refusal leaves the same data on both
+        sides.
+        """
         assert isinstance(type_, GraphQLInputObjectType)
         plain = [name for name in type_.fields if name not in ("and", "or", "not", *hidden)]
         parts = []
@@ -216,12 +217,17 @@ class Writer:
 
     def _compare(self, name: str, type_: Any) -> str:
         assert isinstance(type_, GraphQLInputObjectType)
-        operator = self.rng.choice([*type_.fields, *(["contains"] * 4 if "contains" in type_.fields else [])])
+        operator = self.rng.choice(
+            [*type_.fields, *(word for word in ("contains", "within") * 4 if word in type_.fields)]
+        )
         kind = type_.name.removesuffix("Compare")
         if operator == "isNull":
             return f"{{isNull: {self.rng.choice(['true', 'false'])}}}"
         if operator == "in":
             return f"{{in: [{', '.join(self._value(kind, name) for _ in range(self.rng.randrange(4)))}]}}"
+        if operator == "within":
+            roots = [row["ancestor_id"] for row in self.rows["activity_closure"]]
+            return f"{{within: {self._variable('ID!', f'act_{self.rng.choice(roots).hex}')}}}"
         if operator == "contains":
             return f"{{contains: {self._variable('String!', self._needle(name))}}}"
         return f"{{{operator}: {self._value(kind, name)}}}"
@@ -242,7 +248,7 @@ class Writer:
         rng = self.rng
         match kind:
             case "String":
-                return self._variable("String!", rng.choice(TEXTS + ["A03", "research", "lin", HOSTILE[8]]))
+                return self._variable("String!", rng.choice([*TEXTS, "A03", "research", "lin", HOSTILE[8]]))
             case "ID" | "TreeID":
                 table = "activities" if name in ("parentId", "activityId") else rng.choice(list(PREFIXES))
                 return self._variable(

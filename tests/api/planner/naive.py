@@ -1,4 +1,6 @@
-"""The same schema answered by ordinary resolvers over Python lists: slow, plain, and without a line of the planner."""
+"""The same schema answered by ordinary resolvers over Python lists: slow, plain, and without a line of the
+planner.
+"""
 
 import json
 import re
@@ -111,22 +113,22 @@ class Naive:
             ("CostLine", "amount"): lambda r, *_: money(r.get("amountMinor"), r["$row"]["currency"]),
             ("Activity", "department"): lambda r, i: self._department(i, r["department_code"]),
             ("Activity", "parent"): lambda r, i: self._found(i, "Activity", r["parent_id"], r["$at"]),
-            ("Activity", "parentId"): lambda r, i: global_id("Activity", r["parent_id"]),
-            ("WorkOrder", "activityId"): lambda r, i: global_id("Activity", r["activity_id"]),
+            ("Activity", "parentId"): lambda r, _: global_id("Activity", r["parent_id"]),
+            ("WorkOrder", "activityId"): lambda r, _: global_id("Activity", r["activity_id"]),
             ("WorkOrder", "isMine"): lambda r, i: (
                 r["priority"] > 0 and r["unit"] in i.context.units and i.context.user == "lin"
             ),
             ("WorkOrder", "activity"): lambda r, i: self._found(i, "Activity", r["activity_id"]),
             ("CostLine", "costType"): lambda r, i: self._found(i, "CostType", self._line_key(r)),
-            ("CostLine", "costTypeId"): lambda r, i: global_id("CostType", self._line_key(r)),
+            ("CostLine", "costTypeId"): lambda r, _: global_id("CostType", self._line_key(r)),
             ("Approval", "subject"): lambda r, i: self._subject(i, r),
-            ("WorkOrder", "label"): lambda r, i: f"{r['number']}/{r['priority']}/2026/{r['amount'] + 1}",
+            ("WorkOrder", "label"): lambda r, _: f"{r['number']}/{r['priority']}/2026/{r['amount'] + 1}",
         }
         connections: dict[tuple[str, str], Callable[[Row, Row], bool]] = {
-            ("Query", "activities"): lambda r, child: True,
-            ("Query", "workOrders"): lambda r, child: True,
-            ("Query", "approvalInbox"): lambda r, child: True,
-            ("Query", "costTypes"): lambda r, child: True,
+            ("Query", "activities"): lambda *_: True,
+            ("Query", "workOrders"): lambda *_: True,
+            ("Query", "approvalInbox"): lambda *_: True,
+            ("Query", "costTypes"): lambda *_: True,
             ("Activity", "children"): lambda r, child: child["parent_id"] == r["id"],
             ("Activity", "descendants"): lambda r, child: r["id"] in child["ancestor_ids"],
             ("Activity", "workOrders"): lambda r, child: child["activity_id"] == r["id"],
@@ -288,9 +290,9 @@ class Naive:
             case _ if given is None:
                 return True
             case "and":
-                return all([self._matches(info, type_name, row, inner) for inner in given])
+                return all(self._matches(info, type_name, row, inner) for inner in given)
             case "or":
-                return any([self._matches(info, type_name, row, inner) for inner in given])
+                return any(self._matches(info, type_name, row, inner) for inner in given)
             case "not":
                 return not self._matches(info, type_name, row, given)
         stored = row[STORED.get((type_name, name), snake(name))]

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum
 from random import Random
-from typing import Annotated, Any, Optional, Union
+from typing import Annotated, Any, Optional
 from uuid import UUID
 
 import psycopg
@@ -19,8 +19,10 @@ from api.planner import ids
 from api.planner.positions import Position
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS, Int64, Points
-from api.planner.views import Connection, Money, Node
 from api.planner.views import (
+    Connection,
+    Money,
+    Node,
     choice,
     column,
     computed,
@@ -153,7 +155,7 @@ class WorkOrder(Node):
         return f"{self.number}/{self.priority}/{self.created_at.year}/{self.amount + 1}"
 
 
-Subject = Annotated[Union[WorkOrder, Activity], strawberry.union("Subject")]
+Subject = Annotated[WorkOrder | Activity, strawberry.union("Subject")]
 
 
 @view("read.approvals", prefix="apr", scope="unit", scope_nullable=True, order=("level", "opened_at"))
@@ -163,7 +165,7 @@ class Approval(Node):
     actor: str | None
     opened_at: datetime
     remark: str | None
-    subject: Optional[Subject] = one("subject_id", kind="subject_kind")
+    subject: Subject | None = one("subject_id", kind="subject_kind")
 
 
 BOXES = choice(
@@ -241,24 +243,33 @@ def make_schema() -> strawberry.Schema:
 TABLES = """
 create schema read;
 create table read.departments (id uuid primary key, code text not null unique, name text not null);
-create table read.cost_types (id uuid primary key, code text not null, name text not null, rank int not null);
+create table read.cost_types (id uuid primary key, code text not null, name text not null,
+    rank int not null);
 create table read.activities (
-    id uuid primary key, code text not null, title text not null, unit text not null, status text not null,
-    channels text[] not null, tags text[], points bigint not null, version bigint not null, is_active boolean not null,
-    rate numeric(20, 4), budget_minor bigint, price_minor bigint not null, currency text not null, contact_phone text,
+    id uuid primary key, code text not null, title text not null, unit text not null,
+    status text not null,
+    channels text[] not null, tags text[], points bigint not null, version bigint not null,
+    is_active boolean not null,
+    rate numeric(20, 4), budget_minor bigint, price_minor bigint not null, currency text not null,
+    contact_phone text,
     starts_on date, created_at timestamptz not null, extra jsonb, rule jsonb, cost_lines jsonb not null,
     parent_id uuid, department_code text, ancestor_ids uuid[] not null);
 create table read.activity_versions (
     like read.activities, recorded_at timestamptz not null,
-    epoch_from int not null, position_from bigint not null, epoch_to int not null, position_to bigint not null);
-create table read.timeline (epoch int not null, position bigint not null, recorded_at timestamptz not null);
+    epoch_from int not null, position_from bigint not null, epoch_to int not null,
+    position_to bigint not null);
+create table read.timeline (epoch int not null, position bigint not null,
+    recorded_at timestamptz not null);
 create table read.work_orders (
-    id uuid primary key, number text not null, display_name text not null, unit text not null, priority int not null,
-    is_urgent boolean not null, amount numeric(14, 2) not null, execute_on date, created_at timestamptz not null,
+    id uuid primary key, number text not null, display_name text not null, unit text not null,
+    priority int not null,
+    is_urgent boolean not null, amount numeric(14, 2) not null, execute_on date,
+    created_at timestamptz not null,
     activity_id uuid);
 create table read.activity_closure (ancestor_id uuid not null, descendant_id uuid not null);
 create table read.approvals (
-    id uuid primary key, level text not null, state text not null, actor text, opened_at timestamptz not null,
+    id uuid primary key, level text not null, state text not null, actor text,
+    opened_at timestamptz not null,
     remark text, unit text, subject_id uuid not null, subject_kind text not null);
 """
 UNITS, LEVELS, CURRENCIES = (
@@ -290,7 +301,9 @@ def make_rows(seed: int = 7) -> Rows:
     uuid = lambda: UUID(int=rng.getrandbits(128))  # noqa: E731
     start = datetime(2026, 1, 1, tzinfo=UTC)
     rows: Rows = {
-        "departments": [{"id": uuid(), "code": code, "name": text} for code, text in zip("abc", HOSTILE)],
+        "departments": [
+            {"id": uuid(), "code": code, "name": text} for code, text in zip("abc", HOSTILE[:3], strict=True)
+        ],
         "cost_types": [{"id": uuid(), "code": f"C{i}", "name": HOSTILE[i], "rank": i % 3} for i in range(6)],
     }
     rows["timeline"] = [
@@ -356,7 +369,7 @@ def _activity_versions(rng: Random, rows: Rows) -> list[dict[str, Any]]:
             rng.sample(rows["timeline"], rng.randrange(1, 5)), key=lambda m: (m["epoch"], m["position"])
         )
         ends = [(m["epoch"], m["position"]) for m in moments[1:]] + [OPEN_END]
-        for version, (moment, end) in enumerate(zip(moments, ends), start=1):
+        for version, (moment, end) in enumerate(zip(moments, ends, strict=True), start=1):
             row = _activity(rng, rows, key, i, parent, ancestors[key])
             row |= {"version": version * 2, "recorded_at": moment["recorded_at"]}
             row |= {"epoch_from": moment["epoch"], "position_from": moment["position"]}

@@ -2,7 +2,7 @@
 
 import asyncio
 from enum import StrEnum
-from typing import Annotated, Any, Optional, Union
+from typing import Annotated, Any, Union
 
 import psycopg
 import pytest
@@ -144,7 +144,7 @@ class Faulty(Node):
     maybe: str | None
     hidden: str = masked("see")
     other: "Faulty" = one("other_id")
-    either: Optional[Annotated[Union["Faulty", "Twin"], strawberry.union("Either")]] = one("either_id")
+    either: Annotated[Union["Faulty", "Twin"], strawberry.union("Either")] | None = one("either_id")
     period: Period | None = composed("begins", {"begins": "begins"})
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.api.planner.conftest import CHIEF, STAFF, Bank
 
-ALL = "query ($after: Cursor, $n: Int) { workOrders(after: $after, first: $n) { nodes { id } pageInfo { endCursor hasNextPage } } }"
+ALL = """query ($after: Cursor, $n: Int) { workOrders(after: $after, first: $n) {
+    nodes { id } pageInfo { endCursor hasNextPage } } }"""
 
 
 def both_ways(

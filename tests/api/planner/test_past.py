@@ -84,7 +84,8 @@ def test_a_version_of_a_list_is_refused(bank: Bank) -> None:
 
 def test_relations_below_are_read_at_the_same_instant(bank: Bank) -> None:
     document = """query ($at: AsOf) { a: activities(asOf: $at, first: 100) { nodes { id
-        parent { id version } children(first: 100) { nodes { id version } } descendants(first: 100) { totalCount } } } }"""
+        parent { id version } children(first: 100) { nodes { id version } }
+        descendants(first: 100) { totalCount } } } }"""
     moment = bank.rows["timeline"][12]
     instant = (moment["epoch"], moment["position"])
     then = {

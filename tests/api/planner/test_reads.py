@@ -1,4 +1,4 @@
-"""Answers ahead of strawberry and within it: one statement, plans that are kept, payloads, malformed input."""
+"""Answers ahead of strawberry and within it: one statement, kept plans, payloads, malformed input."""
 
 import asyncio
 from collections.abc import Iterator
@@ -30,7 +30,8 @@ def test_all_roots_are_one_statement(bank: Bank, monkeypatch: pytest.MonkeyPatch
         return await one(sql, parameters)
 
     monkeypatch.setattr(bank.reads, "one", counted)
-    document = "{ activities { nodes { workOrders { nodes { approvals { totalCount } } } } } costTypes { totalCount } }"
+    document = """{ activities { nodes { workOrders { nodes { approvals { totalCount } } } } }
+        costTypes { totalCount } }"""
     assert bank.ask(document).planned
     assert len(statements) == 1
 
@@ -125,7 +126,8 @@ def test_extensions_are_read_in_the_same_statement_and_anew_each_time(extended: 
 # --- Payloads -------------------------------------------------------------
 
 TOUCH = """mutation ($id: ID!, $n: Int) { touch(id: $id) { ok position price { amount currency }
-    activity { id status budget { amount } rule { isCapped } extra workOrders(first: $n) { nodes { label } } } } }"""
+    activity { id status budget { amount } rule { isCapped } extra
+    workOrders(first: $n) { nodes { label } } } } }"""
 
 
 def test_a_mutations_payload_shows_the_row_that_its_resolver_names(bank: Bank) -> None:
@@ -201,7 +203,8 @@ def test_what_is_no_plannable_request_is_left_to_strawberry(bank: Bank, body: di
 
 
 def test_of_several_operations_the_named_one_is_answered(bank: Bank) -> None:
-    document = "query A { costTypes { totalCount } } query B { costTypes { nodes { code } } } mutation C { touch(id: 1) { ok } }"
+    document = """query A { costTypes { totalCount } } query B { costTypes { nodes { code } } }
+        mutation C { touch(id: 1) { ok } }"""
     assert bank.ask(document, operation="A").data == {"costTypes": {"totalCount": 6}}
     assert len(bank.ask(document, operation="B").data["costTypes"]["nodes"]) == 6
     assert bank.ask(document, operation="C").data == {"touch": {"ok": False}}

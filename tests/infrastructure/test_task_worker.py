@@ -1,0 +1,84 @@
+"""The worker's tasks: an activity whose time is over ends by itself, and nothing else does."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from application.processes.ended_activities import SYSTEM_USER
+from domain.activities import ActivityEnded, Status
+from infrastructure import actors
+from infrastructure.database import pool
+from infrastructure.event_log import EventLog
+from infrastructure.projection_runner import Projector
+from infrastructure.settings import Settings
+from infrastructure.task_worker import open_broker, working
+from tests.application.bank import ALL_UNITS, DAY, Bank
+
+WAIT_S = 60
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to hold"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def settings(cardinal_url: str) -> Settings:
+    units = ",".join(f"{unit}:{unit}" for unit in sorted(ALL_UNITS))
+    return Settings.read({"DATABASE_URL": cardinal_url, "CARDINAL_ORG_UNITS": units})
+
+
+def test_the_worker_ends_what_is_over_by_the_read_table_as_the_system(
+    settings: Settings, cardinal_url: str
+) -> None:
+    stop = threading.Event()
+    with pool(cardinal_url, 4) as connections:
+        bank = Bank(EventLog(connections), now=datetime.now(UTC) - 30 * DAY - timedelta(minutes=5))
+        type_ = bank.add_type("Dining")
+        plan = bank.plan(type_, starts_at=bank.now, ends_at=bank.now + 30 * DAY)
+        over, paused = (bank.running(bank.draft(plan)) for _ in range(2))
+        bank.pause(paused)
+        longer = bank.draft(bank.plan(type_, starts_at=bank.now, ends_at=bank.now + 31 * DAY))
+        bank.running(longer)
+        due_ids = actors.due_activities(connections)
+        assert due_ids(datetime.now(UTC), 10) == [], "nobody has projected yet"
+        projector = threading.Thread(target=Projector(cardinal_url).run, args=(stop,))
+        projector.start()
+        try:
+            eventually(lambda: set(due_ids(datetime.now(UTC), 10)) == {over, paused})
+            assert len(due_ids(datetime.now(UTC), 1)) == 1
+            assert due_ids(datetime.now(UTC) - DAY, 10) == []
+            with working(settings, cardinal_url), closing(open_broker(settings, cardinal_url)) as broker:
+                actors.declare_names(broker)
+                message = broker.get_actor(actors.END_DUE_ACTIVITIES).message()
+                broker.enqueue(message.copy(message_id=str(uuid4())))
+                eventually(lambda: bank.activity(paused).status is bank.activity(over).status is Status.ENDED)
+            eventually(lambda: due_ids(datetime.now(UTC), 10) == [])
+        finally:
+            stop.set()
+            projector.join()
+        assert bank.activity(longer).status is Status.RUNNING
+        record = list(bank.log.records(over))[-1]
+        assert record.event == ActivityEnded()
+        assert record.context.actor == SYSTEM_USER
+
+
+def test_a_process_that_only_enqueues_performs_nothing(settings: Settings, cardinal_url: str) -> None:
+    with closing(open_broker(settings, cardinal_url)) as broker:
+        actors.declare_names(broker)
+        with pytest.raises(AssertionError, match="the worker performs tasks"):
+            broker.get_actor(actors.END_DUE_ACTIVITIES).fn()
+
+
+def test_every_schedule_names_a_task_that_exists(settings: Settings, cardinal_url: str) -> None:
+    with closing(open_broker(settings, cardinal_url)) as broker:
+        actors.declare_names(broker)
+        for schedule in actors.schedules(settings.business_time_zone):
+            assert broker.get_actor(schedule.actor)
