@@ -9,7 +9,7 @@ import strawberry
 from api.commands import Payload, execute, key_of
 from api.context import Info
 from api.history import HistoryEntry
-from api.planner.views import Connection, Node, choice, many, one, payload, ref, struct, view
+from api.planner.views import Connection, Node, choice, column, many, one, payload, ref, struct, view
 from application import approvals
 from application.approvals import Seen
 from domain.approvals import Level
@@ -69,6 +69,7 @@ class Approval(Node):
     status: ApprovalStatus
     awaiting: ApprovalLevel | None  # type: ignore[valid-type]
     requested_by: str
+    makers: list[str] = column(description="Who wrote what is to be approved: none of them may approve it.")
     requested_at: datetime
     decide_by: datetime
     decided_by: list[str]
@@ -84,8 +85,8 @@ INBOX = choice(
     InboxBox,
     {
         InboxBox.TODO: "{row}.awaiting = any({viewer.levels}) and {row}.requested_by <> {viewer.user}"
-        " and {row}.decided_by @> array[{viewer.user}] is false",
-        InboxBox.DONE: "{row}.decided_by @> array[{viewer.user}]",
+        " and not {viewer.user} = any({row}.makers || {row}.decided_by)",
+        InboxBox.DONE: "{viewer.user} = any({row}.decided_by)",
         InboxBox.MINE: "{row}.requested_by = {viewer.user}",
     },
 )

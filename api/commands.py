@@ -8,6 +8,7 @@ from uuid import UUID
 import strawberry
 from anyio import CapacityLimiter, to_thread
 from graphql import GraphQLError
+from opentelemetry import trace
 
 from api.context import Info
 from api.messages import message
@@ -20,6 +21,7 @@ from application.shared.work import Work
 from domain.shared.refusal import Refused
 
 READ_OWN_WRITE_S = 5.0
+tracer = trace.get_tracer("cardinal")
 _COMMANDS_AT_ONCE = 32
 _limiter: CapacityLimiter | None = None
 
@@ -56,7 +58,8 @@ async def execute(
         expected_version=getattr(given, "expected_version", None),
     )
     try:
-        receipt = await to_thread.run_sync(context.handler, request, use_case, limiter=_threads())
+        with tracer.start_as_current_span(operation, attributes={"cardinal.user": context.principal.user}):
+            receipt = await to_thread.run_sync(context.handler, request, use_case, limiter=_threads())
     except Refused as refused:
         return answer(user_errors=[user_error(fault, context.language) for fault in refused.faults])
     except Forbidden as forbidden:

@@ -103,8 +103,8 @@ class EventQueries:
 @strawberry.type
 class EventSubscription:
     @strawberry.subscription(
-        description="Events as they are recorded, gap-free and in order, at least once. With `after`, first all"
-        " that came since that position; without, from now on."
+        description="Events as they are recorded, gap-free and in order, at least once. With `after`, first"
+        " all that came since that position; without, from now on."
     )
     async def events(
         self, info: Info, after: Position | None = None, select: EventSelection | None = None

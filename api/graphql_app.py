@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import psycopg
 import strawberry
 import structlog
 from graphql import GraphQLError
-from psycopg_pool import PoolTimeout
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -29,7 +27,7 @@ from api.context import Context, Progress, viewer_of
 from api.http_errors import error_response, request_id
 from api.messages import Language, language_of, message
 from api.planner.positions import decode
-from api.planner.reads import Reads
+from api.planner.reads import DATABASE_FAULTS, Reads, is_away
 from api.tail import Tail
 from application.access import Principal, Role
 from application.authentication import TokenRefused
@@ -117,7 +115,7 @@ class GraphQLApp:
             return error_response(request.scope, 503, "BEHIND", {"Retry-After": "1"})
         try:
             found = await self._services.reads.answer(body, context.viewer)
-        except (psycopg.Error, PoolTimeout) as error:
+        except DATABASE_FAULTS as error:
             return self._failed(request, error)
         media = _accepted(request.headers.get("accept", "*/*"))
         if found is not None:
@@ -162,11 +160,10 @@ class GraphQLApp:
         return await services.progress.reached(position, services.projections, MIN_POSITION_WAIT_S)
 
     def _failed(self, request: Request, error: Exception) -> Response:
-        is_away = isinstance(error, psycopg.OperationalError | PoolTimeout)
         logger.error("read_failed", request_id=request_id(request.scope), error=repr(error))
-        return error_response(
-            request.scope, 503 if is_away else 500, "UNAVAILABLE" if is_away else "INTERNAL"
-        )
+        if is_away(error):
+            return error_response(request.scope, 503, "UNAVAILABLE", {"Retry-After": "1"})
+        return error_response(request.scope, 500, "INTERNAL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +232,7 @@ def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
     cause = error.original_error
     code = (error.extensions or {}).get("code")
     if cause is not None and not isinstance(cause, GraphQLError):
-        is_away = isinstance(cause, psycopg.OperationalError | PoolTimeout)
-        code = "UNAVAILABLE" if is_away else "INTERNAL"
+        code = "UNAVAILABLE" if is_away(cause) else "INTERNAL"
         logger.error("resolver_failed", request_id=context.request_id, error=repr(cause), exc_info=cause)
         text = message(code, {}, context.language)
     else:
@@ -251,10 +247,10 @@ class TextSocket(ASGIWebSocketAdapter):
     """Text frames, for clients of the protocol do not take binary ones; only objects are messages."""
 
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
-        async for message in super().iter_json(ignore_parsing_errors=ignore_parsing_errors):
-            if not isinstance(message, dict):
+        async for received in super().iter_json(ignore_parsing_errors=ignore_parsing_errors):
+            if not isinstance(received, dict):
                 raise NonJsonMessageReceived
-            yield message
+            yield received
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         await self.ws.send_text(orjson.dumps(message, default=str).decode())
@@ -263,7 +259,7 @@ class TextSocket(ASGIWebSocketAdapter):
 class Sockets(GraphQL[Context, None]):
     """graphql-transport-ws. The token comes in connection_init's payload as {authorization: "Bearer …"}."""
 
-    websocket_adapter_class = TextSocket  # type: ignore[assignment]
+    websocket_adapter_class = TextSocket
 
     def __init__(self, schema: strawberry.Schema, services: Services) -> None:
         super().__init__(

@@ -37,7 +37,7 @@ INPUT_NAMES: Mapping[str, str] = {
 
 @strawberry.type(description="One thing that is wrong with a command; nothing was recorded.")
 class UserError:
-    code: RefusalCode = strawberry.field(description="A stable code to switch on.")  # type: ignore[valid-type]
+    code: RefusalCode = strawberry.field(description="A stable code to switch on.")
     path: list[str] = strawberry.field(description="Where in the arguments the fault lies, outermost first.")
     message: str = strawberry.field(description="A sentence in the language of Accept-Language.")
 

@@ -1,26 +1,25 @@
 """The end of the log, watched once for all subscribers of a process, and only while there are any."""
 
 import asyncio
-from typing import Any
-
-from psycopg_pool import AsyncConnectionPool
+from collections.abc import Awaitable, Callable, Sequence
 
 from application.shared.records import BEGINNING, Position
 
 POLL_S = 0.05
 NEWEST = (
-    "select e.epoch::text || ' ' || e.position::text from log.events e"
+    "select coalesce((select e.epoch::text || ' ' || e.position::text from log.events e"
     " where (e.epoch, e.position) < ((select max(epoch) from log.epochs),"
     " pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 20)"
-    " order by e.epoch desc, e.position desc limit 1"
+    " order by e.epoch desc, e.position desc limit 1), '0 0')"
 )
 
 
 class Tail:
     """`mark` before reading, `wait` when there was nothing to read: no append between the two is missed."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
-        self._pool = pool
+    def __init__(self, read: Callable[[str, Sequence[object]], Awaitable[bytes]]) -> None:
+        """`read` gives the one text of a statement."""
+        self._read = read
         self._seen = BEGINNING
         self._moved = asyncio.Condition()
         self._waiting = 0
@@ -28,11 +27,7 @@ class Tail:
 
     async def newest(self) -> Position:
         """The position of the newest event that readers may see."""
-        async with self._pool.connection() as connection:
-            row = await (await connection.execute(NEWEST)).fetchone()
-        if row is None:
-            return BEGINNING
-        epoch, offset = bytes(row[0]).split()
+        epoch, offset = (await self._read(NEWEST, [])).split()
         return Position(int(epoch), int(offset))
 
     def mark(self) -> Position:

@@ -61,12 +61,13 @@ class GraphQL:
         async with reading, Progress(self.url) as progress:
             async with reading.connection() as connection:
                 await check_views(schema, connection, timeline=TIMELINE)
-            tail = Tail(reading)
+            reads = Reads(schema, reading, timeline=TIMELINE)
+            tail = Tail(reads.one)
             services = Services(
                 authentication=Authentication(self.verify),
                 handler=Handler(log, policy=self.policy),
                 log=log,
-                reads=Reads(schema, reading, timeline=TIMELINE),
+                reads=reads,
                 progress=progress,
                 projections=NAMES,
                 tail=tail,

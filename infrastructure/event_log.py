@@ -13,6 +13,7 @@ from eventsourcing.application import Application
 from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.popo import POPOFactory
 from eventsourcing.utils import Environment
+from opentelemetry import trace
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from application.shared.records import (
@@ -37,6 +38,7 @@ from infrastructure.log_recorder import LogRecorder, PositionInverted, append_re
 from infrastructure.stored_records import RecordMapper, chained
 
 State = TypeVar("State")
+tracer = trace.get_tracer("cardinal")
 
 CACHED_STREAMS_MAX = 10_000
 APPEND_ATTEMPTS_MAX = 30
@@ -102,6 +104,7 @@ class EventLog(Application[UUID]):
         subject, version, epoch, position, input_hash = rows[0]
         return Answer(Receipt(subject, version, Position(epoch, position)), bytes(input_hash))
 
+    @tracer.start_as_current_span("log.append")
     def append(self, append: Append) -> Receipt:
         """Extend the streams atomically. Raise Conflict, InUse or AlreadyAnswered, with nothing recorded.
 

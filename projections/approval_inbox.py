@@ -24,7 +24,8 @@ class ApprovalRow:
     """`awaiting` is the level whose word is asked, None when all is said.
 
     `decisions` hold {level, verdict, by, at, comment, revision} in their order, the verdict "approved" or
-    "rejected". `reason` is that of a rejection, or the code of why the approval is void.
+    "rejected". `makers` wrote what is to be approved. `reason` is that of a rejection, or the code of why
+    the approval is void.
     """
 
     id: UUID
@@ -38,6 +39,7 @@ class ApprovalRow:
     status: str
     awaiting: str | None
     requested_by: str
+    makers: tuple[str, ...]
     requested_at: datetime
     decide_by: datetime
     decided_by: tuple[str, ...]
@@ -82,6 +84,7 @@ def _opened(record: Record[Event], opened: ApprovalOpened) -> ApprovalRow:
         status=f"pending_{level}",
         awaiting=level.value,
         requested_by=opened.by,
+        makers=opened.makers,
         requested_at=record.recorded_at,
         decide_by=opened.decide_by,
         decided_by=(),

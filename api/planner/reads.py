@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import orjson
+import psycopg
 import strawberry
 from graphql import (
     DirectiveNode,
@@ -39,7 +40,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.adapt import Buffer, Dumper, Loader
 from psycopg.types.string import StrDumper
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from strawberry.extensions import SchemaExtension
 
 from api.planner.checks import declaration_faults, raise_any
@@ -49,10 +50,18 @@ from api.planner.requests import Parts, Request, TextArray, Viewer, refused, sta
 from api.planner.rows import walkable
 from api.planner.views import Payload, ReadField, of_context
 
+DATABASE_FAULTS = (psycopg.Error, PoolTimeout)
+"""What reading may raise when the database fails it."""
+
 V = TypeVar("V")
 MAX_DOCUMENT_CHARACTERS = 500_000  # kept; a parsed document is up to 300 times as large in bytes
 MAX_PLAN_CHARACTERS = 20_000_000
 STATEMENT_TIMEOUT_S = 15
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database can't be reached or is too slow now, so that trying again may help."""
+    return isinstance(error, psycopg.OperationalError | PoolTimeout)
 
 
 class Kept(Generic[V]):

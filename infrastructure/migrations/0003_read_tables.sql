@@ -113,6 +113,7 @@ create table read.approvals (
     status           text        not null,
     awaiting         text,
     requested_by     text        not null,
+    makers           text[]      not null,
     requested_at     timestamptz not null,
     decide_by        timestamptz not null,
     decided_by       text[]      not null,

@@ -1,4 +1,4 @@
-"""One running house for the tests of a file: they make their own things in it and do not disturb each other."""
+"""One running house for the tests of a file: each makes its own things in it and disturbs no other."""
 
 from collections.abc import Callable, Iterator
 

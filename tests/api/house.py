@@ -25,7 +25,7 @@ UNITS = frozenset({"HO", "SH", "SZ"})
 
 def principal(user: str) -> Principal:
     """The sample user of that name; `operator-2` is a second operator."""
-    sample = SAMPLE_USERS[user.split("-")[0]]
+    sample = SAMPLE_USERS[user.split("-", maxsplit=1)[0]]
     return Principal(user, frozenset(sample.roles), sample.org_unit, units_of(sample.org_unit, UNITS))
 
 
@@ -73,7 +73,7 @@ class House:
         """The entity of a mutation that must not be refused."""
         payload = self.do(user, mutation, selection, **given)
         assert payload["userErrors"] == [], payload
-        return payload[selection.split()[0]]
+        return payload[selection.split(maxsplit=1)[0]]
 
     def refused(self, user: str, mutation: str, **given: Any) -> list[tuple[str, str]]:
         """Code and dotted path of each fault of a mutation that must be refused."""

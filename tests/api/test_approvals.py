@@ -169,8 +169,8 @@ def test_the_history_of_an_approval_tells_who_when_stage_decision_comment_and_ve
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("round_", range(3))
-def test_of_64_decisions_at_once_one_takes_effect(house: House, round_: int) -> None:
+@pytest.mark.parametrize("_round", range(3))
+def test_of_64_decisions_at_once_one_takes_effect(house: House, _round: int) -> None:
     """Half approve and half reject the same level of the same approval."""
     activity = submitted(house)
 

@@ -165,8 +165,8 @@ def test_a_cost_type_in_use_is_frozen_but_for_its_status(house: House) -> None:
     house.done("operator", "reviseCostType", "costType { name }", id=kind["id"], name=code("Free"))
 
 
-@pytest.mark.parametrize("round_", range(3))
-def test_of_attaching_and_renaming_a_cost_type_at_once_exactly_one_wins(house: House, round_: int) -> None:
+@pytest.mark.parametrize("_round", range(3))
+def test_of_attaching_and_renaming_a_cost_type_at_once_exactly_one_wins(house: House, _round: int) -> None:
     """PAR-17, 64 pairs over HTTP: both say which revision of the cost type they have seen."""
     type_id = activity_type(house)["id"]
     kinds = [cost_type(house) for _ in range(64)]

@@ -17,11 +17,13 @@ def post(house: House, content, **headers) -> httpx.Response:
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"1", b"null", b"[null]", b"[]", b"{}", b'"x"', b"{", b"\xff\xfe", b'{"query": 1}', b'{"query": ""}',
+        b"", b"1", b"null", b"[null]", b"[]", b"{}", b'"x"', b"{", b"\xff\xfe", b'{"query": 1}',
+        b'{"query": ""}',
         b'{"query": "{ a }", "variables": []}', b'{"query": "{ a }", "variables": "x"}',
         b'{"query": "{ a }", "operationName": 7}', b'[{"query": "{ __typename }"}]', b"[" * 100_000,
-        b'{"query": "\\ud800"}', b'{"query": "{"}', b'{"query": "{ nothing }"}', b'{"query": "query A { a } query A { a }"}',
-        b'{"query": "{ costTypes(first: \\"x\\") { totalCount } }"}', b'{"query": "fragment F on Query { ...F } { ...F }"}',
+        b'{"query": "\\ud800"}', b'{"query": "{"}', b'{"query": "{ nothing }"}',
+        b'{"query": "query A { a } query A { a }"}', b'{"query": "fragment F on Query { ...F } { ...F }"}',
+        b'{"query": "{ costTypes(first: \\"x\\") { totalCount } }"}',
     ],
 )  # fmt: skip
 def test_a_malformed_request_is_a_4xx_with_a_code_and_the_requests_id(house: House, body: bytes) -> None:

@@ -75,6 +75,10 @@ class Bank:
         """What the use case is given, besides the work, is the request's input."""
         return self.handler(Request(by, operation, given, **request), lambda work: use_case(work, *given))
 
+    def another_process(self) -> "Bank":
+        """The same bank, served by a process that remembers nothing of what this one does."""
+        return Bank(EventLog(self.log.log_recorder.pool), self.now, self.numbers)
+
     # --- Catalogues ---
 
     def add(

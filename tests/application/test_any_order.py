@@ -31,8 +31,12 @@ SCRIPTS = settings(PROPERTY, max_examples=80, suppress_health_check=[HealthCheck
 
 @dataclass
 class Desk:
-    """One activity on its way, and what an approver saw last: maybe long ago."""
+    """One activity on its way, and what an approver saw last: maybe long ago.
 
+    Commands go to either of two processes, each with its own memory.
+    """
+
+    processes: tuple[Bank, Bank]
     bank: Bank
     type_: UUID
     activity: UUID
@@ -42,6 +46,13 @@ class Desk:
 
 
 Step = Callable[[Desk, Principal], object]
+Command = tuple[Step, Principal, int]
+
+
+def take(desk: Desk, command: Command) -> None:
+    step, by, process = command
+    desk.bank = desk.processes[process]
+    answered(lambda: step(desk, by))
 
 
 def revise(desk: Desk, by: Principal) -> object:
@@ -88,18 +99,20 @@ def launch(desk: Desk, by: Principal) -> object:
 
 
 STEPS: list[Step] = [revise, submit, look, reject, rename_type, withdraw, *[launch] * 2, *[approve] * 6]
-SCRIPT = st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(PEOPLE)), min_size=8, max_size=20)
+SCRIPT = st.lists(
+    st.tuples(st.sampled_from(STEPS), st.sampled_from(PEOPLE), st.integers(0, 1)), min_size=8, max_size=20
+)
 
 
 @SCRIPTS
 @given(script=SCRIPT)
 def test_what_is_approved_was_seen_and_passed_by_two_people_who_did_not_ask(
-    bank: Bank, script: list[tuple[Step, Principal]]
+    bank: Bank, script: list[Command]
 ) -> None:
     """APR-01, APR-02, APR-08, APR-09, APR-11"""
     desk = begin(bank)
-    for step, by in script:
-        answered(lambda step=step, by=by: step(desk, by))  # type: ignore[misc]
+    for command in script:
+        take(desk, command)
     events = bank.events(desk.activity)
     for end, event in enumerate(events):
         before = ACTIVITY.fold(events[:end])
@@ -115,13 +128,13 @@ def test_what_is_approved_was_seen_and_passed_by_two_people_who_did_not_ask(
 @SCRIPTS
 @given(script=SCRIPT)
 def test_an_activity_is_in_approval_just_while_its_approval_is_pending(
-    bank: Bank, script: list[tuple[Step, Principal]]
+    bank: Bank, script: list[Command]
 ) -> None:
     """APR-03, APR-09: the two streams never disagree, after any command."""
     desk = begin(bank)
     submitted: set[UUID] = set()
-    for step, by in script:
-        answered(lambda step=step, by=by: step(desk, by))  # type: ignore[misc]
+    for command in script:
+        take(desk, command)
         activity = bank.activity(desk.activity)
         submitted |= {e.approval for e in bank.events(desk.activity) if isinstance(e, ActivitySubmitted)}
         pending = {id for id in submitted if bank.approval(id).status is ApprovalStatus.PENDING}
@@ -136,7 +149,8 @@ def test_an_activity_is_in_approval_just_while_its_approval_is_pending(
 def begin(bank: Bank) -> Desk:
     bank.now = NOW
     type_ = bank.add_type(f"Type {next(bank.numbers)}")
-    desk = Desk(bank, type_, bank.draft(bank.plan(type_)))
+    processes = (bank, bank.another_process())
+    desk = Desk(processes, bank, type_, bank.draft(bank.plan(type_)))
     submit(desk, LIN)
     return desk
 
@@ -160,10 +174,10 @@ def test_the_scripts_reach_approval_and_launch(bank: Bank) -> None:
 
     @SCRIPTS
     @given(script=SCRIPT)
-    def run(script: list[tuple[Step, Principal]]) -> None:
+    def run(script: list[Command]) -> None:
         desk = begin(bank)
-        for step, by in script:
-            answered(lambda step=step, by=by: step(desk, by))  # type: ignore[misc]
+        for command in script:
+            take(desk, command)
         reached.update(map(type, bank.events(desk.activity)))
 
     run()

@@ -143,7 +143,7 @@ def test_parallel_commands_without_a_version_all_take_effect(bank: Bank) -> None
 def test_the_same_key_with_the_same_input_is_answered_once(bank: Bank) -> None:
     """The repeat gets the first answer, to the last digit, and nothing is recorded again."""
     plan = bank.plan(bank.add_type("Dining"), bank.add_cost_type("SMS"))
-    another_process = Bank(EventLog(bank.log.log_recorder.pool))
+    another_process = bank.another_process()
     first = send_draft(bank, plan)
     before = bank.count_events()
     assert send_draft(bank, plan) == first
@@ -208,7 +208,7 @@ def test_a_command_that_changed_nothing_is_answered_under_its_key_too(bank: Bank
 def test_a_command_that_was_answered_while_it_was_decided_gets_that_answer(bank: Bank) -> None:
     """Its twin got the code in between, so it would be refused; but to the sender they are one command."""
     plan = bank.plan(bank.add_type("Dining"))
-    another_process = Bank(EventLog(bank.log.log_recorder.pool))
+    another_process = bank.another_process()
     receipts: list[Receipt] = []
 
     def use_case(work: Work) -> UUID:
@@ -243,7 +243,7 @@ def test_a_lost_connection_never_gives_one_command_the_answer_of_another(
     """While the first is cut off before its commit, its key arrives with another input and is answered."""
     mine, other = bank.add_type("Mine"), bank.add_type("Other")
     send = bank.log.log_recorder.append
-    another_process = Bank(EventLog(bank.log.log_recorder.pool))
+    another_process = bank.another_process()
     cut_off = iter([True])
 
     def append(request: str) -> Position:

@@ -206,3 +206,15 @@ def test_costs_beyond_the_budget_are_told_along_with_every_other_fault() -> None
         (PlanRefusal.COSTS_EXCEED_BUDGET, "cost_lines"),
     ):
         sound_plan(replace(DRAFT, cost_lines=costs))
+
+
+@pytest.mark.parametrize("amount", ["1E+999999", "9E+999999", "1" + "0" * 40, "-1E+999999"])
+def test_amounts_beyond_all_bounds_are_refused_in_few_words(amount: str) -> None:
+    """ACT-04: no amount is too large to be refused, and no answer grows with it."""
+    costs = (line(amount), line(amount))
+    with pytest.raises(Refused) as caught:
+        sound_plan(replace(DRAFT, cost_lines=costs))
+    found = {fault.path: fault.code for fault in caught.value.faults}
+    expected = CommonRefusal.AMOUNT_NOT_POSITIVE if amount[0] == "-" else CommonRefusal.AMOUNT_TOO_LARGE
+    assert {found["cost_lines", index, "amount", "amount"] for index in range(2)} == {expected}
+    assert all(len(value) < 100 for fault in caught.value.faults for value in fault.values.values())

@@ -72,7 +72,9 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("activity.ended", 1): activities.ActivityEnded(),
     ("activity.cancelled", 1): activities.ActivityCancelled("no budget", "lin"),
     ("activity.deleted", 1): activities.ActivityDeleted("lin"),
-    ("approval.opened", 1): approvals.ApprovalOpened(SUBJECT, approvals.TWO_LEVELS, NOON + 14 * DAY, "lin", ("lin",)),
+    ("approval.opened", 1): approvals.ApprovalOpened(
+        SUBJECT, approvals.TWO_LEVELS, NOON + 14 * DAY, "lin", ("lin",)
+    ),
     ("approval.passed", 1): approvals.ApprovalPassed(
         SUBJECT, Level.RESEARCH, Level.TECHNOLOGY, "合理 fits", "rao"
     ),

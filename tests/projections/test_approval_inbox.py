@@ -21,7 +21,7 @@ from tests.projections.folding import MORNING, History, id_of, row_of
 
 SUBJECT = Subject("activity", id_of("activity"), 4, "hash", "SPRING-26", "SH")
 DEADLINE = MORNING + timedelta(days=14)
-OPENED = ApprovalOpened(SUBJECT, TWO_LEVELS, DEADLINE, "wu")
+OPENED = ApprovalOpened(SUBJECT, TWO_LEVELS, DEADLINE, "wu", ("wu", "lin"))
 PASSED = ApprovalPassed(SUBJECT, Level.RESEARCH, Level.TECHNOLOGY, "fine", "rao")
 PASSED_LAST = ApprovalPassed(SUBJECT, Level.TECHNOLOGY, None, "", "tan")
 REJECTED = ApprovalRejected(SUBJECT, Level.TECHNOLOGY, "no capacity", "tan")
@@ -47,6 +47,7 @@ def test_an_opened_approval_awaits_its_first_level() -> None:
         status="pending_research",
         awaiting="research",
         requested_by="wu",
+        makers=("wu", "lin"),
         requested_at=at,
         decide_by=DEADLINE,
         decided_by=(),
