@@ -9,6 +9,7 @@ from uuid import UUID
 
 import strawberry
 
+from api.activity_forms import ActivityForm
 from api.approvals import Approval
 from api.catalogues import ActivityType, CostType
 from api.commands import Payload, execute, key_of
@@ -66,6 +67,14 @@ class TimePeriod:
 
 
 @struct
+class FormValue:
+    """What was filled in for one field of the activity's form."""
+
+    name: str
+    value: str
+
+
+@struct
 class CostLine:
     """What one kind of cost may come to, the cost type pinned in the revision that was chosen."""
 
@@ -110,6 +119,10 @@ class Activity(Node):
     award: TimePeriod | None = composed(
         "award_starts_at", {"starts_at": "award_starts_at", "ends_at": "award_ends_at"}
     )
+    form_id: strawberry.ID | None = ref("form_id", "af")
+    form_revision: int | None
+    form: ActivityForm | None = one("form_id")
+    form_values: list[FormValue]
     channels: list[Channel]
     budget: Money | None = money("budget_minor", "currency", permission=BUDGET)
     cost_total: Money | None = money("cost_total_minor", "currency", permission=BUDGET)
@@ -156,6 +169,12 @@ class CostLineInput:
     remark: str = ""
 
 
+@strawberry.input(description="The value in its canonical text: 12, 12.50, true, 2027-03-01.")
+class FormValueInput:
+    name: str
+    value: str
+
+
 @strawberry.input(description="The whole plan. activityTypeRevision: the revision that you saw.")
 class PlanInput:
     name: str = ""
@@ -166,6 +185,9 @@ class PlanInput:
     ends_at: datetime | None = None
     registration: TimePeriodInput | None = None
     award: TimePeriodInput | None = None
+    form_id: strawberry.ID | None = None
+    form_revision: int | None = None
+    form_values: list[FormValueInput] = strawberry.field(default_factory=list)
     channels: list[Channel] = strawberry.field(default_factory=list)
     budget: MoneyInput | None = None
     cost_lines: list[CostLineInput] = strawberry.field(default_factory=list)
@@ -270,6 +292,8 @@ def _plan(input: PlanInput) -> PlanEntry:
         ends_at=input.ends_at,
         registration=_period(input.registration),
         award=_period(input.award),
+        form=_chosen("af", input.form_id, input.form_revision),
+        form_values={each.name: each.value for each in input.form_values},
         channels=tuple(input.channels),
         budget=_amount(input.budget),
         cost_lines=tuple(

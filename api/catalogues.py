@@ -172,7 +172,13 @@ class CatalogueMutations:
         moves = input.parent_id is not strawberry.UNSET
         parent = key_of("at", input.parent_id) if moves and input.parent_id is not None else None
         change = catalogues.Change(
-            _stripped(input.name), given(input.description), given(input.sort_order), None, moves, parent
+            _stripped(input.name),
+            given(input.description),
+            given(input.sort_order),
+            None,
+            None,
+            moves,
+            parent,
         )
         key = key_of("at", input.id)
         return await _on_activity_type(

@@ -16,10 +16,14 @@ _TOO_LARGE = (
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Answers 431 to a head of more than 32 KiB, and hangs up on one that takes longer than 15 s."""
+    """Answers 431 to a head that goes on for more than 32 KiB after the packet in which it began.
+
+    Hangs up on one that takes longer than 15 s.
+    """
 
     _head_bytes = 0
     _in_head = False
+    _is_begun = False
     _is_refused = False
     _head_timer: TimerHandle | None = None
 
@@ -37,15 +41,17 @@ class BoundedHttp(HttpToolsProtocol):
         # Also blank lines between requests, of which the parser does not tell, begin a head.
         if not self._in_head and not self._is_answering:
             self._await_head()
-        was_in_head = self._in_head
+        self._is_begun = False
         super().data_received(data)
-        if self._in_head and was_in_head:
+        # Where in the packet a head begins is not known, so it counts from the next packet on.
+        if self._in_head and not self._is_begun:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
                 self._refuse()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._is_begun, self._head_bytes = True, 0
         self._await_head()
 
     def on_headers_complete(self) -> None:

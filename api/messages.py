@@ -52,6 +52,19 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "in_use": ("正在使用：{users}。", "It is in use by {users}."),
     "ancestor_disabled": ("上级“{ancestor}”已停用。", "Its ancestor {ancestor} is disabled."),
     "unknown_attribute": ("未知属性 {name}。", "There is no attribute {name}."),
+    # Forms that people fill in.
+    "bad_field_name": (
+        "字段名为小写字母开头的 1 到 40 个小写字母、数字或“_”。",
+        "A field's name has 1 to 40 of a-z, 0-9 and _, and begins with a letter.",
+    ),
+    "bad_bound": ("该界限不适用于类型 {type}。", "This is no bound of the type {type}."),
+    "choices_needed": (
+        "选择类型需要选项，其他类型不能有选项。",
+        "A choice needs choices; other types have none.",
+    ),
+    "unknown_field": ("表单中没有字段 {name}。", "The form has no field {name}."),
+    "bad_value": ("值不符合类型 {type}。", "This is no value of the type {type}."),
+    "not_a_choice": ("可选值：{choices}。", "Choose one of {choices}."),
     # Activities and their plans.
     "reference_changed": (
         "所选项已变更为第 {revision} 版，请重新查看。",

@@ -28,6 +28,7 @@ PREFIXES: Mapping[str, str] = {
     "approval": "apr",
     "activity_type": "at",
     "cost_type": "ct",
+    "activity_form": "af",
 }
 """The id prefix of each stream type that outsiders may know of."""
 
@@ -67,6 +68,18 @@ def _entry(details: c.Details) -> Data:
         "description": details.description,
         "sortOrder": details.sort_order,
         "attributes": dict(details.attributes),
+        "fields": [
+            {
+                "name": rule.name,
+                "label": rule.label,
+                "type": rule.type.name,
+                "isRequired": rule.is_required,
+                "least": rule.least,
+                "most": rule.most,
+                "choices": list(rule.choices),
+            }
+            for rule in details.fields
+        ],
     }
 
 
@@ -98,6 +111,8 @@ def _plan(plan: Plan) -> Data:
         "period": _period(plan.period),
         "registration": plan.registration and _period(plan.registration),
         "award": plan.award and _period(plan.award),
+        "form": plan.form and _reference("activity_form", plan.form),
+        "formValues": dict(plan.form_values),
         "channels": [channel.name for channel in plan.channels],
         "budget": _money(plan.budget),
         "costLines": [

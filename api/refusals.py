@@ -11,11 +11,13 @@ from domain.activities import ActivityRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
 from domain.catalogues import CatalogueRefusal
+from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 
 REFUSALS: tuple[type[StrEnum], ...] = (
     CommonRefusal,
     CatalogueRefusal,
+    FieldRefusal,
     PlanRefusal,
     ActivityRefusal,
     ApprovalRefusal,
@@ -30,6 +32,7 @@ strawberry.enum(RefusalCode, description="Why a command was declined. Codes are 
 INPUT_NAMES: Mapping[str, str] = {
     "activity_type": "activityTypeId",
     "cost_type": "costTypeId",
+    "form": "formId",
     "parent": "parentId",
 }
 """Where the input's name for a thing differs from the domain's."""

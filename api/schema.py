@@ -5,6 +5,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 
 from api.activities import Activity, ActivityMutations
+from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.catalogues import ActivityType, CatalogueMutations, CostType
 from api.differences import DifferenceQueries
@@ -25,6 +26,8 @@ class ReadQueries:
     )
     cost_type: CostType | None = one()
     cost_types: Connection[CostType] = many()
+    activity_form: ActivityForm | None = one()
+    activity_forms: Connection[ActivityForm] = many(description="The forms of promotion that are defined.")
     activity: Activity | None = one(description="One activity, with asOf as it was then.")
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
@@ -39,7 +42,9 @@ class ReadQueries:
 
 
 Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries))
-Mutation = merge_types("Mutation", (CatalogueMutations, ActivityMutations, ApprovalMutations))
+Mutation = merge_types(
+    "Mutation", (CatalogueMutations, ActivityFormMutations, ActivityMutations, ApprovalMutations)
+)
 
 schema = strawberry.Schema(
     Query,

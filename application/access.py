@@ -48,7 +48,7 @@ OPERATIONS: Mapping[str, Permission] = {
     **{
         f"{verb}{kind}": Permission.PARAMETERS_MAINTAIN
         for verb in ("add", "revise", "enable", "disable", "remove")
-        for kind in ("ActivityType", "CostType")
+        for kind in ("ActivityType", "CostType", "ActivityForm")
     },
     "draftActivity": Permission.ACTIVITIES_PLAN,
     "reviseActivity": Permission.ACTIVITIES_PLAN,

@@ -1,7 +1,7 @@
 """The use cases of activities: what a plan refers to is looked up and kept in use here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -66,6 +66,8 @@ class PlanEntry:
     channels: tuple[Channel, ...] = ()
     budget: Amount | None = None
     cost_lines: tuple[CostLineEntry, ...] = ()
+    form: Chosen | None = None
+    form_values: Mapping[str, str] = field(default_factory=dict)
 
 
 def draft(work: Work, code: str, plan: PlanEntry) -> UUID:
@@ -97,8 +99,8 @@ def revise(work: Work, activity_id: UUID, plan: PlanEntry) -> UUID:
 def submit(work: Work, activity_id: UUID) -> UUID:
     """Open the approval of the current revision."""
     _subject(work, activity_id)
-    activity_type, *cost_types = _choices(work, activity_id)
-    command = SubmitActivity(new_approval(), activity_type, tuple(cost_types), work.now, work.principal.user)
+    activity_type, form, cost_types = _choices(work, activity_id)
+    command = SubmitActivity(new_approval(), activity_type, cost_types, work.now, work.principal.user, form)
     for event in work.decide(DECIDER, activity_id, command):
         assert isinstance(event, ActivitySubmitted)
         activity = work.state(DECIDER, activity_id)
@@ -128,7 +130,7 @@ def delete(work: Work, activity_id: UUID) -> UUID:
 
 def launch(work: Work, activity_id: UUID) -> UUID:
     _subject(work, activity_id)
-    activity_type, *_ = _choices(work, activity_id)
+    activity_type, _, _ = _choices(work, activity_id)
     work.decide(DECIDER, activity_id, LaunchActivity(activity_type, work.now, work.principal.user))
     return activity_id
 
@@ -178,6 +180,8 @@ def _looked_up(work: Work, plan: PlanEntry) -> PlanDraft:
         channels=plan.channels,
         budget=plan.budget,
         cost_lines=lines,
+        form=_choice(work, Kind.ACTIVITY_FORM, plan.form),
+        form_values=plan.form_values,
     )
 
 
@@ -189,22 +193,26 @@ def _link_plan(work: Work, activity_id: UUID) -> None:
     activity = work.state(DECIDER, activity_id)
     assert activity.plan is not None
     used = [activity.plan.activity_type.id, *(line.cost_type.id for line in activity.plan.cost_lines)]
+    used += [activity.plan.form.id] if activity.plan.form else []
     work.link(User(activity_id, "activity", activity.code), used)
 
 
-def _choices(work: Work, activity_id: UUID) -> Sequence[Choice]:
-    """What the plan refers to, as it stands now: the activity type, then the cost type of each line."""
+def _choices(work: Work, activity_id: UUID) -> tuple[Choice, Choice | None, tuple[Choice, ...]]:
+    """What the plan refers to, as it stands now: activity type, form, and the cost type of each line."""
     plan = work.state(DECIDER, activity_id).plan
     if plan is None:
-        return [Choice(None)]
-    return [
+        return Choice(None), None, ()
+    return (
         catalogues.choice(work, Kind.ACTIVITY_TYPE, plan.activity_type.id),
-        *(catalogues.choice(work, Kind.COST_TYPE, line.cost_type.id) for line in plan.cost_lines),
-    ]
+        None if plan.form is None else catalogues.choice(work, Kind.ACTIVITY_FORM, plan.form.id),
+        tuple(catalogues.choice(work, Kind.COST_TYPE, line.cost_type.id) for line in plan.cost_lines),
+    )
 
 
 def _hash_now(work: Work, activity_id: UUID) -> str:
-    return submitted_hash(work.state(DECIDER, activity_id), _choices(work, activity_id))
+    activity_type, form, cost_types = _choices(work, activity_id)
+    forms = () if form is None else (form,)
+    return submitted_hash(work.state(DECIDER, activity_id), (activity_type, *forms, *cost_types))
 
 
 def _grant(work: Work, activity_id: UUID, approval: UUID) -> None:

@@ -23,6 +23,7 @@ from domain.catalogues import (
 )
 from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, Release, claim_id
+from domain.shared.field_rules import FieldRule
 from domain.shared.references import Reference, User
 
 ANCESTORS_MAX = 10_000
@@ -36,6 +37,7 @@ class Change:
     description: str | None = None
     sort_order: int | None = None
     attributes: dict[str, str] | None = None
+    fields: tuple[FieldRule, ...] | None = None
     moves: bool = False
     parent: UUID | None = None
 
@@ -103,7 +105,8 @@ def choice(work: Work, kind: Kind, entry_id: UUID, revision_seen: int | None = N
     if not entry.is_known:
         return Choice(None)
     is_enabled = entry.is_enabled and all(a.is_enabled for a in _ancestors(work, kind, entry.parent))
-    return Choice(Reference(entry_id, entry.revision), is_enabled, revision_seen)
+    reference = Reference(entry_id, entry.revision)
+    return Choice(reference, is_enabled, revision_seen, entry.details.fields)
 
 
 def _subject(work: Work, kind: Kind, entry_id: UUID) -> Entry:
@@ -118,6 +121,7 @@ def _changed(before: Entry, change: Change) -> Details:
         description=before.details.description if change.description is None else change.description,
         sort_order=before.details.sort_order if change.sort_order is None else change.sort_order,
         attributes={**before.details.attributes, **(change.attributes or {})},
+        fields=before.details.fields if change.fields is None else change.fields,
     )
 
 
@@ -132,10 +136,14 @@ def _place(work: Work, kind: Kind, entry_id: UUID, parent: UUID | None, name: st
 
 
 def _ancestors(work: Work, kind: Kind, parent: UUID | None) -> tuple[Ancestor, ...]:
-    """From the parent up to the root, however deep moves of whole branches have made the tree."""
+    """From the parent up to the root, however deep moves of whole branches have made the tree.
+
+    States that were read at different moments may seem to form a ring: then their guards conflict.
+    """
     found: list[Ancestor] = []
-    while parent is not None:
-        assert len(found) < ANCESTORS_MAX, "no entry stands below itself"
+    seen: set[UUID] = set()
+    while parent is not None and parent not in seen and len(found) < ANCESTORS_MAX:
+        seen.add(parent)
         entry = work.state(DECIDERS[kind], parent)
         found.append(Ancestor(parent, entry.details.name, entry.is_enabled))
         parent = entry.parent

@@ -5,7 +5,7 @@ Everything goes through the handler as the sample operator, under fixed keys: lo
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -84,7 +84,7 @@ class _Loader:
         )
 
     def draft(self, campaign: Campaign, types: dict[str, UUID], costs: dict[str, UUID]) -> UUID:
-        midnight = datetime.now(UTC).replace(hour=16, minute=0, second=0, microsecond=0)
+        midnight = self.handler.clock().replace(hour=16, minute=0, second=0, microsecond=0)
         plan = PlanEntry(
             name=campaign.name,
             activity_type=Chosen(types[campaign.activity_type]),

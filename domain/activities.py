@@ -58,6 +58,7 @@ class SubmitActivity:
     cost_types: tuple[Choice, ...]
     now: datetime
     by: str
+    form: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,12 +348,15 @@ def _submit(command: SubmitActivity, activity: Activity) -> Sequence[Event]:
     _require_status(activity, (Status.DRAFT,), ActivityRefusal.NOT_SUBMITTABLE)
     assert activity.plan is not None
     faults = [*command.activity_type.faults("activity_type")]
+    if command.form is not None:
+        faults += command.form.faults("form")
     for index, choice in enumerate(command.cost_types):
         faults += choice.faults("cost_lines", index, "cost_type")
     if _is_over(activity, command.now):
         faults.append(Fault(ActivityRefusal.ALREADY_OVER, ("ends_at",)))
     refuse_any(faults)
-    seen = submitted_hash(activity, (command.activity_type, *command.cost_types))
+    forms = () if command.form is None else (command.form,)
+    seen = submitted_hash(activity, (command.activity_type, *forms, *command.cost_types))
     return [ActivitySubmitted(activity.revision, command.approval, seen, command.by)]
 
 

@@ -1,12 +1,13 @@
 """Activity plans: the key details of a campaign, and what makes them sound."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
+from domain.shared.field_rules import FieldRule, value_faults
 from domain.shared.money import MINOR_DIGITS, Amount, Money, amount_faults, money
 from domain.shared.period import Period, period_faults
 from domain.shared.references import Reference
@@ -45,7 +46,10 @@ class CostLine:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The key details of an activity: what is promised, when, through what, and what it may cost."""
+    """The key details of an activity: what is promised, when, through what, and what it may cost.
+
+    `form` is the kind of promotion (spend-and-get, sign-in, …), `form_values` fill in its fields.
+    """
 
     name: str
     description: str
@@ -56,18 +60,22 @@ class Plan:
     channels: tuple[Channel, ...]
     budget: Money
     cost_lines: tuple[CostLine, ...]
+    form: Reference | None = None
+    form_values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
     """An entry that a person chose: the reference, or None if there is none; and whether it is effective.
 
-    `revision_seen` is the revision that the person had before the eyes, when he said so.
+    `revision_seen` is the revision that the person had before the eyes, when he said so; `fields` are
+    those that an entry of its kind defines.
     """
 
     reference: Reference | None
     is_enabled: bool = False
     revision_seen: int | None = None
+    fields: tuple[FieldRule, ...] = ()
 
     def faults(self, *path: str | int) -> Iterator[Fault]:
         if self.reference is None:
@@ -88,7 +96,7 @@ class CostLineDraft:
 
 @dataclass(frozen=True, slots=True)
 class PlanDraft:
-    """A plan as it was entered: anything may be missing or wrong. `plan_of` judges it."""
+    """A plan as it was entered: anything may be missing or wrong. `sound_plan` judges it."""
 
     name: str = ""
     description: str = ""
@@ -100,6 +108,8 @@ class PlanDraft:
     channels: tuple[Channel, ...] = ()
     budget: Amount | None = None
     cost_lines: tuple[CostLineDraft, ...] = ()
+    form: Choice | None = None
+    form_values: Mapping[str, str] = field(default_factory=dict)
 
 
 class PlanRefusal(StrEnum):
@@ -129,6 +139,8 @@ def sound_plan(draft: PlanDraft, faults: Sequence[Fault] = ()) -> Plan:
             CostLine(_chosen(line.cost_type), money(_given(line.amount)), line.remark)
             for line in draft.cost_lines
         ),
+        form=None if draft.form is None else _chosen(draft.form),
+        form_values={name: value for name, value in draft.form_values.items() if value},
     )
 
 
@@ -151,7 +163,17 @@ def _plan_faults(draft: PlanDraft) -> Iterator[Fault]:
     yield from _time_faults(draft)
     if len(set(draft.channels)) < len(draft.channels):
         yield Fault(CommonRefusal.DUPLICATE, ("channels",))
+    yield from _form_faults(draft)
     yield from _cost_faults(draft)
+
+
+def _form_faults(draft: PlanDraft) -> Iterator[Fault]:
+    """A form is no must; without one there is nothing to fill in."""
+    if draft.form is not None:
+        yield from draft.form.faults("form")
+    if draft.form is None or draft.form.reference is not None:
+        fields = () if draft.form is None else draft.form.fields
+        yield from value_faults(fields, draft.form_values, "form_values")
 
 
 def _time_faults(draft: PlanDraft) -> Iterator[Fault]:
@@ -178,14 +200,14 @@ def _cost_faults(draft: PlanDraft) -> Iterator[Fault]:
         return
     total, currency = Decimal(0), draft.budget.currency
     for index, line in enumerate(draft.cost_lines[:COST_LINES_MAX]):
-        if line.amount is None or not line.amount.amount.is_finite():
+        if line.amount is None or any(amount_faults(line.amount)):
             continue
         if line.amount.currency == currency:
             total += line.amount.amount
-        elif {currency, line.amount.currency} <= MINOR_DIGITS.keys():
+        elif currency in MINOR_DIGITS:
             at = ("cost_lines", index, "amount")
             yield Fault(CommonRefusal.CURRENCY_MISMATCH, at, {"currency": currency})
-    if draft.budget.amount.is_finite() and total > draft.budget.amount > 0:
+    if not any(amount_faults(draft.budget)) and total > draft.budget.amount:
         yield Fault(PlanRefusal.COSTS_EXCEED_BUDGET, ("cost_lines",), {"total": f"{total:f}"})
 
 

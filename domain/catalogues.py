@@ -11,6 +11,7 @@ from typing import assert_never
 from uuid import UUID
 
 from domain.shared.decider import Decider
+from domain.shared.field_rules import FieldRule, rule_faults
 from domain.shared.references import User
 from domain.shared.refusal import CommonRefusal, Fault, Refused, refuse_any
 from domain.shared.text import code_faults, name_faults, text_faults
@@ -29,15 +30,20 @@ class Kind(StrEnum):
 
     ACTIVITY_TYPE = "activity_type"
     COST_TYPE = "cost_type"
+    ACTIVITY_FORM = "activity_form"
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What sets one kind apart; `attributes` maps each attribute's name to whether it is required."""
+    """What sets one kind apart; `attributes` maps each attribute's name to whether it is required.
+
+    `has_fields`: its entries define a form that others fill in.
+    """
 
     is_tree: bool
     is_frozen_in_use: bool
     attributes: Mapping[str, bool]
+    has_fields: bool = False
 
 
 RULES: Mapping[Kind, Rules] = {
@@ -45,6 +51,7 @@ RULES: Mapping[Kind, Rules] = {
     Kind.COST_TYPE: Rules(
         is_tree=False, is_frozen_in_use=True, attributes={"accounting_subject": True, "unit": True}
     ),
+    Kind.ACTIVITY_FORM: Rules(is_tree=False, is_frozen_in_use=False, attributes={}, has_fields=True),
 }
 
 
@@ -56,6 +63,7 @@ class Details:
     description: str = ""
     sort_order: int = 0
     attributes: Mapping[str, str] = field(default_factory=dict)
+    fields: tuple[FieldRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +315,10 @@ def _detail_faults(kind: Kind, details: Details) -> Iterator[Fault]:
     if not 0 <= details.sort_order <= SORT_ORDER_MAX:
         limits = {"least": "0", "most": str(SORT_ORDER_MAX)}
         yield Fault(CommonRefusal.OUT_OF_RANGE, ("sort_order",), limits)
+    if details.fields and not RULES[kind].has_fields:
+        yield Fault(CatalogueRefusal.UNKNOWN_ATTRIBUTE, ("fields",), {"name": "fields"})
+    else:
+        yield from rule_faults(details.fields, "fields")
     known = RULES[kind].attributes
     for name in details.attributes.keys() - known.keys():
         yield Fault(CatalogueRefusal.UNKNOWN_ATTRIBUTE, (name,), {"name": name})

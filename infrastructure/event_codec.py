@@ -43,7 +43,8 @@ def decode(event_type: str, schema_version: int, data: bytes | str) -> Any:
 
 def _upcast(type_: EventType, schema_version: int, data: dict[str, Any]) -> dict[str, Any]:
     for version in range(schema_version, type_.schema_version):
-        data = type_.upcasters[version](data)
+        upcast = type_.upcasters.get(version)
+        data = upcast(data) if upcast else data
     return data
 
 

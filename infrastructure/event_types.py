@@ -1,7 +1,8 @@
 """Every event type that was ever stored: its stable name, its schema version, the class that it is now.
 
-A name is never changed or given to another event. A field added with a default needs nothing here; any
-other change raises the schema version and adds an upcaster from the one before.
+A name is never changed or given to another event. Any change of what is written raises the schema version,
+for the bytes are hashed and read by others; a field added with a default then needs nothing more, any other
+change needs an upcaster from the version before.
 """
 
 from collections.abc import Callable, Mapping

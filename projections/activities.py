@@ -15,9 +15,9 @@ from projections.shared.rows import RowProjection, changed, created, given
 class ActivityRow:
     """`version` is the activity's own: an approval that moves `status` on leaves it.
 
-    `cost_lines` hold {cost_type_id, cost_type_revision, amount_minor, currency, remark}. `approval_id` is
-    the one that the plan was last submitted to. `reason` is why it was last rejected, paused or cancelled,
-    until it is submitted again or resumed.
+    `form_values` hold {name, value} by name, `cost_lines` hold {cost_type_id, cost_type_revision,
+    amount_minor, currency, remark}. `approval_id` is the one that the plan was last submitted to. `reason`
+    is why it was last rejected, paused or cancelled, until it is submitted again or resumed.
     """
 
     id: UUID
@@ -36,6 +36,9 @@ class ActivityRow:
     registration_ends_at: datetime | None
     award_starts_at: datetime | None
     award_ends_at: datetime | None
+    form_id: UUID | None
+    form_revision: int | None
+    form_values: list[dict[str, Any]]
     channels: tuple[str, ...]
     budget_minor: int
     cost_total_minor: int
@@ -180,6 +183,9 @@ def _planned(plan: Plan) -> dict[str, Any]:
         "registration_ends_at": plan.registration.ends_at if plan.registration else None,
         "award_starts_at": plan.award.starts_at if plan.award else None,
         "award_ends_at": plan.award.ends_at if plan.award else None,
+        "form_id": plan.form.id if plan.form else None,
+        "form_revision": plan.form.revision if plan.form else None,
+        "form_values": [{"name": name, "value": plan.form_values[name]} for name in sorted(plan.form_values)],
         "channels": tuple(channel.value for channel in plan.channels),
         "budget_minor": plan.budget.amount_minor,
         "cost_total_minor": sum(line.amount.amount_minor for line in plan.cost_lines),

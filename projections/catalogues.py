@@ -1,4 +1,4 @@
-"""The catalogues as people browse them: activity types with their place in the tree, and cost types."""
+"""The catalogues as people browse them: activity types in their tree, cost types, activity forms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -58,7 +58,26 @@ class CostTypeRow:
     changed_by: str
 
 
-EntryRow = TypeVar("EntryRow", ActivityTypeRow, CostTypeRow)
+@dataclass(frozen=True, slots=True)
+class ActivityFormRow:
+    """`fields` hold {name, label, type, isRequired, least, most, choices}."""
+
+    id: UUID
+    version: int
+    revision: int
+    code: str
+    name: str
+    description: str
+    sort_order: int
+    status: str
+    fields: list[dict[str, Any]]
+    created_at: datetime
+    created_by: str
+    changed_at: datetime
+    changed_by: str
+
+
+EntryRow = TypeVar("EntryRow", ActivityTypeRow, CostTypeRow, ActivityFormRow)
 
 
 def project_activity_type(row: ActivityTypeRow | None, record: Record[Event]) -> ActivityTypeRow | None:
@@ -84,6 +103,33 @@ def project_cost_type(row: CostTypeRow | None, record: Record[Event]) -> CostTyp
             return _changed(row, record, revision=revision)
         case _:
             return _standing(row, record, record.event)
+
+
+def project_activity_form(row: ActivityFormRow | None, record: Record[Event]) -> ActivityFormRow | None:
+    match record.event:
+        case EntryAdded(code=code, details=details):
+            return ActivityFormRow(**_added(record, code, details), fields=_fields(details))
+        case EntryRevised(revision=revision, details=details):
+            return _changed(row, record, revision=revision, **_columns(details), fields=_fields(details))
+        case EntryMoved(revision=revision):
+            return _changed(row, record, revision=revision)
+        case _:
+            return _standing(row, record, record.event)
+
+
+def _fields(details: Details) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": rule.name,
+            "label": rule.label,
+            "type": rule.type.value,
+            "isRequired": rule.is_required,
+            "least": rule.least,
+            "most": rule.most,
+            "choices": list(rule.choices),
+        }
+        for rule in details.fields
+    ]
 
 
 def _standing(
@@ -180,4 +226,12 @@ COST_TYPES = RowProjection(
     stream_types=frozenset({Kind.COST_TYPE.value}),
     key=own_stream,
     project=project_cost_type,
+)
+ACTIVITY_FORMS = RowProjection(
+    name="activity_forms",
+    table="activity_forms",
+    row=ActivityFormRow,
+    stream_types=frozenset({Kind.ACTIVITY_FORM.value}),
+    key=own_stream,
+    project=project_activity_form,
 )

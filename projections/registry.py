@@ -4,9 +4,15 @@ from typing import Any
 
 from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
-from projections.catalogues import ACTIVITY_TYPES, COST_TYPES
+from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
 from projections.shared.rows import RowProjection
 from projections.timeline import TIMELINE
 
-PROJECTIONS: tuple[RowProjection[Any], ...] = (ACTIVITY_TYPES, COST_TYPES, ACTIVITIES, APPROVALS)
+PROJECTIONS: tuple[RowProjection[Any], ...] = (
+    ACTIVITY_TYPES,
+    COST_TYPES,
+    ACTIVITY_FORMS,
+    ACTIVITIES,
+    APPROVALS,
+)
 NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)

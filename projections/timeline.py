@@ -11,7 +11,14 @@ from uuid import UUID
 from application.shared.records import Record
 from projections.activities import ACTIVITIES, ActivityRow
 from projections.approval_inbox import APPROVALS, ApprovalRow
-from projections.catalogues import ACTIVITY_TYPES, COST_TYPES, ActivityTypeRow, CostTypeRow
+from projections.catalogues import (
+    ACTIVITY_FORMS,
+    ACTIVITY_TYPES,
+    COST_TYPES,
+    ActivityFormRow,
+    ActivityTypeRow,
+    CostTypeRow,
+)
 from projections.shared.rows import RowProjection, instant_text
 
 TIMELINE = "timeline"
@@ -62,7 +69,7 @@ class Told:
 
 
 def _shared_entry(projection: RowProjection[Any], stream_type: str) -> Told:
-    def revision(row: ActivityTypeRow | CostTypeRow) -> int:
+    def revision(row: ActivityTypeRow | CostTypeRow | ActivityFormRow) -> int:
         return row.revision
 
     return Told(projection, stream_type, lambda _: None, revision, lambda _: ())
@@ -95,6 +102,7 @@ def _approval_related(row: ApprovalRow) -> tuple[UUID | None, ...]:
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
+    _shared_entry(ACTIVITY_FORMS, "activity_form"),
     Told(ACTIVITIES, "activity", _activity_unit, _activity_revision, _activity_related),
     Told(APPROVALS, "approval", _approval_unit, _approval_revision, _approval_related),
 )

@@ -213,7 +213,7 @@ def test_every_service_of_ours_does_its_work_by_the_files_own_command(deployment
     assert migrated.returncode == 0, migrated.stderr
     assert "0001 log" in migrated.stdout
     again = deployment.run("migrate")
-    assert (again.returncode, again.stdout) == (0, "The database is up to date.\n")
+    assert (again.returncode, again.stdout) == (0, "The database is up to date.\n"), again.stderr
 
     with port_of_ours() as port:
         pass

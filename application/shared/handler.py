@@ -14,13 +14,15 @@ from application.shared.approvable import ApprovalPolicy
 from application.shared.identifiers import uuid7
 from application.shared.records import AlreadyAnswered, CommandKey, Conflict, Context, Log, Receipt
 from application.shared.work import Work, version_conflict
-from domain.shared.refusal import CommonRefusal, Refused
+from domain.shared.refusal import CommonRefusal, Refused, refuse_any
+from domain.shared.text import text_faults
 
 UseCase = Callable[[Work], UUID]
 """Reads and decides through the work; returns the id of the stream that the command is about."""
 
 ATTEMPTS_MAX = 8
 KEY_CHARACTERS_MAX = 255
+REASON_CHARACTERS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Handler:
     def __call__(self, request: Request, use_case: UseCase) -> Receipt:
         """Raise Forbidden, or Refused with all faults; nothing is recorded then."""
         authorise(request.principal, request.operation)
+        refuse_any(text_faults(request.reason or "", REASON_CHARACTERS_MAX, "reason"))
         command_id = uuid7()
         command = _command_key(request, command_id)
         if request.key is not None and (receipt := self._repeated(command)):

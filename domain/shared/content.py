@@ -26,6 +26,8 @@ def _plain(value: object) -> object:
     match value:
         case StrEnum():
             return value.value
+        case datetime(tzinfo=None):
+            raise TypeError("an instant without a zone has no canonical form")
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="microseconds")
         case date():

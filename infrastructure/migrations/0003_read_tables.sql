@@ -53,6 +53,23 @@ create table read.cost_types (
 create index on read.cost_types (sort_order, id);
 create index on read.cost_types (code);
 
+create table read.activity_forms (
+    id          uuid        primary key,
+    version     integer     not null,
+    revision    integer     not null,
+    code        text        not null,
+    name        text        not null,
+    description text        not null,
+    sort_order  integer     not null,
+    status      text        not null check (status in ('enabled', 'disabled')),
+    fields      jsonb       not null,
+    created_at  timestamptz not null,
+    created_by  text        not null,
+    changed_at  timestamptz not null,
+    changed_by  text        not null
+);
+create index on read.activity_forms (sort_order, id);
+
 create table read.activities (
     id                     uuid        primary key,
     version                integer     not null,
@@ -70,6 +87,9 @@ create table read.activities (
     registration_ends_at   timestamptz,
     award_starts_at        timestamptz,
     award_ends_at          timestamptz,
+    form_id                uuid,
+    form_revision          integer,
+    form_values            jsonb       not null,
     channels               text[]      not null,
     budget_minor           bigint      not null,
     cost_total_minor       bigint      not null,

@@ -27,11 +27,15 @@ def serving(app: ASGIApp, message_bytes_max: int = 65_536) -> Iterator[str]:
         thread.join(20)
 
 
-def exchanged(url: str, sent: bytes, timeout_s: float = 20) -> bytes:
-    """What the server answers to raw bytes until it hangs up, or falls silent for the time."""
+def connected(url: str) -> socket.socket:
     host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def exchanged(url: str, sent: bytes) -> bytes:
+    """What the server answers to raw bytes until it hangs up, or falls silent for 20 s."""
     answer = b""
-    with socket.create_connection((host, int(port)), timeout=timeout_s) as connection:
+    with connected(url) as connection:
         connection.sendall(sent)
         try:
             while part := connection.recv(65_536):

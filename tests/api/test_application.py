@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from api.application import create_app
-from tests.api.http_server import exchanged, serving
+from tests.api.http_server import connected, exchanged, serving
 
 BODY_MAX = 100_000
 
@@ -129,6 +129,14 @@ def test_a_body_over_the_limit_is_413_and_no_reset(house: House, size: int) -> N
         assert (answer.status_code, code(answer)) == (413, "BODY_TOO_LARGE")
 
 
+def test_a_client_that_sends_all_before_it_reads_gets_its_413(house: House) -> None:
+    size = 10_000_000
+    head = b"POST /graphql HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size
+    answer = exchanged(house.url, head + b"x" * size)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"BODY_TOO_LARGE" in answer
+
+
 def test_a_body_that_does_not_come_is_408(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.bounded_body.BODY_TIMEOUT_S", 0.2)
     head = b"POST /graphql HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nabc"
@@ -155,6 +163,17 @@ def test_a_head_that_does_not_come_is_not_waited_for(house: House, monkeypatch: 
     monkeypatch.setattr("api.http_protocol.HEAD_TIMEOUT_S", 0.2)
     for begun in (b"", b"\r\n", b"GET /healthz HT", b"GET /healthz HTTP/1.1\r\nHost:"):
         assert exchanged(house.url, begun) == b""
+
+
+def test_blank_lines_after_a_request_do_not_keep_a_connection(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.http_protocol.HEAD_TIMEOUT_S", 0.2)
+    with connected(house.url) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert b"alive" in connection.recv(65_536)
+        connection.sendall(b"\r\n")
+        assert connection.recv(65_536) == b""
 
 
 def test_bytes_that_are_no_http_are_400(house: House) -> None:

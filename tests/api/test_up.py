@@ -143,6 +143,7 @@ def test_the_token_command_lets_in_at_the_running_product(up: Up) -> None:
         headers={"Authorization": f"Bearer {token}", "X-Request-Id": "asked-by-branch"},
     )
     assert (answer.status_code, answer.json()["data"]) == (200, {"__typename": "Query"})
+    eventually(lambda: "asked-by-branch" in up.logged, "the request is logged")
     (line,) = [json.loads(each) for each in up.logged.splitlines() if "asked-by-branch" in each]
     assert (line["event"], line["user"], line["path"], line["status"]) == (
         "request",

@@ -34,6 +34,11 @@ reviseCostType      yes      no         no           no      no         yes
 enableCostType      yes      no         no           no      no         yes
 disableCostType     yes      no         no           no      no         yes
 removeCostType      yes      no         no           no      no         yes
+addActivityForm     yes      no         no           no      no         yes
+reviseActivityForm  yes      no         no           no      no         yes
+enableActivityForm  yes      no         no           no      no         yes
+disableActivityForm yes      no         no           no      no         yes
+removeActivityForm  yes      no         no           no      no         yes
 draftActivity       yes      no         no           no      no         no
 reviseActivity      yes      no         no           no      no         no
 submitActivity      yes      no         no           no      no         no

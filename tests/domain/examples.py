@@ -6,6 +6,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from domain.activity_plans import Channel, Choice, CostLine, CostLineDraft, Plan, PlanDraft
+from domain.shared.field_rules import FieldRule, FieldType
 from domain.shared.money import Amount, Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
@@ -20,6 +21,9 @@ OTHER_APPROVAL = UUID(int=0xA1)
 DINING = Reference(UUID(int=0x10), 3)
 SMS_FEE = Reference(UUID(int=0x20), 1)
 GIFTS = Reference(UUID(int=0x21), 2)
+SPEND_AND_GET = Reference(UUID(int=0x30), 4)
+MINIMUM = FieldRule("minimum_spend", "Minimum spend", FieldType.DECIMAL, is_required=True)
+FORM = Choice(SPEND_AND_GET, is_enabled=True, fields=(MINIMUM,))
 
 DRAFT = PlanDraft(
     name="Spring dining",
@@ -35,6 +39,8 @@ DRAFT = PlanDraft(
         CostLineDraft(Choice(SMS_FEE, is_enabled=True), Amount(Decimal("250.50"), "CNY"), "two waves"),
         CostLineDraft(Choice(GIFTS, is_enabled=True), Amount(Decimal("749.5"), "CNY")),
     ),
+    form=FORM,
+    form_values={"minimum_spend": "200"},
 )
 PLAN = Plan(
     name="Spring dining",
@@ -49,6 +55,8 @@ PLAN = Plan(
         CostLine(SMS_FEE, Money(25_050, "CNY"), "two waves"),
         CostLine(GIFTS, Money(74_950, "CNY")),
     ),
+    form=SPEND_AND_GET,
+    form_values={"minimum_spend": "200"},
 )
 RENAMED_DRAFT = replace(DRAFT, name="Spring dining, longer")
 RENAMED_PLAN = replace(PLAN, name="Spring dining, longer")

@@ -191,6 +191,13 @@ def test_a_revision_voids_what_was_asked_for_or_given(status: Status) -> None:
     )
 
 
+def test_everybody_who_wrote_on_the_plan_is_its_maker() -> None:
+    """APR-08: drafted by one, revised by another and by the first again; who submits or runs it is none."""
+    revised = [ActivityRevised(2, RENAMED_PLAN, by="wu"), ActivityRevised(3, PLAN, by="lin")]
+    history = [drafted, *revised, replace(submitted, revision=3, by="mao"), replace(approved, revision=3)]
+    assert DECIDER.fold([*history, replace(launched, by="ou")]).makers == ("lin", "wu")
+
+
 def test_an_unsound_revision_is_refused_with_all_its_faults() -> None:
     """ACT-04"""
     bad = replace(DRAFT, name=CARD_NUMBER, budget=None)

@@ -147,6 +147,16 @@ def test_who_asked_decides_nothing(verdict: Command) -> None:
     approval.given(opened).when(verdict).then_refused(ApprovalRefusal.SEPARATION_OF_DUTIES)
 
 
+@pytest.mark.parametrize("maker", ["rao", "wu"])
+def test_who_made_what_is_to_be_approved_decides_nothing_though_another_asked(maker: str) -> None:
+    """APR-08: the maker cannot approve his own item."""
+    asked = OpenApproval(SUBJECT, TWO_LEVELS, DEADLINE, by="lin", makers=("rao", "wu"))
+    made_by_two = replace(opened, makers=("rao", "wu"))
+    approval.given().when(asked).then(made_by_two)
+    for verdict in (Approve(replace(by_rao, by=maker)), Reject(replace(by_rao, by=maker), "x")):
+        approval.given(made_by_two).when(verdict).then_refused(ApprovalRefusal.SEPARATION_OF_DUTIES)
+
+
 def test_nobody_decides_both_levels() -> None:
     """APR-08: not even who holds both roles."""
     both = replace(by_tan, by="rao", may_decide=frozenset(Level))

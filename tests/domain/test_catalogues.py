@@ -108,6 +108,7 @@ def test_every_kind_has_its_rules_and_its_own_stream_type() -> None:
     assert {kind: decider.stream_type for kind, decider in DECIDERS.items()} == {
         Kind.ACTIVITY_TYPE: "activity_type",
         Kind.COST_TYPE: "cost_type",
+        Kind.ACTIVITY_FORM: "activity_form",
     }
 
 

@@ -17,14 +17,14 @@ import pytest
 from domain.activities import DECIDER, ActivityDrafted, submitted_hash
 from domain.activity_plans import Channel, Choice
 from domain.shared.content import content_hash
-from tests.domain.examples import DINING, GIFTS, PLAN, SMS_FEE
+from tests.domain.examples import DINING, FORM, GIFTS, PLAN, SMS_FEE
 
 CHECKOUT = Path(__file__).parents[2]
-PLAN_HASH = "786a426faf5724c74c23f3e86cd8628d51c0fbe75d82a8bf3e3bb8b7678f4dd6"
-SUBMITTED_HASH = "a754b5eda40b40709ca284f12acbd7e38f13ed9187d99917e9e66a6e1a3acb7a"
+PLAN_HASH = "80a730eafdd93421bdb04607a02c4cdc490f971d91167b596a4f2914a4338d6a"
+SUBMITTED_HASH = "24ca905474c4bda7d2445ac8e8da6d894d3d47856a98e97e8eec2f6c8f640b48"
 
 ACTIVITY = DECIDER.fold([ActivityDrafted("SPRING-26", "HO", PLAN, "lin")])
-CHOICES = (Choice(DINING), Choice(SMS_FEE), Choice(GIFTS))
+CHOICES = (Choice(DINING), FORM, Choice(SMS_FEE), Choice(GIFTS))
 
 
 def other(value: Any) -> Any:
@@ -40,6 +40,8 @@ def other(value: Any) -> Any:
             return value + timedelta(microseconds=1)
         case UUID():
             return UUID(int=value.int + 1)
+        case dict():
+            return value | {"another": "x"}
     raise AssertionError(f"what else than {value!r}?")
 
 

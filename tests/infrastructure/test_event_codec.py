@@ -19,6 +19,7 @@ from domain.activity_plans import Channel, CostLine, Plan
 from domain.approvals import Level, Subject
 from domain.catalogues import Details
 from domain.shared import claims
+from domain.shared.field_rules import FieldRule, FieldType
 from domain.shared.money import Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
@@ -34,8 +35,13 @@ OWNER = UUID("0195505a-0000-7000-8000-000000000001")
 PARENT = UUID("0195505a-0000-7000-8000-000000000002")
 APPROVAL = UUID("0195505a-0000-7000-8000-000000000003")
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+MEAL = FieldRule("meal", "餐 Meal", FieldType.CHOICE, True, "1", "9", ("午餐", "dinner"))
 DETAILS = Details(
-    "短信费 SMS fee", 'a "quoted" line\nand another', 10, {"accounting_subject": "6601", "unit": "CNY"}
+    "短信费 SMS fee",
+    'a "quoted" line\nand another',
+    10,
+    {"accounting_subject": "6601", "unit": "CNY"},
+    (MEAL,),
 )
 PLAN = Plan(
     name="春节满减 Spring dining",
@@ -47,6 +53,8 @@ PLAN = Plan(
     channels=(Channel.APP, Channel.WECHAT, Channel.SMS, Channel.EMAIL, Channel.BRANCH, Channel.CALL_CENTRE),
     budget=Money(1_000_000_000_000_000, "CNY"),
     cost_lines=(CostLine(Reference(OWNER, 1), Money(25_050, "CNY"), "two waves"),),
+    form=Reference(OWNER, 4),
+    form_values={"meal": "午餐"},
 )
 BARE_PLAN = Plan("x", "", Reference(OWNER, 1), Period(NOON, NOON + DAY), None, None, (), Money(1, "CNY"), ())
 SUBJECT = Subject("activity", OWNER, 2, HASH, "SPRING-26", "HO")
