@@ -37,12 +37,18 @@ from application.shared.records import Position as LogPosition
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
-PAGE_LIMIT = 100
-PAGE_LIMIT_INTEGRATOR = 500
 MIN_POSITION_WAIT_S = 5.0
 SUBSCRIPTIONS_MAX = 20
 
 logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class PageSizes:
+    """The largest pages that a request may ask for."""
+
+    ordinary: int = 100
+    integrator: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,15 @@ class Services:
     reads: Reads
     progress: Progress
     projections: Sequence[str]
+    page_sizes: PageSizes
     tail: Tail
 
     def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
-        integrator = Role.INTEGRATOR in principal.roles
+        sizes = self.page_sizes
+        page_size_max = sizes.integrator if Role.INTEGRATOR in principal.roles else sizes.ordinary
         return Context(
             principal=principal,
-            viewer=viewer_of(principal, PAGE_LIMIT_INTEGRATOR if integrator else PAGE_LIMIT),
+            viewer=viewer_of(principal, page_size_max),
             language=language,
             request_id=id_,
             idempotency_key=key,

@@ -350,6 +350,7 @@ def _announce(settings: "Settings", url: str) -> None:
 
 def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
     from api.application import KNOWN_PATHS, create_app
+    from api.graphql_app import PageSizes
     from api.server import limited, serve
     from api.wiring import GraphQL
     from infrastructure.metrics import Metrics
@@ -373,7 +374,14 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
         readiness.start()
         metrics = Metrics(KNOWN_PATHS, readiness.parts)
         verify = metrics.counting(Verifier(keys, TokenRules.of(settings)).verify)
-        graphql = GraphQL(database.url, verify, settings.approval_policy, metrics.count_append)
+        graphql = GraphQL(
+            database.url,
+            verify,
+            settings.approval_policy,
+            metrics.count_append,
+            PageSizes(settings.page_size_max, settings.page_size_integrator_max),
+            settings.database_connections_max,
+        )
         app = create_app(
             parts=readiness.parts,
             metrics=metrics.render,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from api.authentication import Authentication, Verify
-from api.graphql_app import GraphQLApp, Services
+from api.graphql_app import GraphQLApp, PageSizes, Services
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
 from api.schema import schema
@@ -36,6 +36,8 @@ class GraphQL:
     verify: Verify
     policy: ApprovalPolicy
     count_append: Callable[[], None]
+    page_sizes: PageSizes = field(default_factory=PageSizes)
+    connections_max: int = COMMAND_CONNECTIONS_MAX
     _app: GraphQLApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +57,7 @@ class GraphQL:
             notices()
             self.count_append()
 
-        commands = pool(self.url, COMMAND_CONNECTIONS_MAX)
+        commands = pool(self.url, self.connections_max)
         reading = _read_pool(self.url)
         log = EventLog(commands, wake=appended)
         async with reading, Progress(self.url) as progress:
@@ -70,6 +72,7 @@ class GraphQL:
                 reads=reads,
                 progress=progress,
                 projections=NAMES,
+                page_sizes=self.page_sizes,
                 tail=tail,
             )
             self._app = GraphQLApp(schema, services)

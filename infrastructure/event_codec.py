@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import orjson
-from pydantic import TypeAdapter
+import msgspec
 
 from infrastructure.event_types import BY_CLASS, BY_NAME, EventType
 
@@ -26,7 +25,7 @@ class Encoded:
 def encode(event: object) -> Encoded:
     """The bytes are kept and hashed as they are."""
     type_ = BY_CLASS[type(event)]
-    data = _adapter(type_.event).dump_json(event)
+    data = _ENCODER.encode(event)
     assert len(data) <= DATA_BYTES_MAX, f"{type_.name} has {len(data)} bytes"
     return Encoded(type_.name, type_.schema_version, data)
 
@@ -36,9 +35,12 @@ def decode(event_type: str, schema_version: int, data: bytes | str) -> Any:
     type_ = BY_NAME.get(event_type)
     if type_ is None or schema_version > type_.schema_version:
         raise UnknownEvent(f"{event_type} version {schema_version}")
-    if schema_version < type_.schema_version:
-        return _adapter(type_.event).validate_python(_upcast(type_, schema_version, orjson.loads(data)))
-    return _adapter(type_.event).validate_json(data)
+    try:
+        if schema_version == type_.schema_version:
+            return _decoder(type_.event).decode(data)
+        return msgspec.convert(_upcast(type_, schema_version, msgspec.json.decode(data)), type_.event)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"{event_type}: {error}") from None
 
 
 def _upcast(type_: EventType, schema_version: int, data: dict[str, Any]) -> dict[str, Any]:
@@ -48,6 +50,9 @@ def _upcast(type_: EventType, schema_version: int, data: dict[str, Any]) -> dict
     return data
 
 
+_ENCODER = msgspec.json.Encoder()
+
+
 @cache
-def _adapter(event: type) -> TypeAdapter[Any]:
-    return TypeAdapter(event)
+def _decoder(event: type) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(event)

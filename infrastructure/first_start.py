@@ -6,15 +6,12 @@ from infrastructure.database import pool
 from infrastructure.embedded_database import Database
 from infrastructure.event_log import EventLog
 from infrastructure.migrate import migrate
-from infrastructure.readiness import let_running_role_look
 from infrastructure.settings import Settings
 
 
 def bring_forward(database: Database) -> list[str]:
     """Migrate as the owner; the names of what was applied. Raise MigrationRefused."""
-    applied = migrate(database.owner_url)
-    let_running_role_look(database.owner_url)
-    return applied
+    return migrate(database.owner_url)
 
 
 def load_sample(settings: Settings, database: Database) -> None:

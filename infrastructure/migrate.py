@@ -60,6 +60,7 @@ def _apply_missing(connection: psycopg.Connection, known: list[Migration]) -> li
         "create table if not exists public.migrations (number integer primary key, name text not null,"
         " checksum text not null, applied_at timestamptz not null default now())"
     )
+    connection.execute(f"grant select on public.migrations to {APPLICATION_ROLE}")
     rows = connection.execute("select number, checksum from public.migrations").fetchall()
     applied: dict[int, str] = dict(rows)
     by_number = {migration.number: migration for migration in known}

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import structlog
 
-from infrastructure.database import APPLICATION_ROLE, connection_options
+from infrastructure.database import connection_options
 from infrastructure.log_recorder import HORIZON
 from infrastructure.migrate import migrations
 
@@ -178,12 +178,6 @@ class Readiness:
         elif lag_s > self._lag_max_s:
             fault = f"it is {lag_s:.0f} s behind the log"
         return Part(f"projection:{name}", fault, {"lag_s": round(lag_s, 3), "parked": parked})
-
-
-def let_running_role_look(owner_url: str) -> None:
-    """Let the running role see which migrations were applied; `owner_url` connects as the owner."""
-    with psycopg.connect(owner_url, autocommit=True) as connection:
-        connection.execute(f"grant select on public.migrations to {APPLICATION_ROLE}".encode())
 
 
 def _in_short(error: psycopg.Error) -> str:

@@ -16,7 +16,7 @@ from infrastructure.database import pool
 from infrastructure.event_log import EventLog
 from infrastructure.metrics import Metrics
 from infrastructure.projection_runner import Projector
-from infrastructure.readiness import Horizon, Part, Readiness, let_running_role_look
+from infrastructure.readiness import Horizon, Part, Readiness
 from infrastructure.token_keys import TrustedKeys
 from infrastructure.tokens import TokenRules, Verifier
 from projections.registry import NAMES
@@ -46,7 +46,6 @@ def fault(readiness: Readiness, name: str) -> str | None:
 
 @pytest.fixture
 def looked_at(cardinal_url: str) -> str:
-    let_running_role_look(cardinal_url)
     return cardinal_url
 
 
