@@ -1,5 +1,6 @@
 """Activities in GraphQL: the plan, its life, and everything that happened to it."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -40,6 +41,7 @@ from domain.shared.period import Period
 
 PROJECTIONS = ("activities", "approvals", "timeline")
 BUDGET = "budget.read"
+NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,20})?")
 
 strawberry.enum(Channel, name="Channel", description="Where customers meet the activity.")
 
@@ -149,9 +151,11 @@ class Activity(Node):
 # --- Inputs and payloads --------------------------------------------------
 
 
-@strawberry.input
+@strawberry.input(
+    description="The amount as it was typed: 123.45. What is no number is refused in its place."
+)
 class MoneyInput:
-    amount: Decimal
+    amount: str
     currency: str = "CNY"
 
 
@@ -314,4 +318,7 @@ def _period(given: TimePeriodInput | None) -> Period | None:
 
 
 def _amount(given: MoneyInput | None) -> Amount | None:
-    return None if given is None else Amount(given.amount, given.currency)
+    if given is None:
+        return None
+    sound = NUMBER.fullmatch(given.amount.strip())
+    return Amount(Decimal(given.amount.strip()) if sound else Decimal("NaN"), given.currency)

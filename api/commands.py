@@ -7,7 +7,7 @@ from uuid import UUID
 
 import strawberry
 from anyio import CapacityLimiter, to_thread
-from graphql import GraphQLError
+from graphql import FieldNode, GraphQLError
 from opentelemetry import trace
 
 from api.context import Info
@@ -50,6 +50,9 @@ async def execute(
 ) -> P:
     """Handle one command and wait, bounded, until the projections that the answer reads show it."""
     context = info.context
+    if context.idempotency_key is not None and not _is_alone(info):
+        text = message("key_for_one", {}, context.language)
+        raise GraphQLError(text, extensions={"code": "KEY_FOR_ONE"})
     request = Request(
         principal=context.principal,
         operation=operation,
@@ -86,6 +89,12 @@ def key_of(prefix: str, id_: str | None) -> UUID:
 def given(value: Any) -> Any:
     """None for what the client left out."""
     return None if value is strawberry.UNSET else value
+
+
+def _is_alone(info: Info) -> bool:
+    """Whether the document holds this one mutation and nothing else, so that a key can only mean it."""
+    selections = info._raw_info.operation.selection_set.selections
+    return len(selections) == 1 and isinstance(selections[0], FieldNode)
 
 
 def _plain(value: Any) -> Any:

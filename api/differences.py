@@ -10,12 +10,15 @@ from api.context import Info
 from api.history import FieldChange
 from api.messages import message
 from api.planner import ids
-from api.public_events import PREFIXES
+from application.access import Permission
+from projections.shared.ids import PREFIXES
 
 CHANGES = """
     select coalesce(json_agg(changes order by version), '[]')::text from read.timeline
     where stream_id = $1 and version > $2 and version <= $3 and (org_unit is null or org_unit = any($4))"""
 VERSIONS_MAX = 1_000
+BUDGET = frozenset({"budgetMinor", "costTotalMinor", "costLines", "currency"})
+"""Fields that are left out for who may not see budgets."""
 
 
 @strawberry.type
@@ -32,7 +35,9 @@ class DifferenceQueries:
         if await context.reads.one(ANY, [key := _key(id), sorted(context.principal.units)]) == b"0":
             return None
         found = await context.reads.one(CHANGES, [key, since, until, sorted(context.principal.units)])
-        return [FieldChange(**change) for change in merged(orjson.loads(found))]
+        sees_budget = Permission.BUDGET_READ in context.principal.permissions
+        changes = [each for each in merged(orjson.loads(found)) if sees_budget or each["field"] not in BUDGET]
+        return [FieldChange(**change) for change in changes]
 
 
 ANY = """

@@ -16,15 +16,16 @@ from api.messages import message
 from api.planner import ids
 from api.planner.positions import Position
 from api.planner.views import payload
-from api.public_events import PREFIXES, PublicEvent, public_event
+from api.public_events import PublicEvent, public_event
 from application.access import Permission
 from application.shared import records
+from projections.shared.ids import PREFIXES
 
 BATCH = 200
 PAGE_MAX = 500
 SCANNED_MAX = 5_000
 TYPES_MAX = 50
-IDLE_WAIT_S = 1.0
+IDLE_WAIT_S = 30.0
 PROJECTED_WAIT_S = 2.0
 
 
@@ -115,12 +116,15 @@ class EventSubscription:
         while True:
             seen = context.tail.mark()
             batch = await to_thread.run_sync(context.log.follow, at, BATCH)
-            for record in batch:
-                at = record.position
-                for event in _visible(context, record, select):
-                    await context.progress.reached(at, ("activities", "approvals"), PROJECTED_WAIT_S)
-                    yield event
-            if not batch:
+            found = [event for record in batch for event in _visible(context, record, select)]
+            if found:
+                last = batch[-1].position
+                await context.progress.reached(last, ("activities", "approvals"), PROJECTED_WAIT_S)
+            for event in found:
+                yield event
+            if batch:
+                at = batch[-1].position
+            else:
                 await context.tail.wait(seen, IDLE_WAIT_S)
 
 
@@ -147,7 +151,7 @@ def _visible(context: Context, record: records.Record[Any], select: EventSelecti
     shown = public_event(record)
     if shown is None or (select and not _selected(shown, record, select)):
         return ()
-    return (_event(record, shown),)
+    return (_event(record, shown, Permission.BUDGET_READ in context.principal.permissions),)
 
 
 def _selected(shown: PublicEvent, record: records.Record[Any], select: EventSelection) -> bool:
@@ -157,8 +161,10 @@ def _selected(shown: PublicEvent, record: records.Record[Any], select: EventSele
     return select.subject is None or select.subject in (subject, shown.data.get("subjectId"))
 
 
-def _event(record: records.Record[Any], shown: PublicEvent) -> Event:
-    context = record.context
+def _event(record: records.Record[Any], shown: PublicEvent, sees_budget: bool) -> Event:
+    context, data = record.context, shown.data
+    if "plan" in data and not sees_budget:
+        data = {**data, "plan": {**data["plan"], "budget": None, "costLines": None}}
     return Event(
         position=Position(*record.position),
         id=strawberry.ID(ids.encode("ev", record.event_id)),
@@ -175,6 +181,6 @@ def _event(record: records.Record[Any], shown: PublicEvent) -> Event:
         correlation_id=strawberry.ID(str(context.correlation_id)),
         causation_id=None if context.causation_id is None else strawberry.ID(str(context.causation_id)),
         reason=context.reason,
-        data=shown.data,  # type: ignore[arg-type]
+        data=data,  # type: ignore[arg-type]
         key=record.stream_id,
     )

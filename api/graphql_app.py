@@ -3,6 +3,8 @@
 HTTP follows the GraphQL-over-HTTP specification; errors carry a code and the request's id, never internals.
 """
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +13,7 @@ import orjson
 import strawberry
 import structlog
 from graphql import GraphQLError
+from graphql import OperationType as GraphQLOperation
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -20,6 +23,7 @@ from strawberry.exceptions import ConnectionRejectionError, MissingQueryError
 from strawberry.http.exceptions import NonJsonMessageReceived
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types.graphql import OperationType
 
 from api.authentication import Authentication, refusal
@@ -110,6 +114,8 @@ class GraphQLApp:
 
     async def _respond(self, request: Request) -> Response:
         principal = self._services.authentication.principal_of(request.headers)
+        if not principal.permissions:
+            raise Malformed(403, "NO_ROLE")
         if request.method not in ("GET", "POST"):
             raise Malformed(405, "METHOD_NOT_ALLOWED")
         body = await _posted(request) if request.method == "POST" else _queried(request)
@@ -133,6 +139,7 @@ class GraphQLApp:
     async def _execute(
         self, request: Request, body: Mapping[str, Any], context: Context, media: "_Media"
     ) -> Response:
+        self._require_one_operation(body)
         try:
             result = await self._schema.execute(
                 body.get("query"),
@@ -154,6 +161,17 @@ class GraphQLApp:
                 del answer["data"]
                 status = media.malformed_status
         return Response(orjson.dumps(answer, default=str), status, media_type=media.type)
+
+    def _require_one_operation(self, body: Mapping[str, Any]) -> None:
+        """A sound document must leave no doubt which of its operations is meant."""
+        document = self._services.reads.document(body["query"])
+        if document.errors:
+            return
+        operation = document.operations.get(body.get("operationName"))
+        if operation is None:
+            raise Malformed(400, "OPERATION_UNCLEAR")
+        if operation.operation is GraphQLOperation.SUBSCRIPTION:
+            raise Malformed(400, "SUBSCRIBE_BY_WEBSOCKET")
 
     async def _is_projected(self, body: Mapping[str, Any]) -> bool:
         """Wait, bounded, for `extensions.minPosition`: the reader has written, or heard of, that position."""
@@ -239,7 +257,7 @@ def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
     """The error as clients see it: only what was raised for them keeps its words."""
     cause = error.original_error
     code = (error.extensions or {}).get("code")
-    if cause is not None and not isinstance(cause, GraphQLError):
+    if code is None and cause is not None and not isinstance(cause, GraphQLError):
         code = "UNAVAILABLE" if is_away(cause) else "INTERNAL"
         logger.error("resolver_failed", request_id=context.request_id, error=repr(cause), exc_info=cause)
         text = message(code, {}, context.language)
@@ -264,10 +282,32 @@ class TextSocket(ASGIWebSocketAdapter):
         await self.ws.send_text(orjson.dumps(message, default=str).decode())
 
 
+class ExpiringSocket(BaseGraphQLTransportWSHandler[Context, None]):
+    """Closes the socket when the token by which it was opened runs out."""
+
+    _expiry: asyncio.Task[None] | None = None
+
+    async def handle_connection_init(self, message: Any) -> None:
+        await super().handle_connection_init(message)
+        expires_at_s = self.context.principal.expires_at_s
+        if self.connection_acknowledged and expires_at_s is not None and self._expiry is None:
+            self._expiry = asyncio.create_task(self._close_at(expires_at_s))
+
+    async def shutdown(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        await super().shutdown()
+
+    async def _close_at(self, expires_at_s: float) -> None:
+        await asyncio.sleep(max(0.0, expires_at_s - time.time()))
+        await self.websocket.close(code=4403, reason="The token has expired")
+
+
 class Sockets(GraphQL[Context, None]):
     """graphql-transport-ws. The token comes in connection_init's payload as {authorization: "Bearer …"}."""
 
     websocket_adapter_class = TextSocket
+    graphql_transport_ws_handler_class = ExpiringSocket
 
     def __init__(self, schema: strawberry.Schema, services: Services) -> None:
         super().__init__(
@@ -295,6 +335,8 @@ class Sockets(GraphQL[Context, None]):
             )
         except TokenRefused as refused:
             raise ConnectionRejectionError({"code": refused.code}) from None
+        if not principal.permissions:
+            raise ConnectionRejectionError({"code": "NO_ROLE"})
         known = self._services.context(principal, context.language, context.request_id, None)
         context.principal, context.viewer = known.principal, known.viewer
         return strawberry.UNSET

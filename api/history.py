@@ -6,7 +6,7 @@ from strawberry.scalars import JSON
 
 from api.planner.positions import Position
 from api.planner.values import Int64
-from api.planner.views import Node, column, computed, struct, view
+from api.planner.views import Node, column, computed, masked, struct, view
 
 
 @struct
@@ -34,6 +34,7 @@ class HistoryEntry(Node):
     epoch: int
     sequence: Int64 = column("position", description="The rank of its position within the epoch.")
     subject_kind: str = column("stream_type")
+    subject_id: str = column(description="The global id of what it happened to, also when that is gone.")
     version: int
     revision: int | None
     event_type: str
@@ -42,4 +43,6 @@ class HistoryEntry(Node):
     actor: str
     on_behalf_of: str | None
     reason: str | None
-    changes: list[FieldChange]
+    changes: list[FieldChange] | None = masked(
+        "budget.read", description="Null for who may not see budgets, for they are among the changes."
+    )

@@ -25,6 +25,12 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "The position asked for is not reached yet: try again.",
     ),
     "UNAVAILABLE": ("服务暂不可用，请稍后再试。", "The service is unavailable for the moment: try again."),
+    "NO_ROLE": ("您没有任何角色，请联系管理员。", "You have no role here: ask an administrator."),
+    "OPERATION_UNCLEAR": (
+        "文档须以 operationName 指明其中一个操作。",
+        "Name one of the document's operations in operationName.",
+    ),
+    "SUBSCRIBE_BY_WEBSOCKET": ("订阅请使用 WebSocket。", "Subscriptions go by WebSocket."),
     "INTERNAL": ("系统内部错误，请凭请求号联系管理员。", "An internal fault: quote the request id."),
 }
 """Code to (zh, en)."""

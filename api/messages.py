@@ -21,7 +21,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "name_taken": ("同级中已有名称“{name}”。", "A sibling already has the name {name}."),
     "out_of_range": ("应在 {least} 到 {most} 之间。", "It must be from {least} to {most}."),
     "end_not_after_start": ("结束时间必须晚于开始时间。", "The end must come after the start."),
-    "amount_not_finite": ("金额必须是有限的数。", "The amount must be a finite number."),
+    "amount_not_finite": (
+        "金额须为数字，如 123.45（无千分位）。",
+        "The amount must be a number such as 123.45, without separators.",
+    ),
     "amount_not_positive": ("金额必须大于零。", "The amount must be greater than zero."),
     "amount_too_large": ("金额过大。", "The amount is too large."),
     "amount_too_precise": ("该币种最多 {digits} 位小数。", "This currency has {digits} decimal places."),
@@ -42,6 +45,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "bad_key": (
         "幂等键为 1 到 {most} 个可见 ASCII 字符。",
         "An idempotency key has 1 to {most} printable ASCII characters.",
+    ),
+    "key_for_one": (
+        "使用幂等键时，一次请求只能包含一个变更。",
+        "With an idempotency key a request holds one mutation only.",
     ),
     # Catalogues.
     "parent_not_found": ("上级不存在。", "The parent does not exist."),

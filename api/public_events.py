@@ -4,7 +4,7 @@ A public type keeps its name and fields within a version; a field may be added. 
 are the log's own bookkeeping and are not shown.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,18 +19,10 @@ from domain.activity_plans import Plan
 from domain.shared.money import MINOR_DIGITS, Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
+from projections.shared.ids import PREFIXES
 
 E = TypeVar("E")
 Data = dict[str, Any]
-
-PREFIXES: Mapping[str, str] = {
-    "activity": "act",
-    "approval": "apr",
-    "activity_type": "at",
-    "cost_type": "ct",
-    "activity_form": "af",
-}
-"""The id prefix of each stream type that outsiders may know of."""
 
 
 @dataclass(frozen=True, slots=True)

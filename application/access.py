@@ -73,7 +73,9 @@ LEVELS: Mapping[Role, Level] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: verified, never guessed. `units` are the organisation units whose rows he sees."""
+    """Who is asking: verified, never guessed. `units` are the organisation units whose rows he sees;
+    from `expires_at_s` on (Unix seconds) he must prove again who he is.
+    """
 
     user: str
     roles: frozenset[Role]
@@ -81,10 +83,13 @@ class Principal:
     units: frozenset[str]
     on_behalf_of: str | None = None
     system_permissions: frozenset[Permission] = field(default_factory=frozenset)
+    expires_at_s: float | None = None
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        return self.system_permissions.union(*(PERMISSIONS[role] for role in self.roles))
+        """What his roles allow; parameters belong to the whole bank, so head office alone keeps them."""
+        allowed = self.system_permissions.union(*(PERMISSIONS[role] for role in self.roles))
+        return allowed if self.org_unit == HEAD_OFFICE else allowed - {Permission.PARAMETERS_MAINTAIN}
 
     @property
     def levels(self) -> frozenset[Level]:

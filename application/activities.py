@@ -28,7 +28,7 @@ from domain.activities import (
     WithdrawActivity,
     submitted_hash,
 )
-from domain.activity_plans import Channel, Choice, CostLineDraft, PlanDraft
+from domain.activity_plans import COST_LINES_MAX, Channel, Choice, CostLineDraft, PlanDraft
 from domain.approvals import Subject
 from domain.catalogues import Kind
 from domain.shared.claims import DECIDER as CLAIM
@@ -100,7 +100,10 @@ def submit(work: Work, activity_id: UUID) -> UUID:
     """Open the approval of the current revision."""
     _subject(work, activity_id)
     activity_type, form, cost_types = _choices(work, activity_id)
-    command = SubmitActivity(new_approval(), activity_type, cost_types, work.now, work.principal.user, form)
+    level = work.policy.levels_of("activity")[0]
+    command = SubmitActivity(
+        new_approval(), activity_type, cost_types, work.now, work.principal.user, form, level
+    )
     for event in work.decide(DECIDER, activity_id, command):
         assert isinstance(event, ActivitySubmitted)
         activity = work.state(DECIDER, activity_id)
@@ -165,10 +168,11 @@ def _subject(work: Work, activity_id: UUID) -> Activity:
 
 
 def _looked_up(work: Work, plan: PlanEntry) -> PlanDraft:
+    # What is beyond the limit is only counted: it will be refused, and looking it up would cost.
     lines = tuple(
         CostLineDraft(_choice(work, Kind.COST_TYPE, line.cost_type), line.amount, line.remark)
-        for line in plan.cost_lines
-    )
+        for line in plan.cost_lines[:COST_LINES_MAX]
+    ) + (CostLineDraft(None, None),) * max(len(plan.cost_lines) - COST_LINES_MAX, 0)
     return PlanDraft(
         name=plan.name.strip(),
         description=plan.description,
@@ -194,7 +198,7 @@ def _link_plan(work: Work, activity_id: UUID) -> None:
     assert activity.plan is not None
     used = [activity.plan.activity_type.id, *(line.cost_type.id for line in activity.plan.cost_lines)]
     used += [activity.plan.form.id] if activity.plan.form else []
-    work.link(User(activity_id, "activity", activity.code), used)
+    work.link(User(activity_id, "activity", activity.code, activity.org_unit), used)
 
 
 def _choices(work: Work, activity_id: UUID) -> tuple[Choice, Choice | None, tuple[Choice, ...]]:

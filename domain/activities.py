@@ -51,7 +51,7 @@ class ReviseActivity:
 
 @dataclass(frozen=True, slots=True)
 class SubmitActivity:
-    """Ask for approval. The choices tell how the entries that the plan refers to stand now."""
+    """Ask for approval, first of `level`. The choices tell how what the plan refers to stands now."""
 
     approval: UUID
     activity_type: Choice
@@ -59,6 +59,7 @@ class SubmitActivity:
     now: datetime
     by: str
     form: Choice | None = None
+    level: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +155,16 @@ class ActivityRevised:
 
 @dataclass(frozen=True, slots=True)
 class ActivitySubmitted:
-    """`content_hash` covers the plan and the revisions that it refers to: it is what approvers see."""
+    """`content_hash` covers the plan and the revisions that it refers to: it is what approvers see.
+
+    `level` is the one that is asked first.
+    """
 
     revision: int
     approval: UUID
     content_hash: str
     by: str
+    level: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +362,7 @@ def _submit(command: SubmitActivity, activity: Activity) -> Sequence[Event]:
     refuse_any(faults)
     forms = () if command.form is None else (command.form,)
     seen = submitted_hash(activity, (command.activity_type, *forms, *command.cost_types))
-    return [ActivitySubmitted(activity.revision, command.approval, seen, command.by)]
+    return [ActivitySubmitted(activity.revision, command.approval, seen, command.by, command.level)]
 
 
 def _withdraw(command: WithdrawActivity, activity: Activity) -> Sequence[Event]:

@@ -1,7 +1,9 @@
 """Bulk append: many streams at COPY speed, chained and with heads, a bounded chunk to a transaction.
 
-A writing transaction that stays open holds readers back, so no chunk has more than `CHUNK_EVENTS_MAX`
-events. A bulk that was cut off is sent again under the same command id; chunks that are there are skipped.
+For streams that nobody guards, such as ledgers: a bulk takes its position before its locks, so an append that
+guarded one of its streams meanwhile may come to stand above it. A writing transaction that stays open holds
+readers back, so no chunk has more than `CHUNK_EVENTS_MAX` events. A bulk that was cut off is sent again under
+the same command id; chunks that are there are skipped.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,11 +25,13 @@ ATTEMPTS_MAX = 5
 BASE = b"select max(epoch), pg_current_xact_id()::text::bigint << 20 from log.epochs"
 LOCKED = b"select from log.heads where stream_id = any(%s) order by stream_id for update"
 OPENED = b"""
-    insert into log.heads (stream_id, stream_type, version, hash, epoch, position)
+    insert into log.heads as h (stream_id, stream_type, version, hash, epoch, position)
     select id, type, version, hash, %(epoch)s, %(position)s + last from unnest(
         %(ids)s::uuid[], %(types)s::text[], %(versions)s::integer[], %(hashes)s::bytea[], %(last)s::integer[])
         as w (id, type, version, hash, last)
-    on conflict do nothing"""
+    on conflict (stream_id) do update
+    set version = excluded.version, hash = excluded.hash, epoch = excluded.epoch, position = excluded.position
+    where h.version = 0"""
 EXTENDED = b"""
     update log.heads h
     set version = w.version, hash = w.hash, epoch = %(epoch)s, position = %(position)s + w.last
@@ -36,7 +40,7 @@ EXTENDED = b"""
     where h.stream_id = w.id and h.version = w.expected and h.hash = w.previous"""
 ABOVE = b"select exists (select from log.heads where stream_id = any(%s) and (epoch, position) >= (%s, %s))"
 THERE = b"""
-    select count(*) from unnest(%s::uuid[], %s::integer[]) as w (id, version)
+    select count(*), max(e.epoch), max(e.position) from unnest(%s::uuid[], %s::integer[]) as w (id, version)
     join log.events e on e.stream_id = w.id and e.version = w.version and e.command_id = %s"""
 COPIED = f"copy log.events ({', '.join(COLUMNS)}) from stdin".encode()
 
@@ -94,9 +98,10 @@ def _append_chunk(connection: psycopg.Connection[Any], chunk: Chunk, context: Co
         except PositionInverted:
             continue
         except Conflict:
-            if _is_there(connection, chunk, context):
-                return BEGINNING
-            raise
+            there = _where(connection, chunk, context)
+            if there is None:
+                raise
+            return there
     raise Conflict("other appends kept coming first")
 
 
@@ -157,9 +162,10 @@ def _text(text: str | None) -> str:
     return _NULL if text is None else text.translate(_ESCAPES)
 
 
-def _is_there(connection: psycopg.Connection[Any], chunk: Chunk, context: Context) -> bool:
-    """Whether this very chunk was recorded before, under the same command."""
+def _where(connection: psycopg.Connection[Any], chunk: Chunk, context: Context) -> Position | None:
+    """The last position of this very chunk, if it was recorded before under the same command."""
     last = [(write.stream_id, write.version + len(write.events)) for write in chunk.writes]
     ids, versions = zip(*last, strict=True)
     row = connection.execute(THERE, [list(ids), list(versions), context.command_id]).fetchone()
-    return row == (len(last),)
+    assert row is not None
+    return Position(row[1], row[2]) if row[0] == len(last) else None

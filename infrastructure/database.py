@@ -13,7 +13,7 @@ APPLICATION_ROLE = "cardinal_app"
 STATEMENT_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 10
 IDLE_TRANSACTION_TIMEOUT_S = 60
-READ_ATTEMPTS_MAX = 12
+READ_DEADLINE_S = 15.0
 
 
 def connection_options(statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> str:
@@ -52,12 +52,14 @@ def pool(
 
 def read(pool: ConnectionPool[psycopg.Connection[Any]], work: Callable[[psycopg.Connection[Any]], T]) -> T:
     """What `work` reads. It may be called again on another connection when one is lost: it must only read."""
-    for attempt in range(1, READ_ATTEMPTS_MAX + 1):
+    deadline_s, pause_s = time.monotonic() + READ_DEADLINE_S, 0.005
+    while True:
+        connection = None
         try:
             with pool.connection() as connection:
                 return work(connection)
         except psycopg.OperationalError:
-            if attempt == READ_ATTEMPTS_MAX or not connection.broken:
+            if connection is None or not connection.broken or time.monotonic() > deadline_s:
                 raise
-            time.sleep(min(0.005 * 2**attempt, 1.0))
-    raise AssertionError("unreachable")
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.5)

@@ -14,7 +14,7 @@ from eventsourcing.persistence import InfrastructureFactory
 from eventsourcing.popo import POPOFactory
 from eventsourcing.utils import Environment
 from opentelemetry import trace
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
 from application.shared.records import (
     GENESIS,
@@ -22,6 +22,7 @@ from application.shared.records import (
     Answer,
     Append,
     CommandKey,
+    Conflict,
     Context,
     Loaded,
     Position,
@@ -42,13 +43,17 @@ tracer = trace.get_tracer("cardinal")
 
 CACHED_STREAMS_MAX = 10_000
 APPEND_ATTEMPTS_MAX = 30
+APPEND_DEADLINE_S = 20.0
 USERS_NAMED_MAX = 20
 
 TAIL = (
-    b"select version, event_type, schema_version, data::text, hash from log.events"
+    b"select version, event_type, schema_version, data::text, hash, previous_hash from log.events"
     b" where stream_id = %s and stream_type = %s and version > %s order by version"
 )
-USERS = b"select user_id, user_kind, user_label from log.uses where used_id = %s order by 2, 3 limit %s"
+USERS = (
+    b"select user_id, user_kind, user_label, user_unit from log.uses"
+    b" where used_id = %s order by 2, 3 limit %s"
+)
 ANSWER = (
     b"select subject_id, version, epoch, position, input_hash from log.commands"
     b" where principal = %s and operation = %s and key = %s"
@@ -84,9 +89,12 @@ class EventLog(Application[UUID]):
         key = decider.stream_type, stream_id
         loaded = self._folded.get(key) or Loaded(0, GENESIS, decider.initial)
         rows = self._rows(TAIL, [stream_id, decider.stream_type, loaded.version])
+        if rows and rows[0][5] != loaded.hash:  # the database has lost what was folded here
+            self._forget(key)
+            return self.load(decider, stream_id)
         if not rows:
             return loaded
-        events = (event_codec.decode(name, schema, data) for _, name, schema, data, _ in rows)
+        events = (event_codec.decode(row[1], row[2], row[3]) for row in rows)
         folded = Loaded(rows[-1][0], bytes(rows[-1][4]), decider.fold(events, loaded.state))
         self._remember(key, folded)
         return folded
@@ -114,13 +122,17 @@ class EventLog(Application[UUID]):
         now = datetime.now(UTC)
         records = [record for write in append.writes for record in chained(write, append.context, now)]
         request = append_request(append, records)
-        was_lost = False
+        was_lost, deadline_s = False, time.monotonic() + APPEND_DEADLINE_S
         for attempt in range(1, APPEND_ATTEMPTS_MAX + 1):
             try:
                 first = self.log_recorder.append(request)
                 break
             except PositionInverted:
                 continue
+            except Conflict:
+                self._forget(*((write.stream_type, write.stream_id) for write in append.writes))
+                self._forget(*((guard.stream_type, guard.stream_id) for guard in append.guards))
+                raise
             except AlreadyAnswered:
                 if not was_lost:
                     raise
@@ -129,8 +141,10 @@ class EventLog(Application[UUID]):
                 if answer.input_hash != append.command.input_hash:
                     raise  # The key was taken by another input meanwhile: ours never came through.
                 return answer.receipt
-            except (psycopg.OperationalError, PoolTimeout):
-                if attempt == APPEND_ATTEMPTS_MAX:
+            except psycopg.errors.QueryCanceled:
+                raise
+            except psycopg.OperationalError:
+                if attempt == APPEND_ATTEMPTS_MAX or time.monotonic() > deadline_s:
                     raise
                 was_lost = True
                 time.sleep(min(0.02 * 2**attempt, 1.0))
@@ -149,6 +163,11 @@ class EventLog(Application[UUID]):
         last = append_bulk(self._pool, writes, context)
         self._wake()
         return last
+
+    def _forget(self, *keys: tuple[str, UUID]) -> None:
+        with self._folded_lock:
+            for key in keys:
+                self._folded.pop(key, None)
 
     def _remember(self, key: tuple[str, UUID], folded: Loaded[Any]) -> None:
         """Keep what was folded last, never an older state than the one that is kept."""
@@ -172,5 +191,13 @@ class EventLog(Application[UUID]):
         return self.events.get(stream_id, lte=up_to)  # type: ignore[return-value]
 
     def follow(self, after: Position, limit: int) -> Sequence[Record[Any]]:
-        record: Callable[[Any], Record[Any]] = self.mapper.to_domain_event  # type: ignore[assignment]
-        return [record(stored) for stored in self.log_recorder.after(after, limit)]
+        """Up to the first record that this version of the code can't read; UnknownEvent when that is next."""
+        found: list[Record[Any]] = []
+        for stored in self.log_recorder.after(after, limit):
+            try:
+                found.append(self.mapper.to_domain_event(stored))  # type: ignore[arg-type]
+            except event_codec.UnknownEvent:
+                if not found:
+                    raise
+                break
+        return found

@@ -158,6 +158,7 @@ def append_request(append: Append, records: Sequence[StoredRecord]) -> str:
                 "user_id": links.user.id,
                 "user_kind": links.user.kind,
                 "user_label": links.user.label,
+                "user_unit": links.user.org_unit,
                 "used": f"{{{','.join(sorted(map(str, links.used)))}}}",
             }
             for links in append.links

@@ -15,6 +15,19 @@ _LOCK = 7_203_514_226_110
 _NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 
+# A restored or promoted cluster counts its transactions from lower down: positions go on in an epoch above.
+NEW_EPOCH = b"""
+    do $$ begin
+        if to_regclass('log.events') is not null and exists (
+            select from log.events
+            where epoch = (select max(epoch) from log.epochs)
+              and position >= pg_current_xact_id()::text::bigint << 20) then
+            insert into log.epochs (epoch, reason)
+            select max(epoch) + 1, 'the transaction ids of this cluster are lower' from log.epochs;
+        end if;
+    end $$"""
+
+
 class MigrationRefused(Exception):
     """The database is not one that these migrations can bring forward; nothing was changed."""
 
@@ -77,6 +90,7 @@ def _apply_missing(connection: psycopg.Connection, known: list[Migration]) -> li
                 "insert into public.migrations (number, name, checksum) values (%s, %s, %s)",
                 [migration.number, migration.name, migration.checksum],
             )
+    connection.execute(NEW_EPOCH)
     return [f"{migration.number:04} {migration.name}" for migration in missing]
 
 

@@ -203,7 +203,13 @@ class Verifier:
         if not isinstance(unit, str) or unit not in self._rules.units:
             # Rights are held within a unit: who belongs to none could else plan what nobody sees.
             return Principal(user=user, roles=frozenset(), org_unit="", units=frozenset())
-        return Principal(user=user, roles=roles, org_unit=unit, units=units_of(unit, self._rules.units))
+        return Principal(
+            user=user,
+            roles=roles,
+            org_unit=unit,
+            units=units_of(unit, self._rules.units),
+            expires_at_s=float(claims["exp"]) + LEEWAY_S,
+        )
 
 
 def _code(error: jwt.PyJWTError) -> TokenCode:

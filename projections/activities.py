@@ -133,10 +133,9 @@ def _columns(
     match event:
         case activities.ActivityRevised(revision=revision, plan=plan):
             return {"revision": revision, **NOT_SUBMITTED, **_planned(plan)}
-        case activities.ActivitySubmitted(approval=approval, by=by):
-            # The approval, opened with the same commit, tells whose word is awaited.
+        case activities.ActivitySubmitted(approval=approval, by=by, level=level):
             submitted = {"submitted_at": record.recorded_at, "submitted_by": by}
-            return {"approval_id": approval, "reason": None, **submitted}
+            return {"status": f"pending_{level}", "approval_id": approval, "reason": None, **submitted}
         case activities.ActivityWithdrawn():
             return NOT_SUBMITTED
         case activities.ActivityApproved():

@@ -57,7 +57,8 @@ def project(row: ApprovalRow | None, record: Record[Event]) -> ApprovalRow:
         case ApprovalPassed(level=level, comment=comment, by=by, next_level=next_level):
             decided = _decided(given(row), record, level, "approved", by, comment)
             # The last level's yes is followed by the grant in the same commit.
-            awaited = {"status": f"pending_{next_level}", "awaiting": next_level.value} if next_level else {}
+            status = f"pending_{next_level}" if next_level else "approved"
+            awaited = {"status": status, "awaiting": next_level and next_level.value}
             return _changed(row, record, **decided, **awaited)
         case ApprovalGranted():
             return _closed(row, record, status="approved")

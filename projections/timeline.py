@@ -19,6 +19,7 @@ from projections.catalogues import (
     ActivityTypeRow,
     CostTypeRow,
 )
+from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
 
 TIMELINE = "timeline"
@@ -41,6 +42,7 @@ class TimelineRow:
     position: int
     stream_id: UUID
     stream_type: str
+    subject_id: str
     version: int
     event_type: str
     recorded_at: datetime
@@ -141,6 +143,7 @@ def entry(told: Told, record: Record[Any], before: Any, after: Any) -> TimelineR
         position=record.position.offset,
         stream_id=record.stream_id,
         stream_type=record.stream_type,
+        subject_id=shown_id(record.stream_type, record.stream_id),
         version=record.version,
         event_type=record.event_type,
         recorded_at=record.recorded_at,
@@ -163,7 +166,7 @@ def _changes(row: type, before: Any, after: Any) -> list[dict[str, Any]]:
     old = [None] * len(names) if before is None else values(before)
     new = [None] * len(names) if after is None else values(after)
     return [
-        {"field": name, "before": _plain(was), "after": _plain(is_)}
+        {"field": _camel(name), "before": _spoken(name, was), "after": _spoken(name, is_)}
         for name, was, is_ in zip(names, old, new, strict=True)
         if was != is_
     ]
@@ -176,13 +179,39 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
     return names, attrgetter(*names)
 
 
-def _plain(value: Any) -> Any:
-    """A column's value in JSON; those that are lists and objects already are JSON."""
+IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type"})
+"""Columns that hold names of an enumeration, which clients know in capitals."""
+
+KIND_OF_ID = {
+    "activity_type_id": "activity_type",
+    "parent_id": "activity_type",
+    "form_id": "activity_form",
+    "cost_type_id": "cost_type",
+    "approval_id": "approval",
+    "subject_id": "activity",
+}
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _spoken(name: str, value: Any) -> Any:
+    """A column's value in JSON, as the API speaks of it."""
     match value:
+        case UUID() if name in KIND_OF_ID:
+            return shown_id(KIND_OF_ID[name], value)
         case UUID():
             return str(value)
+        case str() if name in KIND_OF_ID:
+            return shown_id(KIND_OF_ID[name], UUID(value))
+        case str() if name in IN_CAPITALS:
+            return value.upper()
         case datetime():
             return instant_text(value)
-        case tuple():
-            return [_plain(member) for member in value]
+        case dict():
+            return {_camel(key): _spoken(key, member) for key, member in value.items()}
+        case list() | tuple():
+            return [_spoken(name, member) for member in value]
     return value

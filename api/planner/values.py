@@ -82,6 +82,7 @@ def _boolean(text: str) -> bool:
 
 
 def _instant(text: str) -> datetime:
+    """Where a client forgets the offset, the pattern has refused it with the same hint."""
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except OverflowError:

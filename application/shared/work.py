@@ -1,7 +1,7 @@
 """The work of one command: what it reads is guarded, what it decides is written, all or nothing."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -25,6 +25,7 @@ from domain.shared.references import User
 from domain.shared.refusal import CommonRefusal, Refused
 
 State = TypeVar("State")
+UNSEEN = "***"
 Command = TypeVar("Command")
 Event = TypeVar("Event")
 
@@ -105,11 +106,17 @@ class Work:
         return self.decide(decider, stream_id, command)
 
     def users(self, stream_id: UUID) -> tuple[User, ...]:
-        """Who refers to the stream. When nobody does, that holds until the append, or it conflicts."""
+        """Who refers to the stream, without the name of what the principal may not see.
+
+        When nobody does, that holds until the append, or it conflicts.
+        """
         users = self.log.users(stream_id)
         if not users:
             self._unused.append(stream_id)
-        return users
+        return tuple(user if self._sees(user) else replace(user, label=UNSEEN) for user in users)
+
+    def _sees(self, user: User) -> bool:
+        return user.org_unit == BANK_WIDE or self.principal.sees(user.org_unit)
 
     def link(self, user: User, used: Iterable[UUID]) -> None:
         """From now on `user` refers to `used` and to nothing else."""

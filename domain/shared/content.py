@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 
@@ -13,16 +14,23 @@ def content_hash(content: object) -> str:
     """64 hexadecimal digits. Equal contents give equal hashes in every process and for ever.
 
     Canonical form: JSON with sorted keys, no spaces, UTF-8; dataclasses as objects by field name,
-    fields that are None left out (so a field added later changes no old hash), instants in UTC.
+    fields that are None or have their default left out (so a field added later changes no old hash),
+    instants in UTC.
     """
     text = json.dumps(_plain(content), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _is_default(field: Field[Any], member: object) -> bool:
+    if member is None or member == field.default:
+        return True
+    return field.default_factory is not MISSING and member == field.default_factory()
+
+
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
-        members = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: _plain(member) for name, member in members.items() if member is not None}
+        members = {field: getattr(value, field.name) for field in fields(value)}
+        return {f.name: _plain(member) for f, member in members.items() if not _is_default(f, member)}
     match value:
         case StrEnum():
             return value.value

@@ -6,6 +6,9 @@ from datetime import datetime
 
 from domain.shared.refusal import CommonRefusal, Fault
 
+YEAR_LEAST = 1990
+YEAR_MOST = 2200
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -18,6 +21,14 @@ class Period:
         return self.starts_at <= other.starts_at and other.ends_at <= self.ends_at
 
 
+def instant_faults(moment: datetime, *path: str | int) -> Iterator[Fault]:
+    """An instant far from any campaign is a slip, and some machines can't write it."""
+    if not YEAR_LEAST < moment.year < YEAR_MOST:
+        yield Fault(CommonRefusal.OUT_OF_RANGE, path, {"least": str(YEAR_LEAST), "most": str(YEAR_MOST)})
+
+
 def period_faults(period: Period, *path: str | int) -> Iterator[Fault]:
+    yield from instant_faults(period.starts_at, *path, "starts_at")
+    yield from instant_faults(period.ends_at, *path, "ends_at")
     if period.ends_at <= period.starts_at:
         yield Fault(CommonRefusal.END_NOT_AFTER_START, (*path, "ends_at"))

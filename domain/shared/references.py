@@ -14,8 +14,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Something that refers to an aggregate and so keeps it in use: "activity SPRING-26"."""
+    """Something that refers to an aggregate and so keeps it in use: "activity SPRING-26".
+
+    `org_unit` is the unit whose it is, "*" for what belongs to the whole bank.
+    """
 
     id: UUID
     kind: str
     label: str
+    org_unit: str = "*"

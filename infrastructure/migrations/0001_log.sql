@@ -52,6 +52,7 @@ create table log.uses (
     user_id    uuid not null,
     user_kind  text not null,
     user_label text not null,
+    user_unit  text not null,
     primary key (used_id, user_id)
 );
 create index uses_of_user on log.uses (user_id);
@@ -76,7 +77,7 @@ create table log.commands (
 -- that takes a transaction id. A reader passes over nothing because it stops below the oldest one still open.
 --
 -- request: {command, streams: [{id, type, version, events, last, previous_hash, hash}] in id order (events = 0:
--- a guard; last: the ordinal of its last event), links: [{user_id, user_kind, user_label, used}],
+-- a guard; last: the ordinal of its last event), links: [{user_id, user_kind, user_label, user_unit, used}],
 -- unused: [id], events: [{ordinal, ...}]}
 -- Errors: CA001 a stream has moved, CA002 answered already, CA003 position below a head's (append again),
 -- CA004 in use. Returns epoch and position of the first event.
@@ -164,11 +165,11 @@ begin
     if request ? 'links' then
         for link in
             select * from jsonb_to_recordset(request -> 'links') as l (
-                user_id uuid, user_kind text, user_label text, used uuid[])
+                user_id uuid, user_kind text, user_label text, user_unit text, used uuid[])
         loop
             delete from log.uses u where u.user_id = link.user_id and u.used_id <> all (link.used);
             insert into log.uses
-            select used, link.user_id, link.user_kind, link.user_label from unnest(link.used) used
+            select used, link.user_id, link.user_kind, link.user_label, link.user_unit from unnest(link.used) used
             on conflict do nothing;
         end loop;
     end if;

@@ -163,6 +163,7 @@ create table read.timeline (
     position       bigint      not null,
     stream_id      uuid        not null,
     stream_type    text        not null,
+    subject_id     text        not null,
     version        integer     not null,
     event_type     text        not null,
     recorded_at    timestamptz not null,
@@ -181,6 +182,7 @@ create table read.timeline (
 create index on read.timeline (recorded_at, epoch, position);
 create index on read.timeline using gin (related_ids);
 create index on read.timeline (stream_id, version);
+create index on read.timeline (subject_id, epoch, position);
 create unique index on read.timeline (epoch, position);
 
 -- The rows as the timeline last saw them, to tell what the next event changes.

@@ -79,6 +79,10 @@ def test_each_missing_detail_is_one_fault_and_nothing_is_recorded(house: House) 
         ({"budget": {"amount": "0"}}, ("AMOUNT_NOT_POSITIVE", "input.budget.amount")),
         ({"budget": {"amount": "-5"}}, ("AMOUNT_NOT_POSITIVE", "input.budget.amount")),
         ({"budget": {"amount": "99999999999999999"}}, ("AMOUNT_TOO_LARGE", "input.budget.amount")),
+        ({"budget": {"amount": "100,000"}}, ("AMOUNT_NOT_FINITE", "input.budget.amount")),
+        ({"budget": {"amount": "1e3"}}, ("AMOUNT_NOT_FINITE", "input.budget.amount")),
+        ({"budget": {"amount": "9" * 40}}, ("AMOUNT_TOO_LARGE", "input.budget.amount")),
+        ({"startsAt": "0999-01-01T00:00:00Z"}, ("OUT_OF_RANGE", "input.startsAt")),
         ({"budget": {"amount": "NaN"}}, ("AMOUNT_NOT_FINITE", "input.budget.amount")),
         ({"budget": {"amount": "Infinity"}}, ("AMOUNT_NOT_FINITE", "input.budget.amount")),
         ({"budget": {"amount": "100.555"}}, ("AMOUNT_TOO_PRECISE", "input.budget.amount")),
@@ -131,7 +135,7 @@ def test_a_revision_is_the_next_version_and_the_diff_shows_what_changed(house: H
     query = "query ($id: ID!) { diff(id: $id, since: 1, until: 2) { field before after } }"
     found = {c["field"]: c for c in house.data("auditor", query, id=activity["id"])["diff"]}
     assert found["name"] == {"field": "name", "before": "Spring dining", "after": "Autumn dining"}
-    assert "starts_at" not in found
+    assert "startsAt" not in found
     assert house.data("branch", query, id=activity["id"])["diff"] is None
 
 
@@ -242,10 +246,64 @@ def test_a_branch_sees_and_touches_its_own_activities_only(house: House) -> None
         assert house.refused("branch", mutation, id=theirs["id"]) == [("NOT_FOUND", "input.id")]
 
 
-def test_who_may_not_see_budgets_sees_null_and_can_not_filter_by_them(house: House) -> None:
+def test_who_may_not_see_budgets_sees_them_on_no_path(house: House) -> None:
+    """SEC-03: field, history, timeline, difference and event alike."""
     activity = drafted(house)
     found = whole(house, "integrator", activity["id"])
     assert (found["budget"], found["costTotal"], found["costLines"]) == (None, None, None)
+    query = """query ($id: ID!) { diff(id: $id, since: 0, until: 1) { field }
+        activity(id: $id) { history { nodes { changes { field } } } timeline { nodes { changes { field } } } }
+        events(select: {subject: $id}) { events { data } } }"""
+    seen = house.data("integrator", query, id=activity["id"])
+    assert not {each["field"] for each in seen["diff"]} & {"budgetMinor", "costTotalMinor", "costLines"}
+    nodes = seen["activity"]["history"]["nodes"] + seen["activity"]["timeline"]["nodes"]
+    assert [node["changes"] for node in nodes] == [None, None]
+    [event] = seen["events"]["events"]
+    assert (event["data"]["plan"]["budget"], event["data"]["plan"]["costLines"]) == (None, None)
+    open_to = house.data("auditor", query, id=activity["id"])
+    assert open_to["events"]["events"][0]["data"]["plan"]["budget"] == {
+        "amount": "90000.00",
+        "currency": "CNY",
+    }
+
+
+def test_what_is_gone_still_has_its_history_under_its_id(house: House) -> None:
+    """PAR-04, PAR-25"""
+    kind = cost_type(house)
+    house.done("operator", "disableCostType", "costType { id }", id=kind["id"])
+    assert house.do("operator", "removeCostType", id=kind["id"])["userErrors"] == []
+    query = """query ($f: HistoryEntryFilter) { timeline(filter: $f) {
+        nodes { eventType subjectId changes { field before after } } } }"""
+    nodes = house.data("auditor", query, f={"subjectId": {"eq": kind["id"]}})["timeline"]["nodes"]
+    assert [node["eventType"] for node in nodes] == ["entry.added", "entry.disabled", "entry.removed"]
+    assert nodes[1]["changes"] == [{"field": "status", "before": "ENABLED", "after": "DISABLED"}]
+
+
+def test_a_submission_is_told_with_the_status_it_brings(house: House) -> None:
+    activity = submitted(house)
+    query = "query ($id: ID!) { diff(id: $id, since: 1, until: 2) { field before after } }"
+    found = {
+        c["field"]: (c["before"], c["after"]) for c in house.data("auditor", query, id=activity["id"])["diff"]
+    }
+    assert found["status"] == ("DRAFT", "PENDING_RESEARCH")
+    assert found["approvalId"] == (None, activity["approvalId"])
+
+
+def test_a_branch_is_not_told_which_of_head_offices_activities_uses_something(house: House) -> None:
+    kind, type_ = cost_type(house), activity_type(house)
+    foreign = house.done(
+        "operator", "draftActivity", "activity { code }", code=code(), **plan(type_["id"], kind["id"])
+    )
+    own = house.done("branch", "draftActivity", "activity { code }", code=code(), **plan(type_["id"]))
+    document = (
+        """mutation ($input: EntryInput!) { removeActivityType(input: $input) { userErrors { message } } }"""
+    )
+    answer = house.answer("branch", document, input={"id": type_["id"]})
+    assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    assert foreign["code"] not in str(answer)
+    told = house.do("operator", "removeActivityType", id=type_["id"])["userErrors"][0]["message"]
+    assert foreign["code"] in told
+    assert own["code"] in told
 
 
 def test_a_page_goes_on_where_the_last_one_ended(house: House) -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import time
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 import websockets
 
+from tests.api import house as houses
 from tests.api.campaigns import ACTIVITY, APPROVAL, activity_type, cost_type, drafted, submitted, verdict
 from tests.api.house import House
 
@@ -159,8 +162,27 @@ def test_what_integrators_see_is_a_mapping_of_its_own(house: House) -> None:
         "description": "",
         "sortOrder": 0,
         "attributes": {"accounting_subject": "6601", "unit": "CNY"},
+        "fields": [],
     }
     assert added[1]["subjectId"] == type_["id"]
+
+
+def test_a_socket_ends_with_the_token_that_opened_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SEC-03"""
+    known = houses.principal
+    monkeypatch.setattr(
+        houses, "principal", lambda user: replace(known(user), expires_at_s=time.time() + 1.0)
+    )
+
+    async def scenario() -> None:
+        async with subscriber(house, "auditor") as client:
+            await client.subscribe()
+            with contextlib.suppress(websockets.ConnectionClosed):
+                while True:
+                    await client.receive(10)
+            assert client.socket.close_code == 4403
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,36 @@ def test_a_reader_can_ask_for_a_position_and_a_far_one_is_not_there_yet(house: H
     assert house.client.post("/graphql", json=bad, headers=AUTH).status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ("query a { __typename } mutation b { __typename }", "OPERATION_UNCLEAR"),
+        ("mutation a { __typename } mutation b { __typename }", "OPERATION_UNCLEAR"),
+        ("subscription { events { id } }", "SUBSCRIBE_BY_WEBSOCKET"),
+        ('{ activities(filter: {startsAt: {gt: "2027-02-20T00:00:00"}}) { totalCount } }', "BAD_INPUT"),
+        ('{ activities(filter: {startsAt: {gt: "2027-02-30T00:00:00Z"}}) { totalCount } }', "BAD_INPUT"),
+        ('{ events(after: "x") { hasMore } }', "BAD_INPUT"),
+        ('{ timeline(filter: {sequence: {gt: "99999999999999999999"}}) { totalCount } }', "BAD_INPUT"),
+    ],
+)
+def test_a_slip_in_a_document_is_the_clients_and_told_so(house: House, document: str, code: str) -> None:
+    response = house.client.post("/graphql", json={"query": document}, headers=AUTH)
+    assert response.status_code == 400
+    assert {error["extensions"]["code"] for error in response.json()["errors"]} == {code}
+
+
+def test_a_key_with_several_mutations_is_refused_and_none_of_them_done(house: House) -> None:
+    kind = house.done("operator", "addCostType", "costType { id version }", code="KEY-1", name="Key 1",
+                      accountingSubject="1", unit="CNY")  # fmt: skip
+    document = f'''mutation {{ a: disableCostType(input: {{id: "{kind["id"]}"}}) {{ position }}
+        b: enableCostType(input: {{id: "{kind["id"]}"}}) {{ position }} }}'''
+    headers = {"authorization": "Bearer operator", "idempotency-key": "k"}
+    answer = house.client.post("/graphql", json={"query": document}, headers=headers).json()
+    assert {error["extensions"]["code"] for error in answer["errors"]} == {"KEY_FOR_ONE"}
+    query = "query ($id: ID!) { costType(id: $id) { version } }"
+    assert house.data("auditor", query, id=kind["id"])["costType"]["version"] == kind["version"]
+
+
 def test_introspection_and_every_description(house: House) -> None:
     found = house.data("integrator", "{ __schema { mutationType { fields { name description } } } }")
     assert all(field["description"] for field in found["__schema"]["mutationType"]["fields"])

@@ -8,11 +8,12 @@ import pytest
 
 from api.events import EventSubscription
 from api.messages import MESSAGES, language_of, message
-from api.public_events import _MAPPINGS, PREFIXES
+from api.public_events import _MAPPINGS
 from api.refusals import REFUSALS
 from api.schema import schema
 from application.access import OPERATIONS
 from infrastructure.event_types import EVENT_TYPES
+from projections.shared.ids import PREFIXES
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema.graphql"
 INTERNAL = {"endActivity"}

@@ -157,7 +157,7 @@ def test_a_submission_opens_an_approval_of_exactly_this_revision(bank: Bank) -> 
     approval = bank.submit(activity)
     assert bank.submit(activity, by=WU) == approval
     submitted = bank.events(activity)[-1]
-    assert submitted == ActivitySubmitted(2, approval, submitted.content_hash, "lin")
+    assert submitted == ActivitySubmitted(2, approval, submitted.content_hash, "lin", "research")
     subject = Subject("activity", activity, 2, submitted.content_hash, "SPRING-26", "HO")
     assert bank.events(approval) == [
         ApprovalOpened(subject, (Level.RESEARCH, Level.TECHNOLOGY), NOW + 14 * DAY, "lin", ("lin",))

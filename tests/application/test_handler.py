@@ -317,7 +317,7 @@ def test_every_record_tells_who_for_whom_when_why_and_after_what(bank: Bank) -> 
 
 def test_an_event_belongs_to_the_unit_whose_business_it_is(bank: Bank) -> None:
     """SEC-03, ES-02: who sees the row sees its events; catalogues belong to the whole bank."""
-    dining = bank.add_type("Dining", by=IN_SHANGHAI)
+    dining = bank.add_type("Dining")
     bank.rename(TYPE, dining, "Lunch")
     activity = bank.draft(bank.plan(dining), by=IN_SHANGHAI)
     approval = bank.approved(activity)

@@ -20,8 +20,8 @@ from domain.shared.content import content_hash
 from tests.domain.examples import DINING, FORM, GIFTS, PLAN, SMS_FEE
 
 CHECKOUT = Path(__file__).parents[2]
-PLAN_HASH = "80a730eafdd93421bdb04607a02c4cdc490f971d91167b596a4f2914a4338d6a"
-SUBMITTED_HASH = "24ca905474c4bda7d2445ac8e8da6d894d3d47856a98e97e8eec2f6c8f640b48"
+PLAN_HASH = "ed4ec265122396f1435f5e453b5f8ce68e1ec2e2da90c714dbf2f81ecab52346"
+SUBMITTED_HASH = "ea3e966719bfc27183e82adea327a5f1f22896874078587a27ac6939d03824dc"
 
 ACTIVITY = DECIDER.fold([ActivityDrafted("SPRING-26", "HO", PLAN, "lin")])
 CHOICES = (Choice(DINING), FORM, Choice(SMS_FEE), Choice(GIFTS))

@@ -70,7 +70,7 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("entry.removed", 1): catalogues.EntryRemoved(),
     ("activity.drafted", 1): activities.ActivityDrafted("SPRING-26", "HO", PLAN, "lin"),
     ("activity.revised", 1): activities.ActivityRevised(2, PLAN, "lin"),
-    ("activity.submitted", 1): activities.ActivitySubmitted(2, APPROVAL, HASH, "lin"),
+    ("activity.submitted", 1): activities.ActivitySubmitted(2, APPROVAL, HASH, "lin", "research"),
     ("activity.withdrawn", 1): activities.ActivityWithdrawn(2, APPROVAL, "lin"),
     ("activity.approved", 1): activities.ActivityApproved(2, APPROVAL),
     ("activity.rejected", 1): activities.ActivityRejected(2, APPROVAL, "research", "太贵 too dear"),

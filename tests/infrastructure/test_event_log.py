@@ -23,8 +23,11 @@ from application.shared.records import (
 from domain.shared.claims import DECIDER, TextClaimed
 from domain.shared.references import User
 from infrastructure.database import connect
+from infrastructure.event_codec import UnknownEvent
 from infrastructure.event_log import EventLog
 from infrastructure.log_recorder import append_request
+from infrastructure.log_verification import verify
+from infrastructure.migrate import migrate
 from infrastructure.stored_records import chained
 from tests.infrastructure.log_writing import OWNER, append, command, context, next_write, write
 
@@ -231,6 +234,51 @@ def test_the_running_role_can_neither_change_nor_delete_an_event(log: EventLog, 
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(sql)
+
+
+def test_what_the_database_has_lost_is_folded_anew(log: EventLog, cardinal_url: str) -> None:
+    """A promotion with loss: what this process remembers was never, as far as the database knows."""
+    stream = uuid4()
+    log.append(append(write(stream)))
+    log.append(append(next_write(log, stream)))
+    assert log.load(DECIDER, stream).version == 2
+    with psycopg.connect(cardinal_url, autocommit=True) as owner:
+        owner.execute("delete from log.events where version = 2")
+        owner.execute("update log.heads set version = 1, hash = (select hash from log.events)")
+    with pytest.raises(Conflict):
+        log.append(append(next_write(log, stream)))
+    log.append(append(next_write(log, stream)))
+    assert log.load(DECIDER, stream).version == 2
+    assert not verify(cardinal_url).faults
+
+
+def test_a_restored_cluster_goes_on_in_a_new_epoch(log: EventLog, cardinal_url: str) -> None:
+    """Its transaction ids begin below the positions that were published."""
+    before = log.append(append(write(uuid4()))).position
+    with psycopg.connect(cardinal_url, autocommit=True) as owner:
+        owner.execute("update log.events set position = position + (1::bigint << 60)")
+    assert migrate(cardinal_url) == []
+    assert migrate(cardinal_url) == []
+    after = log.append(append(write(uuid4()))).position
+    assert after.epoch == before.epoch + 1
+    assert len(everything(log)) == 2
+
+
+def test_readers_get_what_they_can_read_and_stop_before_what_they_can_not(
+    log: EventLog, cardinal_url: str
+) -> None:
+    """A later version of the code has written an event: nothing before it is held back."""
+    for _ in range(3):
+        log.append(append(write(uuid4())))
+    last = everything(log)[-1]
+    with psycopg.connect(cardinal_url, autocommit=True) as owner:
+        owner.execute(
+            "update log.events set event_type = 'future.thing' where event_id = %s", [last.event_id]
+        )
+    seen = log.follow(BEGINNING, 100)
+    assert len(seen) == 2
+    with pytest.raises(UnknownEvent):
+        log.follow(seen[-1].position, 100)
 
 
 def test_a_new_epoch_lies_above_all_positions_before(log: EventLog, cardinal_url: str) -> None:

@@ -56,7 +56,7 @@ REVISED = replace(PLAN, name="Summer dining", registration=Period(MORNING - DAY,
 DRAFTED = ActivityDrafted("SPRING-26", "SH", PLAN, "lin")
 APPROVAL = id_of("approval")
 SUBJECT = Subject("activity", id_of("activity"), 1, "hash", "SPRING-26", "SH")
-SUBMITTED = ActivitySubmitted(1, APPROVAL, "hash", "wu")
+SUBMITTED = ActivitySubmitted(1, APPROVAL, "hash", "wu", "research")
 OPENED = ApprovalOpened(SUBJECT, TWO_LEVELS, MORNING + 14 * DAY, "wu")
 PASSED = ApprovalPassed(SUBJECT, Level.RESEARCH, Level.TECHNOLOGY, "fine", "rao")
 PASSED_LAST = ApprovalPassed(SUBJECT, Level.TECHNOLOGY, None, "", "tan")
@@ -192,8 +192,8 @@ def test_an_approval_that_is_not_the_current_one_touches_nothing() -> None:
     withdrawn = activity(ActivityWithdrawn(1, APPROVAL, "wu"), history=submitted())
     before = row(withdrawn)
     assert row(approval(withdrawn, ApprovalVoided(SUBJECT, "subject_withdrawn"), PASSED)) == before
-    again = activity(ActivitySubmitted(1, id_of("second"), "hash", "wu"), history=withdrawn)
-    assert row(approval(again, PASSED)).status == "draft"
+    again = activity(ActivitySubmitted(1, id_of("second"), "hash", "wu", "research"), history=withdrawn)
+    assert row(approval(again, PASSED)).status == "pending_research"
     second = again.happens("approval", "second", OPENED)
     assert row(second).status == "pending_research"
     assert row(approval(second, PASSED)).status == "pending_research"
@@ -225,7 +225,7 @@ def test_a_rejection_names_its_approval_and_its_reason_until_it_is_submitted_aga
     assert (row(rejected).approval_id, row(rejected).reason) == (APPROVAL, "too dear")
     activity(ActivityRevised(2, REVISED, "wu"), history=rejected)
     assert (row(rejected).approval_id, row(rejected).reason) == (None, "too dear")
-    activity(ActivitySubmitted(2, id_of("second"), "hash", "wu"), history=rejected)
+    activity(ActivitySubmitted(2, id_of("second"), "hash", "wu", "research"), history=rejected)
     assert (row(rejected).approval_id, row(rejected).reason) == (id_of("second"), None)
 
 
@@ -246,7 +246,7 @@ def test_a_deleted_activity_has_no_row_but_all_its_versions() -> None:
 
 def test_a_row_is_found_from_its_approvals_by_the_submissions() -> None:
     history = activity(
-        ActivitySubmitted(1, id_of("second"), "hash", "wu"),
+        ActivitySubmitted(1, id_of("second"), "hash", "wu", "research"),
         history=activity(ActivityWithdrawn(1, APPROVAL, "wu"), history=submitted()),
     )
     named = [id_ for record in history.records for id_ in ACTIVITIES.sources(record)]

@@ -40,6 +40,7 @@ def test_an_entry_has_the_whole_envelope_of_its_event() -> None:
         position=1,
         stream_id=id_of("entry"),
         stream_type="activity_type",
+        subject_id=f"at_{id_of('entry').hex}",
         version=1,
         event_type="entry.added",
         recorded_at=record.recorded_at,
@@ -64,7 +65,7 @@ def test_the_life_of_a_parameter_is_told_with_every_value_before_and_after() -> 
     history.happens("activity_type", "entry", EntryRevised(2, Details("Meals")))
     assert told(history) == {"name": ("Dining", "Meals"), "revision": (1, 2)}
     history.happens("activity_type", "entry", EntryDisabled())
-    assert told(history) == {"status": ("enabled", "disabled")}
+    assert told(history) == {"status": ("ENABLED", "DISABLED")}
     history.happens("activity_type", "entry", EntryRemoved())
     assert told(history)["name"] == ("Meals", None)
     assert (last(history).revision, last(history).version) == (2, 4)
@@ -72,24 +73,24 @@ def test_the_life_of_a_parameter_is_told_with_every_value_before_and_after() -> 
 
 def test_bookkeeping_and_what_did_not_change_are_not_told() -> None:
     fields = {change["field"] for entry in entries(approved().records) for change in entry.changes}
-    assert not fields & {"id", "version", "created_at", "created_by", "changed_at", "changed_by"}
-    assert "registration_starts_at" not in fields
+    assert not fields & {"id", "version", "createdAt", "createdBy", "changedAt", "changedBy"}
+    assert "registrationStartsAt" not in fields
 
 
 def test_values_are_told_in_json() -> None:
     plan = replace(PLAN, channels=(Channel.EMAIL,), activity_type=replace(PLAN.activity_type, id=id_of("x")))
     assert told(activity(ActivityRevised(2, plan, "wu"), history=activity(DRAFTED))) == {
         "revision": (1, 2),
-        "channels": (["sms", "app"], ["email"]),
-        "activity_type_id": (str(id_of("dining")), str(id_of("x"))),
+        "channels": (["SMS", "APP"], ["EMAIL"]),
+        "activityTypeId": (f"at_{id_of('dining').hex}", f"at_{id_of('x').hex}"),
     }
     times = told(activity(DRAFTED))
-    assert times["starts_at"] == (None, "2026-03-01T08:00:00.000000Z")
-    assert times["cost_lines"][1] == [
+    assert times["startsAt"] == (None, "2026-03-01T08:00:00.000000Z")
+    assert times["costLines"][1] == [
         {
-            "cost_type_id": str(id_of(name)),
-            "cost_type_revision": revision,
-            "amount_minor": amount,
+            "costTypeId": f"ct_{id_of(name).hex}",
+            "costTypeRevision": revision,
+            "amountMinor": amount,
             "currency": "CNY",
             "remark": remark,
         }
@@ -100,10 +101,10 @@ def test_values_are_told_in_json() -> None:
 def test_an_approval_tells_its_own_row_and_moves_its_subject() -> None:
     """The activity's next event starts from the status that the approval had brought about."""
     history = approval(submitted(), PASSED)
-    assert told(history)["status"] == ("pending_research", "pending_technology")
-    assert told(history)["decided_by"] == ([], ["rao"])
+    assert told(history)["status"] == ("PENDING_RESEARCH", "PENDING_TECHNOLOGY")
+    assert told(history)["decidedBy"] == ([], ["rao"])
     activity(ActivityApproved(1, APPROVAL), history=history)
-    assert told(history)["status"] == ("pending_technology", "approved")
+    assert told(history)["status"] == ("PENDING_TECHNOLOGY", "APPROVED")
 
 
 def test_a_timeline_of_an_activity_finds_its_approvals_and_theirs_finds_it() -> None:
@@ -124,7 +125,7 @@ def test_the_unit_is_the_subjects_and_not_the_actors() -> None:
 def test_a_deleted_activity_is_told_with_the_unit_it_had() -> None:
     history = activity(DRAFTED, ActivityDeleted("wu"))
     assert (last(history).org_unit, last(history).revision) == ("SH", 1)
-    assert told(history)["status"] == ("draft", None)
+    assert told(history)["status"] == ("DRAFT", None)
 
 
 def test_claims_are_left_out() -> None:

@@ -1,0 +1,17 @@
+"""The ids of things as people and clients see them: a prefix for each stream type, and the key."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+PREFIXES: Mapping[str, str] = {
+    "activity": "act",
+    "approval": "apr",
+    "activity_type": "at",
+    "cost_type": "ct",
+    "activity_form": "af",
+}
+"""The prefix of each stream type that outsiders may know of; never changed."""
+
+
+def shown_id(stream_type: str, key: UUID) -> str:
+    return f"{PREFIXES[stream_type]}_{key.hex}"
