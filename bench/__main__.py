@@ -34,7 +34,7 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
 
 
 def main(names: list[str]) -> None:
-    console = Console()
+    console = Console(width=130)
     table = Table("figure", "ours", "limit", "unit", "ratio", "lowest", "highest", "target", "")
     for name in names or BENCHES:
         for figure in BENCHES[name]():

@@ -24,8 +24,8 @@ _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def chained_hash(fields: Iterable[bytes | str | None]) -> bytes:
-    """32 bytes. The fields in the order of `FIELDS`, each already in its canonical text or bytes."""
+def canonical(fields: Iterable[bytes | str | None]) -> bytes:
+    """The fields in their canonical form, one after the other."""
     parts = bytearray()
     for field in fields:
         if field is None:
@@ -34,7 +34,12 @@ def chained_hash(fields: Iterable[bytes | str | None]) -> bytes:
         raw = field.encode() if isinstance(field, str) else field
         parts += _LENGTH(len(raw))
         parts += raw
-    return hashlib.sha256(parts).digest()
+    return bytes(parts)
+
+
+def chained_hash(fields: Iterable[bytes | str | None]) -> bytes:
+    """32 bytes. The fields in the order of `FIELDS`, each already in its canonical text or bytes."""
+    return hashlib.sha256(canonical(fields)).digest()
 
 
 def instant(moment: datetime) -> str:

@@ -5,13 +5,11 @@ session that writes, so a leader that lost it can't write; the checkpoint is com
 and rebuilds change the tables too.
 """
 
-import gc
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,6 +19,7 @@ import psycopg
 from application.shared.records import Position, Record
 from infrastructure import database
 from infrastructure.event_log import EventLog
+from infrastructure.garbage import collecting_seldom
 from infrastructure.projection_parking import (
     PARKED_MAX,
     ParkedTooMany,
@@ -39,7 +38,6 @@ PAUSE_MAX_S = 0.1
 RECONNECT_S = 1.0
 RETRY_EVERY_S = 60.0
 RETRIED_MAX = 20
-COLLECT_EVERY = 50_000
 
 LEAD = "select pg_try_advisory_lock(hashtextextended('projection:' || %s, 0))"
 START = "insert into projection.checkpoints (name) values (%s) on conflict do nothing"
@@ -199,17 +197,6 @@ def _sorted_out(
         else:
             records.append(read)
     return records, failures
-
-
-@contextmanager
-def collecting_seldom() -> Iterator[None]:
-    """A batch's objects, some fifty thousand, die with it: to seek cycles among them took half the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(COLLECT_EVERY, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 class Projector:
