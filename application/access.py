@@ -83,7 +83,7 @@ class Principal:
     units: frozenset[str]
     on_behalf_of: str | None = None
     system_permissions: frozenset[Permission] = field(default_factory=frozenset)
-    expires_at_s: float | None = None
+    expires_at_s: float | None = field(default=None, compare=False)
 
     @property
     def permissions(self) -> frozenset[Permission]:

@@ -177,7 +177,7 @@ def test_a_held_back_approval_holds_the_activitys_status_and_its_timeline_and_bo
         changes = timeline_of(cardinal_url)[-1].changes
         return [change["before"] for change in changes if change["field"] == "status"]
 
-    assert told() == ["draft"]
+    assert told() == ["PENDING_RESEARCH"]
     damage.mend()
     for stream in parked(cardinal_url):
         assert retry(cardinal_url, stream.projection, stream.stream_id)
