@@ -125,10 +125,11 @@ def _rows(write: Write, constant: Constant) -> Iterator[Row]:
         own = (stream_id, write.stream_type, str(version), encoded.event_type, schema, event_id)
         content = (encoded.data, None, None, previous)
         hashed = sha256(canonical(own) + constant.canonical + canonical(content)).digest()
+        data = encoded.data.decode().replace("\\", "\\\\")  # JSON holds no other character to escape
         yield Row(
             f"{stream_id}\t{write.stream_type}\t{version}\t",
             f"\t{encoded.event_type}\t{schema}\t{event_id}\t{constant.text}\t"
-            f"{_text(encoded.data.decode())}\t{_NULL}\t{_NULL}\t"
+            f"{data}\t{_NULL}\t{_NULL}\t"
             f"\\\\x{previous.hex()}\t\\\\x{hashed.hex()}\n",
             hashed,
         )
