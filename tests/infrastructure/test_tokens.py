@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from application.access import Principal, Role
 from application.authentication import TokenCode, TokenRefused
 from infrastructure.token_keys import DevelopmentKey, KeysUnavailable, TrustedKeys
-from infrastructure.tokens import SAMPLE_USERS, TOKEN_BYTES_MAX, TokenRules, Verifier, issue
+from infrastructure.tokens import LEEWAY_S, SAMPLE_USERS, TOKEN_BYTES_MAX, TokenRules, Verifier, issue
 from tests.infrastructure.key_server import KeyServer
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,14 @@ def test_a_sample_users_token_tells_roles_and_units(
     sees = UNITS if user.org_unit == "HO" else frozenset({user.org_unit})
     assert principal == Principal(user.name, frozenset(user.roles), user.org_unit, sees)
     assert principal.on_behalf_of is None
+
+
+def test_a_principal_knows_when_his_token_runs_out(
+    verifier: Verifier, key: DevelopmentKey, claims: dict[str, Any]
+) -> None:
+    """SEC-03: a socket that was opened with it ends then, as HTTP would refuse it then."""
+    principal = verifier.verify(signed(key, {}, claims))
+    assert principal.expires_at_s == claims["exp"] + LEEWAY_S
 
 
 def test_roles_that_nobody_knows_are_ignored(
