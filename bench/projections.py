@@ -10,7 +10,13 @@ import psycopg
 
 from application.shared.records import BEGINNING, GENESIS, Context, Write
 from bench.rounds import Figure, interleaved
-from domain.activities import ActivityDrafted, ActivityRevised
+from domain.activities import (
+    ActivityApproved,
+    ActivityDrafted,
+    ActivityLaunched,
+    ActivityRevised,
+    ActivitySubmitted,
+)
 from domain.activity_plans import Channel, CostLine, Plan
 from domain.shared.money import Money
 from domain.shared.period import Period
@@ -21,8 +27,8 @@ from infrastructure.projection_registry import ALL
 from infrastructure.projection_runner import Projector
 
 ACTIVITIES = 20_000
-REVISIONS = 4
-EVENTS = ACTIVITIES * (1 + REVISIONS)
+LIFE = 5
+EVENTS = ACTIVITIES * LIFE
 NAME = "activities"
 
 
@@ -31,7 +37,7 @@ def figures(url: str) -> Iterator[Figure]:
         log = EventLog(connections)
         log.append_bulk(_writes(), _context())
         yield interleaved(
-            f"activities projected by handler, {EVENTS:,} events",
+            f"lives of activities projected by handler, {EVENTS:,} events",
             lambda: _project(url),
             lambda: _read(log),
             rounds=3,
@@ -57,8 +63,15 @@ def _plan(name: str) -> Plan:
 
 def _writes() -> Iterator[Write]:
     for number, stream in enumerate(sorted(uuid4() for _ in range(ACTIVITIES))):
-        events: list[object] = [ActivityDrafted(f"B{number}", "HO", _plan("draft"), "bench")]
-        events += [ActivityRevised(n, _plan(f"revision {n}"), "bench") for n in range(2, REVISIONS + 2)]
+        approval = uuid4()
+        events: list[object] = [
+            ActivityDrafted(f"B{number}", "HO", _plan("draft"), "operator"),
+            ActivityRevised(2, _plan("as planned"), "operator"),
+            ActivitySubmitted(2, approval, "0" * 64, "operator", "research"),
+            ActivityApproved(2, approval),
+            ActivityLaunched("operator"),
+        ]
+        assert len(events) == LIFE
         yield Write(stream, "activity", 0, GENESIS, events)
 
 
@@ -78,7 +91,7 @@ def _project(url: str) -> float:
         begun = time.perf_counter()
         thread.start()
         while not _is_done(owner):
-            time.sleep(0.01)
+            time.sleep(0.05)
         took = time.perf_counter() - begun
         stop.set()
         thread.join()

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
+from functools import lru_cache
+from hashlib import sha1, sha256
 from itertools import accumulate
 from typing import Any, NamedTuple
-from uuid import uuid5
+from uuid import UUID
 
 import psycopg
 from psycopg_pool import ConnectionPool
@@ -119,12 +120,19 @@ def _rows(write: Write, constant: Constant) -> Iterator[Row]:
     stream_id, previous = str(write.stream_id), write.previous_hash
     for version, event in enumerate(write.events, start=write.version + 1):
         encoded = event_codec.encode(event)
-        # Deterministic: the same event sent again has the same id.
-        event_id = str(uuid5(write.stream_id, str(version)))
+        event_id = _event_id(write.stream_id, version)
         schema = str(encoded.schema_version)
-        own = (stream_id, write.stream_type, str(version), encoded.event_type, schema, event_id)
-        content = (encoded.data, None, None, previous)
-        hashed = sha256(canonical(own) + constant.canonical + canonical(content)).digest()
+        hashed = sha256(
+            b"".join(
+                (
+                    canonical((stream_id,)),
+                    _canonical(write.stream_type, str(version), encoded.event_type, schema),
+                    canonical((event_id,)),
+                    constant.canonical,
+                    canonical((encoded.data, None, None, previous)),
+                )
+            )
+        ).digest()
         data = encoded.data.decode().replace("\\", "\\\\")  # JSON holds no other character to escape
         yield Row(
             f"{stream_id}\t{write.stream_type}\t{version}\t",
@@ -134,6 +142,24 @@ def _rows(write: Write, constant: Constant) -> Iterator[Row]:
             hashed,
         )
         previous = hashed
+
+
+@lru_cache
+def _canonical(*fields: str) -> bytes:
+    """Of fields that are the same in most events of a bulk."""
+    return canonical(fields)
+
+
+def _event_id(stream_id: UUID, version: int) -> str:
+    """UUID version 5 of the stream and the version: the same event sent again has the same id.
+
+    As `uuid5` makes it, in a third of its time.
+    """
+    raw = bytearray(sha1(stream_id.bytes + str(version).encode(), usedforsecurity=False).digest()[:16])
+    raw[6] = raw[6] & 0x0F | 0x50
+    raw[8] = raw[8] & 0x3F | 0x80
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _append_chunk(connection: psycopg.Connection[Any], chunk: Chunk, context: Context) -> Position:

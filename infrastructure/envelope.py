@@ -26,15 +26,14 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def canonical(fields: Iterable[bytes | str | None]) -> bytes:
     """The fields in their canonical form, one after the other."""
-    parts = bytearray()
+    parts = []
     for field in fields:
         if field is None:
-            parts += _ABSENT
+            parts.append(_ABSENT)
             continue
         raw = field.encode() if isinstance(field, str) else field
-        parts += _LENGTH(len(raw))
-        parts += raw
-    return bytes(parts)
+        parts += _LENGTH(len(raw)), raw
+    return b"".join(parts)
 
 
 def chained_hash(fields: Iterable[bytes | str | None]) -> bytes:

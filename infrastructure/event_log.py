@@ -36,7 +36,7 @@ from infrastructure import event_codec
 from infrastructure.bulk_append import append_bulk
 from infrastructure.database import read
 from infrastructure.log_recorder import LogRecorder, PositionInverted, append_request
-from infrastructure.stored_records import RecordMapper, chained
+from infrastructure.stored_records import RecordMapper, chained, record
 
 State = TypeVar("State")
 tracer = trace.get_tracer("cardinal")
@@ -193,9 +193,9 @@ class EventLog(Application[UUID]):
     def follow(self, after: Position, limit: int) -> Sequence[Record[Any]]:
         """Up to the first record that this version of the code can't read; UnknownEvent when that is next."""
         found: list[Record[Any]] = []
-        for stored in self.log_recorder.after(after, limit):
+        for row in self.log_recorder.recorded_after(after, limit):
             try:
-                found.append(self.mapper.to_domain_event(stored))  # type: ignore[arg-type]
+                found.append(record(row))
             except event_codec.UnknownEvent:
                 if not found:
                     raise

@@ -4,7 +4,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-COLLECT_EVERY = 50_000
+COLLECT_EVERY = 500_000
 
 
 @contextmanager

@@ -11,16 +11,18 @@ from eventsourcing.persistence import IntegrityError as RecorderIntegrityError
 from psycopg_pool import ConnectionPool
 
 from application.shared.records import AlreadyAnswered, Append, Conflict, InUse, Position
-from infrastructure.stored_records import SELECTED, StoredRecord, stored
+from infrastructure.stored_records import RECORDED, SELECTED, StoredRecord, stored
 
 APPENDED = "select epoch, position from log.append(%s::jsonb)"
 # A writing transaction that is still open may yet commit below later ones: readers stop beneath it.
 HORIZON = """(epoch, position) < ((select max(epoch) from log.epochs),
     pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 20)"""
 FOLLOWED = (
-    f"select {SELECTED} from log.events where (epoch, position) > (%s, %s) and {HORIZON}"
+    "select {columns} from log.events where (epoch, position) > (%s, %s) and {horizon}"
     " order by epoch, position limit %s"
 )
+STORED_AFTER = FOLLOWED.format(columns=SELECTED, horizon=HORIZON).encode()
+RECORDED_AFTER = FOLLOWED.format(columns=RECORDED, horizon=HORIZON).encode()
 NEWEST = f"select epoch, position from log.events where {HORIZON} order by epoch desc, position desc limit 1"
 EPOCH_BITS = 63
 
@@ -85,7 +87,7 @@ class LogRecorder(ApplicationRecorder):
         inclusive_of_start: bool = True,
     ) -> Sequence[Notification]:
         after = position_of((start or 0) - (1 if inclusive_of_start else 0)) if start else Position(0, 0)
-        found = [_notification(event) for event in self.after(after, limit)]
+        found = [_notification(stored(row)) for row in self._after(STORED_AFTER, after, limit)]
         return [n for n in found if (not topics or n.topic in topics) and (stop is None or n.id <= stop)]
 
     def max_notification_id(self) -> int | None:
@@ -96,11 +98,13 @@ class LogRecorder(ApplicationRecorder):
     def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Any:
         return ListenNotifySubscription(self, gt=gt, topics=topics)
 
-    def after(self, position: Position, limit: int) -> list[StoredRecord]:
-        """What was stored after a position, in position order, up to the horizon."""
+    def recorded_after(self, position: Position, limit: int) -> list[tuple[Any, ...]]:
+        """Rows of `RECORDED` after a position, in position order, up to the horizon."""
+        return self._after(RECORDED_AFTER, position, limit)
+
+    def _after(self, sql: bytes, position: Position, limit: int) -> list[tuple[Any, ...]]:
         with self.pool.connection() as connection, connection.cursor(binary=True) as cursor:
-            cursor.execute(FOLLOWED.encode(), [*position, limit], prepare=True)
-            return [stored(row) for row in cursor.fetchall()]
+            return cursor.execute(sql, [*position, limit], prepare=True).fetchall()
 
 
 REFUSED: dict[str, type[Exception]] = {

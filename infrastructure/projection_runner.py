@@ -30,6 +30,7 @@ from infrastructure.projection_parking import (
 )
 from infrastructure.projection_registry import ALL
 from infrastructure.projection_tables import Failure, Tables, failure, open_session
+from infrastructure.stored_records import record
 
 BATCH_RECORDS_MAX = 1_000
 LEAD_EVERY_S = 0.25
@@ -125,20 +126,18 @@ class Runner:
 
     def _batch(self, after: Position) -> Batch | None:
         reads: list[Record[Any] | Failure] = []
-        stored = self._log.log_recorder.after(after, BATCH_RECORDS_MAX)
-        for event in stored:
-            if event.stream_type not in self._tables.stream_types:
+        rows = self._log.log_recorder.recorded_after(after, BATCH_RECORDS_MAX)
+        for row in rows:
+            stream_id, stream_type, _, *position = row[:5]
+            if stream_type not in self._tables.stream_types:
                 continue
             try:
-                reads.append(self._log.mapper.to_domain_event(event))  # type: ignore[arg-type]
+                reads.append(record(row))
             except Exception as error:
                 if not is_poison(error):
                     raise
-                reads.append(failure(event.originator_id, event.position, error))  # type: ignore[arg-type]
-        if not stored:
-            return None
-        assert stored[-1].position is not None
-        return Batch(reads, stored[-1].position)
+                reads.append(failure(stream_id, Position(*position), error))
+        return Batch(reads, Position(*rows[-1][3:5])) if rows else None
 
     def _take_in(self, batch: Batch) -> None:
         """All of it, or, where the database refuses a row, by halves until the one record stands alone."""
@@ -189,7 +188,7 @@ def _sorted_out(
     failures: list[Failure] = []
     held = set(parked)
     for read in reads:
-        if read.stream_id in held:
+        if held and read.stream_id in held:
             continue
         if isinstance(read, Failure):
             held.add(read.stream_id)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 import psycopg
-from psycopg.types.json import set_json_loads
+from psycopg.types.json import Jsonb, set_json_loads
 from pydantic import ValidationError
 
 from application.shared.records import Log, Position, Record
@@ -32,25 +32,24 @@ insert into {table} as t ({columns})
 select {columns} from json_populate_recordset(null::{table}, %(rows)s::json)
 on conflict (id) do update set {updates}
 """
-PUT_VERSIONS = """
-with made as materialized (
-    select * from json_populate_recordset(null::{versions}, %(versions)s::json)
-), closed as (
-    update {versions} v
-    set epoch_to = c.epoch, position_to = c.position
-    from unnest(%(ids)s::uuid[], %(epochs)s::integer[], %(positions)s::bigint[]) as c (id, epoch, position),
-         lateral (
-             select l.epoch_from, l.position_from, l.epoch_to
-             from {versions} l where l.id = c.id order by l.epoch_from desc, l.position_from desc limit 1
-         ) last
-    where last.epoch_to = 2147483647
-      and (v.id, v.epoch_from, v.position_from) = (c.id, last.epoch_from, last.position_from)
-), kept as (
-    insert into {versions} ({columns}, epoch_from, position_from, epoch_to, position_to, recorded_at)
-    select {columns}, epoch_from, position_from, epoch_to, position_to, recorded_at from made
-)
+CLOSE_VERSIONS = """
+update {versions} v
+set epoch_to = c.epoch, position_to = c.position
+from unnest(%(ids)s::uuid[], %(epochs)s::integer[], %(positions)s::bigint[]) as c (id, epoch, position),
+     lateral (
+         select l.epoch_from, l.position_from, l.epoch_to
+         from {versions} l where l.id = c.id order by l.epoch_from desc, l.position_from desc limit 1
+     ) last
+where last.epoch_to = 2147483647
+  and (v.id, v.epoch_from, v.position_from) = (c.id, last.epoch_from, last.position_from)
+"""
+VERSION = ("epoch_from", "position_from", "epoch_to", "position_to", "recorded_at")
+PUT_NEWEST = """
 insert into {table} as t ({columns})
-select {columns} from made where epoch_to = 2147483647
+select {columns} from unnest(%(ids)s::uuid[]) as c (id_), lateral (
+    select * from {versions} v where v.id = c.id_ order by v.epoch_from desc, v.position_from desc limit 1
+) newest
+where epoch_to = 2147483647
 on conflict (id) do update set {updates}
 """
 
@@ -130,6 +129,20 @@ def open_session(url: str, schema: str, statement_timeout_s: int = 60) -> psycop
     return connection
 
 
+def copy_in(
+    connection: psycopg.Connection[Any], table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Add rows by COPY in the tables' own types: a third of the time of a statement that reads JSON."""
+    names = ", ".join(columns)
+    with connection.cursor() as cursor:
+        cursor.execute(f"select {names} from {table} limit 0".encode(), prepare=True)
+        types = [column.type_code for column in cursor.description or ()]
+        with cursor.copy(f"copy {table} ({names}) from stdin (format binary)".encode()) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+
+
 class _Step(NamedTuple):
     """A row after one record; None when it is gone."""
 
@@ -151,11 +164,10 @@ class RowTables:
         self._projection = projection
         self._row = projection.row
         self._columns = tuple(column.name for column in fields(projection.row))
-        self._values: Callable[[Any], tuple[Any, ...]] = attrgetter(*self._columns)
         hints = get_type_hints(projection.row)
-        self._tuples = tuple(
-            place for place, name in enumerate(self._columns) if get_origin(hints[name]) is tuple
-        )
+        self._values: Callable[[Any], tuple[Any, ...]] = attrgetter(*self._columns)
+        self._tuples = [i for i, name in enumerate(self._columns) if get_origin(hints[name]) is tuple]
+        self._json = [i for i, name in enumerate(self._columns) if get_origin(hints[name]) in (list, dict)]
         names = {
             "table": projection.table,
             "versions": projection.versions,
@@ -164,7 +176,9 @@ class RowTables:
         }
         self._load = LOAD.format_map(names).encode()
         self._drop = DROP.format_map(names).encode()
-        self._put = (PUT_VERSIONS if projection.versions else PUT).format_map(names).encode()
+        self._put = PUT.format_map(names).encode()
+        self._close_versions = CLOSE_VERSIONS.format_map(names).encode()
+        self._put_newest = PUT_NEWEST.format_map(names).encode()
 
     @property
     def name(self) -> str:
@@ -185,7 +199,7 @@ class RowTables:
         rows = self._loaded(connection, {key for key, _ in keyed})
         held: set[UUID] = set()
         for key, record in keyed:
-            if record.stream_id in held:
+            if held and record.stream_id in held:
                 continue
             before = rows.get(key)
             try:
@@ -202,7 +216,7 @@ class RowTables:
 
     def write(self, connection: psycopg.Connection[Any], folded: _FoldedRows) -> None:
         if folded.steps:
-            connection.execute(self._put, self._parameters(folded.steps), prepare=True)
+            self._keep(connection, folded.steps)
             gone = [key for key, steps in folded.steps.items() if steps[-1].row is None]
             self._finish(connection, gone)
 
@@ -220,7 +234,7 @@ class RowTables:
         if self._projection.versions:
             connection.execute(DROP.format(table=self._projection.versions).encode(), [[key]])
         if steps:
-            connection.execute(self._put, self._parameters({key: steps}))
+            self._keep(connection, {key: steps})
         self._finish(connection, [] if row else [key])
 
     def _keyed(
@@ -228,7 +242,7 @@ class RowTables:
     ) -> Iterable[tuple[UUID, Record[Any]]]:
         held: set[UUID] = set()
         for record in records:
-            if record.stream_id in held:
+            if held and record.stream_id in held:
                 continue
             try:
                 key = self._projection.key(record)
@@ -253,29 +267,33 @@ class RowTables:
             members[place] = tuple(members[place])
         return self._row(*members)
 
-    def _parameters(self, changed: dict[UUID, list[_Step]]) -> dict[str, Any]:
+    def _keep(self, connection: psycopg.Connection[Any], changed: dict[UUID, list[_Step]]) -> None:
         if not self._projection.versions:
             last = [steps[-1].row for steps in changed.values()]
-            return {"rows": orjson.dumps([row for row in last if row is not None]).decode()}
+            rows = orjson.dumps([row for row in last if row is not None]).decode()
+            connection.execute(self._put, {"rows": rows}, prepare=True)
+            return
         first = [steps[0].position for steps in changed.values()]
-        return {
-            "versions": orjson.dumps(
-                [v for steps in changed.values() for v in self._versions(steps)]
-            ).decode(),
+        begun = {
             "ids": list(changed),
             "epochs": [position.epoch for position in first],
             "positions": [position.offset for position in first],
         }
+        connection.execute(self._close_versions, begun, prepare=True)
+        versions = (version for steps in changed.values() for version in self._versions(steps))
+        copy_in(connection, self._projection.versions, (*self._columns, *VERSION), versions)
+        connection.execute(self._put_newest, begun, prepare=True)
 
-    def _versions(self, steps: Sequence[_Step]) -> Iterable[dict[str, Any]]:
+    def _versions(self, steps: Sequence[_Step]) -> Iterable[Sequence[Any]]:
         ends = [*(step.position for step in steps[1:]), OPEN]
         for step, end in zip(steps, ends, strict=True):
             if step.row is not None:
-                version = dict(zip(self._columns, self._values(step.row), strict=True))
-                version["epoch_from"], version["position_from"] = step.position
-                version["epoch_to"], version["position_to"] = end
-                version["recorded_at"] = step.recorded_at
-                yield version
+                values = [*self._values(step.row), *step.position, *end, step.recorded_at]
+                for place in self._tuples:
+                    values[place] = list(values[place])
+                for place in self._json:
+                    values[place] = Jsonb(values[place], orjson.dumps)
+                yield values
 
     def _finish(self, connection: psycopg.Connection[Any], gone: Sequence[UUID]) -> None:
         if gone:

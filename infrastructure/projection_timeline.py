@@ -55,7 +55,7 @@ class TimelineTables:
         rows = _loaded(connection, {each.key: each.told for _, touched in concerned for each in touched})
         held: set[UUID] = set()
         for record, touched in concerned:
-            if record.stream_id in held:
+            if held and record.stream_id in held:
                 continue
             try:
                 folded.entries += _told(record, touched, rows, folded.rows)

@@ -21,6 +21,8 @@ COLUMNS = (
 """The columns of log.events in their order."""
 
 SELECTED = ", ".join("data::text" if column == "data" else column for column in COLUMNS)
+RECORDED = ", ".join("data::text" if column == "data" else column for column in COLUMNS[:18])
+"""The columns of a record: without what is personal, and without the chain."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,28 @@ def chained(
         object.__setattr__(unhashed, "hash", previous)
         found.append(unhashed)
     return found
+
+
+def record(row: Sequence[Any]) -> Record[Any]:
+    """One row of `RECORDED`. Raise UnknownEvent, or ValueError for data that is damaged."""
+    (
+        stream_id, stream_type, version, epoch, position, event_type, schema_version, event_id, recorded_at,
+        effective_at, actor, on_behalf_of, org_unit, command_id, correlation_id, causation_id, reason, data,
+    ) = row  # fmt: skip
+    return Record(
+        stream_id,
+        stream_type,
+        version,
+        Position(epoch, position),
+        event_type,
+        schema_version,
+        event_id,
+        recorded_at,
+        Context(
+            actor, on_behalf_of, org_unit, command_id, correlation_id, causation_id, effective_at, reason
+        ),
+        event_codec.decode(event_type, schema_version, data),
+    )
 
 
 class RecordMapper(Mapper[UUID]):

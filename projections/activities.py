@@ -1,6 +1,6 @@
 """Activities as lists and pages show them: one row each, with the status that its approval gives it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
@@ -8,10 +8,10 @@ from uuid import UUID
 from application.shared.records import Record
 from domain import activities, approvals
 from domain.activity_plans import Plan
-from projections.shared.rows import RowProjection, changed, created, given
+from projections.shared.rows import RowProjection, altered, changed, created, given
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActivityRow:
     """`version` is the activity's own: an approval that moves `status` on leaves it.
 
@@ -98,7 +98,7 @@ def project(
             return None
         case _:
             columns = _columns(record, record.event)
-            return replace(given(row), version=record.version, **changed(record), **columns)
+            return altered(given(row), version=record.version, **changed(record), **columns)
 
 
 def _drafted(record: Record[Any], code: str, org_unit: str, plan: Plan) -> ActivityRow:
@@ -167,7 +167,7 @@ def _awaiting(row: ActivityRow | None, record: Record[Any], event: approvals.Eve
             level = next_level
         case _:
             return row
-    return replace(row, status=f"pending_{level}", **changed(record))
+    return altered(row, status=f"pending_{level}", **changed(record))
 
 
 def _planned(plan: Plan) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The approval inbox: what awaits whose word, and what every level has said."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
@@ -16,10 +16,10 @@ from domain.approvals import (
     Event,
     Level,
 )
-from projections.shared.rows import RowProjection, given, instant_text, own_stream
+from projections.shared.rows import RowProjection, altered, given, instant_text, own_stream
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ApprovalRow:
     """`awaiting` is the level whose word is asked, None when all is said.
 
@@ -115,7 +115,7 @@ def _closed(row: ApprovalRow | None, record: Record[Event], **columns: Any) -> A
 
 
 def _changed(row: ApprovalRow | None, record: Record[Event], **columns: Any) -> ApprovalRow:
-    return replace(given(row), version=record.version, changed_at=record.recorded_at, **columns)
+    return altered(given(row), version=record.version, changed_at=record.recorded_at, **columns)
 
 
 APPROVALS = RowProjection(

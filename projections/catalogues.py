@@ -1,7 +1,7 @@
 """The catalogues as people browse them: activity types in their tree, cost types, activity forms."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar, assert_never
 from uuid import UUID
@@ -18,10 +18,10 @@ from domain.catalogues import (
     Event,
     Kind,
 )
-from projections.shared.rows import RowProjection, changed, created, given, own_stream
+from projections.shared.rows import RowProjection, altered, changed, created, given, own_stream
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActivityTypeRow:
     """`status` is the entry's own: the table's effective_status also hangs on the ancestors."""
 
@@ -40,7 +40,7 @@ class ActivityTypeRow:
     changed_by: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CostTypeRow:
     id: UUID
     version: int
@@ -58,7 +58,7 @@ class CostTypeRow:
     changed_by: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActivityFormRow:
     """`fields` hold {name, label, type, isRequired, least, most, choices}."""
 
@@ -160,7 +160,7 @@ def _added(record: Record[Event], code: str, details: Details) -> dict[str, Any]
 
 
 def _changed(row: EntryRow | None, record: Record[Event], **columns: Any) -> EntryRow:
-    return replace(given(row), version=record.version, **changed(record), **columns)
+    return altered(given(row), version=record.version, **changed(record), **columns)
 
 
 def _columns(details: Details) -> dict[str, Any]:
