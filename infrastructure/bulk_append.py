@@ -22,7 +22,7 @@ from psycopg_pool import ConnectionPool
 from application.shared.records import BEGINNING, Conflict, Context, Position, Write
 from infrastructure import event_codec
 from infrastructure.envelope import canonical, instant
-from infrastructure.garbage import collecting_seldom
+from infrastructure.interpreter import collecting_seldom, switching_often
 from infrastructure.log_recorder import PositionInverted
 from infrastructure.stored_records import COLUMNS
 
@@ -74,7 +74,12 @@ def append_bulk(
     Each stream stands in one write; the writes come in the order of stream ids where bulks may meet.
     """
     last, chunks = BEGINNING, _chunks(writes, context)
-    with collecting_seldom(), pool.connection() as connection, ThreadPoolExecutor(1) as making:
+    with (
+        collecting_seldom(),
+        switching_often(),
+        pool.connection() as connection,
+        ThreadPoolExecutor(1) as making,
+    ):
         coming = making.submit(next, chunks, None)
         while (chunk := coming.result()) is not None:
             coming = making.submit(next, chunks, None)  # the next one is made while this one is stored

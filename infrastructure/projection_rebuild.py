@@ -17,7 +17,7 @@ import psycopg
 from application.shared.records import Position
 from infrastructure import database
 from infrastructure.event_log import EventLog
-from infrastructure.garbage import collecting_seldom
+from infrastructure.interpreter import collecting_seldom
 from infrastructure.projection_parking import LOCK, SUPERSEDE
 from infrastructure.projection_registry import BY_NAME
 from infrastructure.projection_runner import RESUME, START, Runner

@@ -19,7 +19,7 @@ import psycopg
 from application.shared.records import Position, Record
 from infrastructure import database
 from infrastructure.event_log import EventLog
-from infrastructure.garbage import collecting_seldom
+from infrastructure.interpreter import collecting_seldom
 from infrastructure.projection_parking import (
     PARKED_MAX,
     ParkedTooMany,
