@@ -30,13 +30,18 @@ class Permission(StrEnum):
     SCHEMA_READ = "schema.read"
     APPROVALS_EXPIRE = "approvals.expire"
     ACTIVITIES_END = "activities.end"
+    POINTS_RUN = "points.run"
+    POINTS_ADJUST = "points.adjust"
+    POINTS_DELIVER = "points.deliver"
+    BUDGETS_EXPIRE = "budgets.expire"
 
 
 _STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
-    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
+    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
+    | {Permission.POINTS_RUN, Permission.POINTS_ADJUST},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
     Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE},
     Role.AUDITOR: _STAFF,
@@ -62,6 +67,15 @@ OPERATIONS: Mapping[str, Permission] = {
     "approve": Permission.APPROVALS_DECIDE,
     "reject": Permission.APPROVALS_DECIDE,
     "endActivity": Permission.ACTIVITIES_END,
+    "openPointsJob": Permission.POINTS_RUN,
+    "retryPointsJob": Permission.POINTS_RUN,
+    "withdrawPointsJob": Permission.POINTS_RUN,
+    "acceptPointsJobDifferences": Permission.POINTS_RUN,
+    "advancePointsJob": Permission.POINTS_DELIVER,
+    "adjustPoints": Permission.POINTS_ADJUST,
+    "reversePointsEntry": Permission.POINTS_ADJUST,
+    "closePointsAccount": Permission.POINTS_ADJUST,
+    "expireBudget": Permission.BUDGETS_EXPIRE,
 }
 """Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
 

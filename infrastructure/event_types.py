@@ -9,7 +9,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain import activities, approvals, catalogues, segment_definitions, segment_runs, source_grants
+from domain import (
+    activities,
+    approvals,
+    budgets,
+    catalogues,
+    points_jobs,
+    points_ledgers,
+    segment_definitions,
+    segment_runs,
+    source_grants,
+)
 from domain.shared import claims
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -45,6 +55,34 @@ EVENT_TYPES = (
     EventType("activity.ended", activities.ActivityEnded),
     EventType("activity.cancelled", activities.ActivityCancelled),
     EventType("activity.deleted", activities.ActivityDeleted),
+    EventType("budget.encumbered", budgets.BudgetEncumbered),
+    EventType("budget.reserved", budgets.BudgetReserved),
+    EventType("budget.confirmed", budgets.ReservationConfirmed),
+    EventType("budget.consumed", budgets.BudgetConsumed),
+    EventType("budget.released", budgets.ReservationReleased),
+    EventType("budget.refunded", budgets.BudgetRefunded),
+    EventType("budget.threshold_reached", budgets.BudgetThresholdReached),
+    EventType("budget.closed", budgets.BudgetClosed),
+    EventType("points_job.opened", points_jobs.PointsJobOpened),
+    EventType("points_job.reserved", points_jobs.PointsJobReserved),
+    EventType("points_job.filed", points_jobs.PointsJobFiled),
+    EventType("points_job.released", points_jobs.PointsJobReleased),
+    EventType("points_job.sent", points_jobs.PointsJobSent),
+    EventType("points_job.acknowledged", points_jobs.PointsJobAcknowledged),
+    EventType("points_job.acknowledgement_faulted", points_jobs.PointsJobAcknowledgementFaulted),
+    EventType("points_job.answer_overdue", points_jobs.PointsJobAnswerOverdue),
+    EventType("points_job.posted", points_jobs.PointsJobPosted),
+    EventType("points_job.reconciled", points_jobs.PointsJobReconciled),
+    EventType("points_job.differed", points_jobs.PointsJobDiffered),
+    EventType("points_job.differences_accepted", points_jobs.PointsJobDifferencesAccepted),
+    EventType("points_job.settled", points_jobs.PointsJobSettled),
+    EventType("points_job.failed", points_jobs.PointsJobFailed),
+    EventType("points_job.retried", points_jobs.PointsJobRetried),
+    EventType("points_job.withdrawn", points_jobs.PointsJobWithdrawn),
+    EventType("points.posted", points_ledgers.PointsPosted),
+    EventType("points.reversed", points_ledgers.PointsReversed),
+    EventType("points.carried_forward", points_ledgers.PointsCarriedForward),
+    EventType("points.ledger_closed", points_ledgers.PointsLedgerClosed),
     EventType("approval.opened", approvals.ApprovalOpened),
     EventType("approval.passed", approvals.ApprovalPassed),
     EventType("approval.granted", approvals.ApprovalGranted),
