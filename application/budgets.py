@@ -13,7 +13,7 @@ def encumber(work: Work, activity_id: UUID, code: str, org_unit: str, total: Mon
 
 
 def close(work: Work, activity_id: UUID) -> None:
-    """Within the append that ends or cancels the activity; one approved before there were budgets has none."""
+    """Within the append that ends or cancels the activity; an old one may have none."""
     budget = budget_id(activity_id)
     if work.state(DECIDER, budget).is_known:
         work.decide(DECIDER, budget, Close())

@@ -25,9 +25,9 @@ from domain.budgets import BudgetRefusal, Commit, Confirm, Reserve, budget_id
 from domain.points_files import (
     FAULTS_MAX,
     AcknowledgementLine,
+    Faulty,
     FileFault,
     FileRefusal,
-    Faulty,
     PointsLine,
     line_fault,
     points_file,
