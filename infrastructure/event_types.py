@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain import activities, approvals, catalogues
+from domain import activities, approvals, catalogues, customer_groups
 from domain.shared import claims
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -50,6 +50,10 @@ EVENT_TYPES = (
     EventType("approval.granted", approvals.ApprovalGranted),
     EventType("approval.rejected", approvals.ApprovalRejected),
     EventType("approval.voided", approvals.ApprovalVoided),
+    EventType("customer_group.defined", customer_groups.CustomerGroupDefined),
+    EventType("customer_group.revised", customer_groups.CustomerGroupRevised),
+    EventType("customer_group.retired", customer_groups.CustomerGroupRetired),
+    EventType("customer_group.deleted", customer_groups.CustomerGroupDeleted),
 )
 
 BY_NAME: Mapping[str, EventType] = {type_.name: type_ for type_ in EVENT_TYPES}
