@@ -30,15 +30,20 @@ class Permission(StrEnum):
     SCHEMA_READ = "schema.read"
     APPROVALS_EXPIRE = "approvals.expire"
     ACTIVITIES_END = "activities.end"
+    WORK_ORDERS_PLAN = "work_orders.plan"
+    WORK_ORDERS_SCHEDULE = "work_orders.schedule"
+    WORK_ORDERS_EXECUTE = "work_orders.execute"
 
 
 _STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+_WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
+    | _WORK_ORDERS
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
-    Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE},
+    Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE, Permission.WORK_ORDERS_SCHEDULE},
     Role.AUDITOR: _STAFF,
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
     Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN},
@@ -62,6 +67,12 @@ OPERATIONS: Mapping[str, Permission] = {
     "approve": Permission.APPROVALS_DECIDE,
     "reject": Permission.APPROVALS_DECIDE,
     "endActivity": Permission.ACTIVITIES_END,
+    **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
+    "requestCancellation": Permission.WORK_ORDERS_PLAN,
+    "withdrawCancellation": Permission.WORK_ORDERS_PLAN,
+    "scheduleWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
+    "retryWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
+    **{f"{verb}WorkOrder": Permission.WORK_ORDERS_EXECUTE for verb in ("start", "complete", "fail")},
 }
 """Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
 

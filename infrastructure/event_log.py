@@ -58,6 +58,10 @@ ANSWER = (
     b"select subject_id, version, epoch, position, input_hash from log.commands"
     b" where principal = %s and operation = %s and key = %s"
 )
+NEXT_NUMBER = (
+    b"insert into log.series as s (name, last) values (%s, 1)"
+    b" on conflict (name) do update set last = s.last + 1 returning last"
+)
 
 
 class EventLog(Application[UUID]):
@@ -111,6 +115,13 @@ class EventLog(Application[UUID]):
             return None
         subject, version, epoch, position, input_hash = rows[0]
         return Answer(Receipt(subject, version, Position(epoch, position)), bytes(input_hash))
+
+    def next_number(self, series: str) -> int:
+        """In a transaction of its own, before the append's: a row lock there would hold up all who create."""
+        with self._pool.connection() as connection:
+            row = connection.execute(NEXT_NUMBER, [series], prepare=True).fetchone()
+        assert row is not None
+        return int(row[0])
 
     @tracer.start_as_current_span("log.append")
     def append(self, append: Append) -> Receipt:

@@ -191,6 +191,10 @@ class Log(Protocol):
         """The answer that was given under this principal, operation and key."""
         ...
 
+    def next_number(self, series: str) -> int:
+        """The next of a series, from 1 on: handed out once, at once. What is not used leaves a gap."""
+        ...
+
     def append(self, append: Append) -> Receipt:
         """Extend the streams atomically. Raise Conflict, InUse or AlreadyAnswered, with nothing recorded."""
         ...

@@ -118,6 +118,10 @@ class Work:
     def _sees(self, user: User) -> bool:
         return user.org_unit == BANK_WIDE or self.principal.sees(user.org_unit)
 
+    def next_number(self, series: str) -> int:
+        """A number of the series that nobody else gets, without waiting for those who take others."""
+        return self.log.next_number(series)
+
     def link(self, user: User, used: Iterable[UUID]) -> None:
         """From now on `user` refers to `used` and to nothing else."""
         self._links.append(Links(user, frozenset(used)))
