@@ -30,18 +30,26 @@ class Permission(StrEnum):
     SCHEMA_READ = "schema.read"
     APPROVALS_EXPIRE = "approvals.expire"
     ACTIVITIES_END = "activities.end"
+    SEGMENTS_DEFINE = "segments.define"
+    SEGMENTS_RUN = "segments.run"
+    SEGMENTS_EXPORT = "segments.export"
+    SEGMENTS_EXECUTE = "segments.execute"
+    SOURCES_GRANT = "sources.grant"
 
 
 _STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+_SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
+_HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
+    | _SEGMENTS
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
-    Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE},
+    Role.TECHNOLOGIST: _STAFF | _SEGMENTS | {Permission.APPROVALS_DECIDE},
     Role.AUDITOR: _STAFF,
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
-    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN},
+    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT},
 }
 
 OPERATIONS: Mapping[str, Permission] = {
@@ -62,6 +70,18 @@ OPERATIONS: Mapping[str, Permission] = {
     "approve": Permission.APPROVALS_DECIDE,
     "reject": Permission.APPROVALS_DECIDE,
     "endActivity": Permission.ACTIVITIES_END,
+    **{
+        f"{verb}SegmentDefinition": Permission.SEGMENTS_DEFINE
+        for verb in ("draft", "revise", "submit", "withdraw", "delete")
+    },
+    "trySegmentDefinition": Permission.SEGMENTS_RUN,
+    "requestSegmentRun": Permission.SEGMENTS_RUN,
+    "terminateSegmentRun": Permission.SEGMENTS_RUN,
+    "retrySegmentRun": Permission.SEGMENTS_RUN,
+    "exportSegmentRun": Permission.SEGMENTS_EXPORT,
+    "executeSegmentRun": Permission.SEGMENTS_EXECUTE,
+    "grantSource": Permission.SOURCES_GRANT,
+    "revokeSource": Permission.SOURCES_GRANT,
 }
 """Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
 
@@ -87,9 +107,11 @@ class Principal:
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What his roles allow; parameters belong to the whole bank, so head office alone keeps them."""
+        """What his roles allow; parameters belong to the whole bank, so head office alone keeps them, and
+        grants what units may use of the warehouse.
+        """
         allowed = self.system_permissions.union(*(PERMISSIONS[role] for role in self.roles))
-        return allowed if self.org_unit == HEAD_OFFICE else allowed - {Permission.PARAMETERS_MAINTAIN}
+        return allowed if self.org_unit == HEAD_OFFICE else allowed - _HEAD_OFFICE_ONLY
 
     @property
     def levels(self) -> frozenset[Level]:

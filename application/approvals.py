@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from application import activities
+from application import activities, segment_definitions
 from application.shared.approvable import Approvable
 from application.shared.work import Work
 from domain.approvals import (
@@ -18,7 +18,10 @@ from domain.approvals import (
     subject_of,
 )
 
-SUBJECTS: Mapping[str, Approvable] = {"activity": activities.APPROVABLE}
+SUBJECTS: Mapping[str, Approvable] = {
+    "activity": activities.APPROVABLE,
+    "segment_definition": segment_definitions.APPROVABLE,
+}
 """Everything that can be approved, by stream type."""
 
 
