@@ -44,9 +44,26 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
     Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE, Permission.WORK_ORDERS_SCHEDULE},
+    SEGMENTS_DEFINE = "segments.define"
+    SEGMENTS_RUN = "segments.run"
+    SEGMENTS_EXPORT = "segments.export"
+    SEGMENTS_EXECUTE = "segments.execute"
+    SOURCES_GRANT = "sources.grant"
+
+
+_STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+_SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
+_HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.OPERATOR: _STAFF
+    | _SEGMENTS
+    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
+    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
+    Role.TECHNOLOGIST: _STAFF | _SEGMENTS | {Permission.APPROVALS_DECIDE},
     Role.AUDITOR: _STAFF,
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
-    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN},
+    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT},
 }
 
 OPERATIONS: Mapping[str, Permission] = {
@@ -73,6 +90,18 @@ OPERATIONS: Mapping[str, Permission] = {
     "scheduleWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
     "retryWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_EXECUTE for verb in ("start", "complete", "fail")},
+    **{
+        f"{verb}SegmentDefinition": Permission.SEGMENTS_DEFINE
+        for verb in ("draft", "revise", "submit", "withdraw", "delete")
+    },
+    "trySegmentDefinition": Permission.SEGMENTS_RUN,
+    "requestSegmentRun": Permission.SEGMENTS_RUN,
+    "terminateSegmentRun": Permission.SEGMENTS_RUN,
+    "retrySegmentRun": Permission.SEGMENTS_RUN,
+    "exportSegmentRun": Permission.SEGMENTS_EXPORT,
+    "executeSegmentRun": Permission.SEGMENTS_EXECUTE,
+    "grantSource": Permission.SOURCES_GRANT,
+    "revokeSource": Permission.SOURCES_GRANT,
 }
 """Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
 
@@ -98,9 +127,11 @@ class Principal:
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What his roles allow; parameters belong to the whole bank, so head office alone keeps them."""
+        """What his roles allow; parameters belong to the whole bank, so head office alone keeps them, and
+        grants what units may use of the warehouse.
+        """
         allowed = self.system_permissions.union(*(PERMISSIONS[role] for role in self.roles))
-        return allowed if self.org_unit == HEAD_OFFICE else allowed - {Permission.PARAMETERS_MAINTAIN}
+        return allowed if self.org_unit == HEAD_OFFICE else allowed - _HEAD_OFFICE_ONLY
 
     @property
     def levels(self) -> frozenset[Level]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application import activities, cancellations, work_orders
+from application import activities, segment_definitions
 from application.shared.approvable import Approvable
 from application.shared.work import Work
 from domain.approvals import (
@@ -22,6 +23,7 @@ SUBJECTS: Mapping[str, Approvable] = {
     "activity": activities.APPROVABLE,
     "work_order": work_orders.APPROVABLE,
     "cancellation": cancellations.APPROVABLE,
+    "segment_definition": segment_definitions.APPROVABLE,
 }
 """Everything that can be approved, by stream type."""
 
