@@ -24,6 +24,8 @@ class Permission(StrEnum):
     PARAMETERS_MAINTAIN = "parameters.maintain"
     ACTIVITIES_PLAN = "activities.plan"
     ACTIVITIES_RUN = "activities.run"
+    GROUPS_MAINTAIN = "groups.maintain"
+    GROUPS_PREVIEW = "groups.preview"
     APPROVALS_DECIDE = "approvals.decide"
     BUDGET_READ = "budget.read"
     EVENTS_READ = "events.read"
@@ -61,6 +63,10 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
     Role.TECHNOLOGIST: _STAFF | _SEGMENTS | {Permission.APPROVALS_DECIDE},
+    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
+    | {Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW},
+    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
+    Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
     Role.AUDITOR: _STAFF,
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
     Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT},
@@ -81,6 +87,10 @@ OPERATIONS: Mapping[str, Permission] = {
     "pauseActivity": Permission.ACTIVITIES_RUN,
     "resumeActivity": Permission.ACTIVITIES_RUN,
     "cancelActivity": Permission.ACTIVITIES_RUN,
+    "defineCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "reviseCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "retireCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "deleteCustomerGroup": Permission.GROUPS_MAINTAIN,
     "approve": Permission.APPROVALS_DECIDE,
     "reject": Permission.APPROVALS_DECIDE,
     "endActivity": Permission.ACTIVITIES_END,

@@ -44,7 +44,6 @@ tracer = trace.get_tracer("cardinal")
 CACHED_STREAMS_MAX = 10_000
 APPEND_ATTEMPTS_MAX = 30
 APPEND_DEADLINE_S = 20.0
-USERS_NAMED_MAX = 20
 
 TAIL = (
     b"select version, event_type, schema_version, data::text, hash, previous_hash from log.events"
@@ -106,8 +105,8 @@ class EventLog(Application[UUID]):
     def recall(self, decider: Decider[Any, State, Any], stream_id: UUID) -> Loaded[State] | None:
         return self._folded.get((decider.stream_type, stream_id))
 
-    def users(self, stream_id: UUID) -> tuple[User, ...]:
-        return tuple(User(*row) for row in self._rows(USERS, [stream_id, USERS_NAMED_MAX]))
+    def users(self, stream_id: UUID, most: int = 20) -> tuple[User, ...]:
+        return tuple(User(*row) for row in self._rows(USERS, [stream_id, most]))
 
     def answer(self, command: CommandKey) -> Answer | None:
         rows = self._rows(ANSWER, [command.principal, command.operation, command.key])

@@ -183,8 +183,8 @@ class Log(Protocol):
         """The stream as this process folded it last: cheap, and perhaps outdated."""
         ...
 
-    def users(self, stream_id: UUID) -> tuple[User, ...]:
-        """Who refers to the stream now (at most 20 are named)."""
+    def users(self, stream_id: UUID, most: int = 20) -> tuple[User, ...]:
+        """Who refers to the stream now; at most that many are named."""
         ...
 
     def answer(self, command: CommandKey) -> Answer | None:

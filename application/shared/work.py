@@ -105,12 +105,12 @@ class Work:
         self._streams[decider.stream_type, stream_id] = _Stream(decider, loaded, state=loaded.state)
         return self.decide(decider, stream_id, command)
 
-    def users(self, stream_id: UUID) -> tuple[User, ...]:
+    def users(self, stream_id: UUID, most: int = 20) -> tuple[User, ...]:
         """Who refers to the stream, without the name of what the principal may not see.
 
         When nobody does, that holds until the append, or it conflicts.
         """
-        users = self.log.users(stream_id)
+        users = self.log.users(stream_id, most)
         if not users:
             self._unused.append(stream_id)
         return tuple(user if self._sees(user) else replace(user, label=UNSEEN) for user in users)
