@@ -35,17 +35,6 @@ class Permission(StrEnum):
     WORK_ORDERS_PLAN = "work_orders.plan"
     WORK_ORDERS_SCHEDULE = "work_orders.schedule"
     WORK_ORDERS_EXECUTE = "work_orders.execute"
-
-
-_STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
-_WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
-
-PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
-    Role.OPERATOR: _STAFF
-    | _WORK_ORDERS
-    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
-    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
-    Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE, Permission.WORK_ORDERS_SCHEDULE},
     SEGMENTS_DEFINE = "segments.define"
     SEGMENTS_RUN = "segments.run"
     SEGMENTS_EXPORT = "segments.export"
@@ -54,19 +43,20 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
 
 
 _STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+_WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
 _SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
 _HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
+    | _WORK_ORDERS
     | _SEGMENTS
-    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
-    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
-    Role.TECHNOLOGIST: _STAFF | _SEGMENTS | {Permission.APPROVALS_DECIDE},
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
     | {Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
-    Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
+    Role.TECHNOLOGIST: _STAFF
+    | _SEGMENTS
+    | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
     Role.AUDITOR: _STAFF,
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
     Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT},

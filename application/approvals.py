@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from application import activities, cancellations, work_orders
-from application import activities, segment_definitions
+from application import activities, cancellations, segment_definitions, work_orders
 from application.shared.approvable import Approvable
 from application.shared.work import Work
 from domain.approvals import (
