@@ -17,7 +17,7 @@ REASON_CHARACTERS_MAX = 1_000
 
 
 class CancellationRefusal(StrEnum):
-    NOT_PENDING = "cancellation_not_pending"
+    CANCELLATION_NOT_PENDING = "cancellation_not_pending"
     NOT_YOUR_REQUEST = "not_your_request"
 
 
@@ -210,7 +210,7 @@ def _require_pending(cancellation: Cancellation) -> None:
     if cancellation.status is Status.UNKNOWN:
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
     if cancellation.status is not Status.PENDING:
-        raise Refused.because(CancellationRefusal.NOT_PENDING, status=cancellation.status)
+        raise Refused.because(CancellationRefusal.CANCELLATION_NOT_PENDING, status=cancellation.status)
 
 
 def _require_approval(cancellation: Cancellation, approval: UUID) -> None:

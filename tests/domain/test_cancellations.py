@@ -64,7 +64,7 @@ def test_every_status_answers_every_command_as_the_state_machine_says() -> None:
     assert {*COMMANDS, RequestCancellation} == set(get_args(Command))
     assert answers == {
         (kind.__name__, str(status)): outcome(DECIDER, history, command).replace(
-            CancellationRefusal.NOT_PENDING, "no"
+            CancellationRefusal.CANCELLATION_NOT_PENDING, "no"
         )
         for kind, command in COMMANDS.items()
         for status, history in STATUSES.items()

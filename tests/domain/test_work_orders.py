@@ -294,7 +294,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         ({"remark": "card 4111 1111 1111 1111"}, (CommonRefusal.CARD_NUMBER_IN_TEXT, "remark")),
         ({"segmentation_rules": "x" * 4_001}, (CommonRefusal.TOO_LONG, "segmentation_rules")),
         ({"activity": ActivityChoice(None)}, (CommonRefusal.NOT_FOUND, "activity")),
-        ({"activity": replace(RUNNING, revision_seen=1)}, (ContentRefusal.REFERENCE_CHANGED, "activity")),
+        ({"activity": replace(RUNNING, revision_seen=1)}, (PlanRefusal.REFERENCE_CHANGED, "activity")),
         ({"activity": CANCELLED}, (ContentRefusal.ACTIVITY_OVER, "activity")),
         ({"activity": ENDED}, (ContentRefusal.ACTIVITY_OVER, "activity")),
         ({"customer_group": UNUSED}, (PlanRefusal.REFERENCE_DISABLED, "customer_group")),
@@ -401,7 +401,7 @@ def test_a_verdict_on_an_earlier_submission_is_refused() -> None:
         replace(submitted, approval=OTHER_APPROVAL),
     )
     for verdict in (RecordApproval(APPROVAL), RecordRejection(APPROVAL, "research", "no")):
-        order.given(*history).when(verdict).then_refused(WorkOrderRefusal.NOT_IN_APPROVAL)
+        order.given(*history).when(verdict).then_refused(WorkOrderRefusal.WORK_ORDER_NOT_IN_APPROVAL)
 
 
 @pytest.mark.parametrize(
@@ -435,7 +435,9 @@ def test_it_is_scheduled_only_with_an_approved_definition_of_its_own(
 def test_it_starts_when_it_is_due_and_not_before() -> None:
     """WO-01: the execution time is kept."""
     waiting = order.given(*TO_APPROVED, scheduled)
-    waiting.when(StartExecution(RUN, NOW + DAY - timedelta(seconds=1))).then_refused(WorkOrderRefusal.NOT_DUE)
+    waiting.when(StartExecution(RUN, NOW + DAY - timedelta(seconds=1))).then_refused(
+        WorkOrderRefusal.WORK_ORDER_NOT_DUE
+    )
     waiting.when(start).then(started)
 
 
@@ -443,7 +445,7 @@ def test_it_is_started_once_however_often_the_same_run_comes() -> None:
     """WO-16: a second run beside the first is refused, so nobody can request it."""
     order.given(*TO_EXECUTING).when(start).then_nothing()
     order.given(*TO_EXECUTING).when(StartExecution(OTHER_RUN, NOW + DAY)).then_refused(
-        WorkOrderRefusal.NOT_SCHEDULED
+        WorkOrderRefusal.WORK_ORDER_NOT_SCHEDULED
     )
     order.given(*TO_EXECUTING, completed).when(start).then_nothing()
 
