@@ -14,11 +14,15 @@ from api.planner.ids import encode
 from application.shared.records import Record
 from domain import activities as a
 from domain import approvals as ap
+from domain import cancellations as cr
 from domain import catalogues as c
+from domain import work_order_executions as wx
+from domain import work_orders as wo
 from domain.activity_plans import Plan
 from domain.shared.money import MINOR_DIGITS, Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
+from domain.work_order_contents import Content
 from projections.shared.ids import PREFIXES
 
 E = TypeVar("E")
@@ -118,6 +122,24 @@ def _plan(plan: Plan) -> Data:
     }
 
 
+def _content(content: Content) -> Data:
+    days = content.data_timeframe
+    return {
+        "name": content.name,
+        "activity": _reference("activity", content.activity),
+        "customerGroup": _reference("customer_group", content.customer_group),
+        "segmentationRules": content.segmentation_rules,
+        "executionAt": _instant(content.execution_at),
+        "requester": content.requester,
+        "department": _reference("department", content.department),
+        "outputFields": list(content.output_fields),
+        "priority": content.priority.name,
+        "dataTimeframe": days
+        and {"dataFrom": days.data_from.isoformat(), "dataTo": days.data_to.isoformat()},
+        "remark": content.remark,
+    }
+
+
 def _id(kind: str, key: UUID | None) -> str | None:
     return None if key is None else encode(PREFIXES[kind], key)
 
@@ -211,3 +233,109 @@ _maps(
     lambda e: {**_subject(e.subject), "level": e.level.name, "reason": e.reason},
 )
 _maps(ap.ApprovalVoided, "voided", lambda e: {**_subject(e.subject), "reason": e.reason})
+
+_maps(
+    wo.WorkOrderDrafted,
+    "drafted",
+    lambda e: {
+        "number": e.number,
+        "kind": e.kind.name,
+        "orgUnit": e.org_unit,
+        "content": _content(e.content),
+    },
+)
+_maps(wo.WorkOrderRevised, "revised", lambda e: {"revision": e.revision, "content": _content(e.content)})
+_maps(
+    wo.WorkOrderSubmitted,
+    "submitted",
+    lambda e: {
+        "revision": e.revision,
+        "approvalId": _id("approval", e.approval),
+        "contentHash": e.content_hash,
+    },
+)
+_maps(
+    wo.WorkOrderWithdrawn,
+    "withdrawn",
+    lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
+)
+_maps(
+    wo.WorkOrderApproved,
+    "approved",
+    lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
+)
+_maps(
+    wo.WorkOrderRejected,
+    "rejected",
+    lambda e: {
+        "revision": e.revision,
+        "approvalId": _id("approval", e.approval),
+        "level": e.level.upper(),
+        "reason": e.reason,
+    },
+)
+_maps(
+    wx.WorkOrderScheduled,
+    "scheduled",
+    lambda e: {"definition": _reference("segment_definition", e.definition)},
+)
+_maps(
+    wx.ExecutionStarted,
+    "execution_started",
+    lambda e: {"runId": _id("segment_run", e.run), "attempt": e.attempt},
+)
+_maps(
+    wx.PointsJobLinked,
+    "points_job_linked",
+    lambda e: {"pointsJobId": _id("points_job", e.job), "runId": _id("segment_run", e.run)},
+)
+_maps(wx.WorkOrderCompleted, "completed", lambda e: {"runId": _id("segment_run", e.run)})
+_maps(
+    wx.ExecutionFailed,
+    "execution_failed",
+    lambda e: {"runId": _id("segment_run", e.run), "code": e.code},
+)
+_maps(wx.WorkOrderRetried, "retried", lambda _: {})
+_maps(
+    wo.WorkOrderCancellationRequested,
+    "cancellation_requested",
+    lambda e: {
+        "cancellationId": _id("cancellation", e.cancellation),
+        "formerStatus": e.former.name,
+        "reason": e.reason,
+    },
+)
+_maps(wo.WorkOrderCancelled, "cancelled", lambda e: {"cancellationId": _id("cancellation", e.cancellation)})
+_maps(
+    wo.WorkOrderRestored,
+    "restored",
+    lambda e: {"cancellationId": _id("cancellation", e.cancellation), "status": e.status.name},
+)
+
+_maps(
+    cr.CancellationRequested,
+    "requested",
+    lambda e: {
+        "workOrderId": _id("work_order", e.work_order.id),
+        "workOrderNumber": e.work_order.number,
+        "formerStatus": e.work_order.status.upper(),
+        "reason": e.reason,
+        "approvalId": _id("approval", e.approval),
+    },
+)
+_maps(
+    cr.CancellationApproved,
+    "approved",
+    lambda e: {"workOrderId": _id("work_order", e.work_order), "by": e.by},
+)
+_maps(
+    cr.CancellationRejected,
+    "rejected",
+    lambda e: {
+        "workOrderId": _id("work_order", e.work_order),
+        "level": e.level.upper(),
+        "reason": e.reason,
+        "by": e.by,
+    },
+)
+_maps(cr.CancellationWithdrawn, "withdrawn", lambda e: {"workOrderId": _id("work_order", e.work_order)})

@@ -7,6 +7,7 @@ from strawberry.tools import merge_types
 from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
+from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
 from api.differences import DifferenceQueries
 from api.events import EventQueries, EventSubscription
@@ -14,6 +15,7 @@ from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
+from api.work_orders import WorkOrder, WorkOrderMutations
 
 
 @strawberry.type
@@ -32,6 +34,14 @@ class ReadQueries:
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
     )
+    work_order: WorkOrder | None = one(description="One work order, with asOf as it was then.")
+    work_orders: Connection[WorkOrder] = many(
+        description="The work orders in sight, for activities and for evaluations; with asOf as then."
+    )
+    cancellation_request: CancellationRequest | None = one()
+    cancellation_requests: Connection[CancellationRequest] = many(
+        description="All requests to cancel work orders in sight."
+    )
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -43,7 +53,15 @@ class ReadQueries:
 
 Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries))
 Mutation = merge_types(
-    "Mutation", (CatalogueMutations, ActivityFormMutations, ActivityMutations, ApprovalMutations)
+    "Mutation",
+    (
+        CatalogueMutations,
+        ActivityFormMutations,
+        ActivityMutations,
+        ApprovalMutations,
+        WorkOrderMutations,
+        CancellationMutations,
+    ),
 )
 
 schema = strawberry.Schema(

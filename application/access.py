@@ -24,6 +24,8 @@ class Permission(StrEnum):
     PARAMETERS_MAINTAIN = "parameters.maintain"
     ACTIVITIES_PLAN = "activities.plan"
     ACTIVITIES_RUN = "activities.run"
+    GROUPS_MAINTAIN = "groups.maintain"
+    GROUPS_PREVIEW = "groups.preview"
     APPROVALS_DECIDE = "approvals.decide"
     BUDGET_READ = "budget.read"
     EVENTS_READ = "events.read"
@@ -34,9 +36,20 @@ class Permission(StrEnum):
     POINTS_ADJUST = "points.adjust"
     POINTS_DELIVER = "points.deliver"
     BUDGETS_EXPIRE = "budgets.expire"
+    WORK_ORDERS_PLAN = "work_orders.plan"
+    WORK_ORDERS_SCHEDULE = "work_orders.schedule"
+    WORK_ORDERS_EXECUTE = "work_orders.execute"
+    SEGMENTS_DEFINE = "segments.define"
+    SEGMENTS_RUN = "segments.run"
+    SEGMENTS_EXPORT = "segments.export"
+    SEGMENTS_EXECUTE = "segments.execute"
+    SOURCES_GRANT = "sources.grant"
 
 
 _STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+_WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
+_SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
+_HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
@@ -44,9 +57,17 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     | {Permission.POINTS_RUN, Permission.POINTS_ADJUST},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
     Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE},
+    | _WORK_ORDERS
+    | _SEGMENTS
+    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
+    | {Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW},
+    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
+    Role.TECHNOLOGIST: _STAFF
+    | _SEGMENTS
+    | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
     Role.AUDITOR: _STAFF,
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
-    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN},
+    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT},
 }
 
 OPERATIONS: Mapping[str, Permission] = {
@@ -64,6 +85,10 @@ OPERATIONS: Mapping[str, Permission] = {
     "pauseActivity": Permission.ACTIVITIES_RUN,
     "resumeActivity": Permission.ACTIVITIES_RUN,
     "cancelActivity": Permission.ACTIVITIES_RUN,
+    "defineCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "reviseCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "retireCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "deleteCustomerGroup": Permission.GROUPS_MAINTAIN,
     "approve": Permission.APPROVALS_DECIDE,
     "reject": Permission.APPROVALS_DECIDE,
     "endActivity": Permission.ACTIVITIES_END,
@@ -76,6 +101,24 @@ OPERATIONS: Mapping[str, Permission] = {
     "reversePointsEntry": Permission.POINTS_ADJUST,
     "closePointsAccount": Permission.POINTS_ADJUST,
     "expireBudget": Permission.BUDGETS_EXPIRE,
+    **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
+    "requestCancellation": Permission.WORK_ORDERS_PLAN,
+    "withdrawCancellation": Permission.WORK_ORDERS_PLAN,
+    "scheduleWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
+    "retryWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
+    **{f"{verb}WorkOrder": Permission.WORK_ORDERS_EXECUTE for verb in ("start", "complete", "fail")},
+    **{
+        f"{verb}SegmentDefinition": Permission.SEGMENTS_DEFINE
+        for verb in ("draft", "revise", "submit", "withdraw", "delete")
+    },
+    "trySegmentDefinition": Permission.SEGMENTS_RUN,
+    "requestSegmentRun": Permission.SEGMENTS_RUN,
+    "terminateSegmentRun": Permission.SEGMENTS_RUN,
+    "retrySegmentRun": Permission.SEGMENTS_RUN,
+    "exportSegmentRun": Permission.SEGMENTS_EXPORT,
+    "executeSegmentRun": Permission.SEGMENTS_EXECUTE,
+    "grantSource": Permission.SOURCES_GRANT,
+    "revokeSource": Permission.SOURCES_GRANT,
 }
 """Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
 
@@ -101,9 +144,11 @@ class Principal:
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What his roles allow; parameters belong to the whole bank, so head office alone keeps them."""
+        """What his roles allow; parameters belong to the whole bank, so head office alone keeps them, and
+        grants what units may use of the warehouse.
+        """
         allowed = self.system_permissions.union(*(PERMISSIONS[role] for role in self.roles))
-        return allowed if self.org_unit == HEAD_OFFICE else allowed - {Permission.PARAMETERS_MAINTAIN}
+        return allowed if self.org_unit == HEAD_OFFICE else allowed - _HEAD_OFFICE_ONLY
 
     @property
     def levels(self) -> frozenset[Level]:

@@ -4,9 +4,11 @@ from typing import Any
 
 from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
+from projections.cancellations import CANCELLATIONS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
 from projections.shared.rows import RowProjection
 from projections.timeline import TIMELINE
+from projections.work_orders import WORK_ORDERS
 
 PROJECTIONS: tuple[RowProjection[Any], ...] = (
     ACTIVITY_TYPES,
@@ -14,5 +16,7 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     ACTIVITY_FORMS,
     ACTIVITIES,
     APPROVALS,
+    WORK_ORDERS,
+    CANCELLATIONS,
 )
 NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)

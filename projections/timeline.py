@@ -11,6 +11,7 @@ from uuid import UUID
 from application.shared.records import Record
 from projections.activities import ACTIVITIES, ActivityRow
 from projections.approval_inbox import APPROVALS, ApprovalRow
+from projections.cancellations import CANCELLATIONS, CancellationRow
 from projections.catalogues import (
     ACTIVITY_FORMS,
     ACTIVITY_TYPES,
@@ -21,6 +22,7 @@ from projections.catalogues import (
 )
 from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
+from projections.work_orders import WORK_ORDERS, WorkOrderRow
 
 TIMELINE = "timeline"
 TABLE = "timeline"
@@ -101,12 +103,32 @@ def _approval_related(row: ApprovalRow) -> tuple[UUID | None, ...]:
     return (row.subject_id,)
 
 
+def _order_unit(row: WorkOrderRow | CancellationRow) -> str:
+    return row.org_unit
+
+
+def _order_revision(row: WorkOrderRow) -> int:
+    return row.revision
+
+
+def _order_related(row: WorkOrderRow) -> tuple[UUID | None, ...]:
+    """Its activity's timeline tells of it too."""
+    told = row.activity_id, row.approval_id, row.definition_id, row.run_id, row.points_job_id
+    return (*told, row.cancellation_id)
+
+
+def _cancellation_related(row: CancellationRow) -> tuple[UUID | None, ...]:
+    return (row.work_order_id, row.approval_id)
+
+
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
     _shared_entry(ACTIVITY_FORMS, "activity_form"),
     Told(ACTIVITIES, "activity", _activity_unit, _activity_revision, _activity_related),
     Told(APPROVALS, "approval", _approval_unit, _approval_revision, _approval_related),
+    Told(WORK_ORDERS, "work_order", _order_unit, _order_revision, _order_related),
+    Told(CANCELLATIONS, "cancellation", _order_unit, lambda _: 1, _cancellation_related),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
 
@@ -188,6 +210,12 @@ KIND_OF_ID = {
     "form_id": "activity_form",
     "cost_type_id": "cost_type",
     "approval_id": "approval",
+    "activity_id": "activity",
+    "customer_group_id": "customer_group",
+    "work_order_id": "work_order",
+    "cancellation_id": "cancellation",
+    "run_id": "segment_run",
+    "points_job_id": "points_job",
     "subject_id": "activity",
 }
 

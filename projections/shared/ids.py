@@ -9,6 +9,8 @@ PREFIXES: Mapping[str, str] = {
     "activity_type": "at",
     "cost_type": "ct",
     "activity_form": "af",
+    "work_order": "wo",
+    "cancellation": "cr",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

@@ -51,6 +51,21 @@ cancelActivity      yes      no         no           no      no         no
 approve             no       yes        yes          no      no         no
 reject              no       yes        yes          no      no         no
 endActivity         no       no         no           no      no         no
+
+                          operator researcher technologist auditor integrator administrator
+draftSegmentDefinition    yes      no         yes          no      no         no
+reviseSegmentDefinition   yes      no         yes          no      no         no
+submitSegmentDefinition   yes      no         yes          no      no         no
+withdrawSegmentDefinition yes      no         yes          no      no         no
+deleteSegmentDefinition   yes      no         yes          no      no         no
+trySegmentDefinition      yes      no         yes          no      no         no
+requestSegmentRun         yes      no         yes          no      no         no
+terminateSegmentRun       yes      no         yes          no      no         no
+retrySegmentRun           yes      no         yes          no      no         no
+exportSegmentRun          yes      no         yes          no      no         no
+executeSegmentRun         no       no         no           no      no         no
+grantSource               no       no         no           no      no         yes
+revokeSource              no       no         no           no      no         yes
 """)
 
 
