@@ -5,7 +5,10 @@ from typing import Any
 from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
+from projections.segment_definitions import SEGMENT_DEFINITIONS
+from projections.segment_runs import SEGMENT_RUNS
 from projections.shared.rows import RowProjection
+from projections.source_grants import SOURCE_GRANTS
 from projections.timeline import TIMELINE
 
 PROJECTIONS: tuple[RowProjection[Any], ...] = (
@@ -14,5 +17,8 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     ACTIVITY_FORMS,
     ACTIVITIES,
     APPROVALS,
+    SEGMENT_DEFINITIONS,
+    SEGMENT_RUNS,
+    SOURCE_GRANTS,
 )
 NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)

@@ -1,6 +1,6 @@
 """The timeline: every event in the order of the log, with who, when, why and what it changed."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -19,8 +19,11 @@ from projections.catalogues import (
     ActivityTypeRow,
     CostTypeRow,
 )
+from projections.segment_definitions import SEGMENT_DEFINITIONS, SegmentDefinitionRow
+from projections.segment_runs import SEGMENT_RUNS, SegmentRunRow
 from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
+from projections.source_grants import SOURCE_GRANTS, SourceGrantRow
 
 TIMELINE = "timeline"
 TABLE = "timeline"
@@ -101,12 +104,35 @@ def _approval_related(row: ApprovalRow) -> tuple[UUID | None, ...]:
     return (row.subject_id,)
 
 
+def _segment_unit(row: SegmentDefinitionRow | SegmentRunRow | SourceGrantRow) -> str:
+    return row.org_unit
+
+
+def _segment_revision(row: SegmentDefinitionRow | SourceGrantRow) -> int:
+    return row.revision
+
+
+def _definition_related(row: SegmentDefinitionRow) -> tuple[UUID | None, ...]:
+    return (row.approval_id, row.work_order_id)
+
+
+def _run_revision(row: SegmentRunRow) -> int:
+    return row.definition_revision
+
+
+def _run_related(row: SegmentRunRow) -> tuple[UUID | None, ...]:
+    return (row.definition_id, row.work_order_id)
+
+
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
     _shared_entry(ACTIVITY_FORMS, "activity_form"),
     Told(ACTIVITIES, "activity", _activity_unit, _activity_revision, _activity_related),
     Told(APPROVALS, "approval", _approval_unit, _approval_revision, _approval_related),
+    Told(SEGMENT_DEFINITIONS, "segment_definition", _segment_unit, _segment_revision, _definition_related),
+    Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
+    Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
 
@@ -165,8 +191,10 @@ def _changes(row: type, before: Any, after: Any) -> list[dict[str, Any]]:
     names, values = _shown(row)
     old = [None] * len(names) if before is None else values(before)
     new = [None] * len(names) if after is None else values(after)
+    kind = getattr(before if after is None else after, "subject_kind", None)
+    kinds = KIND_OF_ID if kind is None else {**KIND_OF_ID, "subject_id": kind}
     return [
-        {"field": _camel(name), "before": _spoken(name, was), "after": _spoken(name, is_)}
+        {"field": _camel(name), "before": _spoken(name, was, kinds), "after": _spoken(name, is_, kinds)}
         for name, was, is_ in zip(names, old, new, strict=True)
         if was != is_
     ]
@@ -179,7 +207,9 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
     return names, attrgetter(*names)
 
 
-IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type"})
+IN_CAPITALS = frozenset(
+    {"status", "awaiting", "channels", "level", "verdict", "type", "kind", "format", "mask", "retention"}
+)
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
 KIND_OF_ID = {
@@ -188,8 +218,9 @@ KIND_OF_ID = {
     "form_id": "activity_form",
     "cost_type_id": "cost_type",
     "approval_id": "approval",
-    "subject_id": "activity",
+    "definition_id": "segment_definition",
 }
+"""What the ids in a column are of; in `subject_id` that is the row's `subject_kind`."""
 
 
 def _camel(name: str) -> str:
@@ -197,21 +228,21 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _spoken(name: str, value: Any) -> Any:
+def _spoken(name: str, value: Any, kinds: Mapping[str, str]) -> Any:
     """A column's value in JSON, as the API speaks of it."""
     match value:
-        case UUID() if name in KIND_OF_ID:
-            return shown_id(KIND_OF_ID[name], value)
+        case UUID() if name in kinds:
+            return shown_id(kinds[name], value)
         case UUID():
             return str(value)
-        case str() if name in KIND_OF_ID:
-            return shown_id(KIND_OF_ID[name], UUID(value))
+        case str() if name in kinds:
+            return shown_id(kinds[name], UUID(value))
         case str() if name in IN_CAPITALS:
             return value.upper()
         case datetime():
             return instant_text(value)
         case dict():
-            return {_camel(key): _spoken(key, member) for key, member in value.items()}
+            return {_camel(key): _spoken(key, member, kinds) for key, member in value.items()}
         case list() | tuple():
-            return [_spoken(name, member) for member in value]
+            return [_spoken(name, member, kinds) for member in value]
     return value

@@ -9,6 +9,9 @@ PREFIXES: Mapping[str, str] = {
     "activity_type": "at",
     "cost_type": "ct",
     "activity_form": "af",
+    "segment_definition": "sd",
+    "segment_run": "sr",
+    "source_grant": "sg",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
