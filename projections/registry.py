@@ -5,6 +5,9 @@ from typing import Any
 from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
+from projections.departments import DEPARTMENTS
+from projections.downloads import DOWNLOADS
+from projections.reward_types import REWARD_TYPES
 from projections.shared.rows import RowProjection
 from projections.timeline import TIMELINE
 
@@ -12,7 +15,10 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     ACTIVITY_TYPES,
     COST_TYPES,
     ACTIVITY_FORMS,
+    DEPARTMENTS,
+    REWARD_TYPES,
     ACTIVITIES,
     APPROVALS,
+    DOWNLOADS,
 )
 NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)

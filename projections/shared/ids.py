@@ -9,6 +9,9 @@ PREFIXES: Mapping[str, str] = {
     "activity_type": "at",
     "cost_type": "ct",
     "activity_form": "af",
+    "department": "dp",
+    "reward_type": "rt",
+    "download": "dl",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
