@@ -9,7 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain import activities, approvals, catalogues, segment_definitions, segment_runs, source_grants
+from domain import (
+    activities,
+    approvals,
+    catalogues,
+    downloads,
+    segment_definitions,
+    segment_runs,
+    source_grants,
+)
 from domain.shared import claims
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -33,8 +41,8 @@ EVENT_TYPES = (
     EventType("entry.enabled", catalogues.EntryEnabled),
     EventType("entry.disabled", catalogues.EntryDisabled),
     EventType("entry.removed", catalogues.EntryRemoved),
-    EventType("activity.drafted", activities.ActivityDrafted),
-    EventType("activity.revised", activities.ActivityRevised),
+    EventType("activity.drafted", activities.ActivityDrafted, schema_version=2),
+    EventType("activity.revised", activities.ActivityRevised, schema_version=2),
     EventType("activity.submitted", activities.ActivitySubmitted),
     EventType("activity.withdrawn", activities.ActivityWithdrawn),
     EventType("activity.approved", activities.ActivityApproved),
@@ -68,6 +76,7 @@ EVENT_TYPES = (
     EventType("segment_run.terminated", segment_runs.SegmentRunTerminated),
     EventType("segment_run.retried", segment_runs.SegmentRunRetried),
     EventType("segment_run.cleaned_up", segment_runs.SegmentRunCleanedUp),
+    EventType("download.recorded", downloads.DownloadRecorded),
 )
 
 BY_NAME: Mapping[str, EventType] = {type_.name: type_ for type_ in EVENT_TYPES}

@@ -5,6 +5,9 @@ from typing import Any
 from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
+from projections.departments import DEPARTMENTS
+from projections.downloads import DOWNLOADS
+from projections.reward_types import REWARD_TYPES
 from projections.segment_definitions import SEGMENT_DEFINITIONS
 from projections.segment_runs import SEGMENT_RUNS
 from projections.shared.rows import RowProjection
@@ -15,10 +18,13 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     ACTIVITY_TYPES,
     COST_TYPES,
     ACTIVITY_FORMS,
+    DEPARTMENTS,
+    REWARD_TYPES,
     ACTIVITIES,
     APPROVALS,
     SEGMENT_DEFINITIONS,
     SEGMENT_RUNS,
     SOURCE_GRANTS,
+    DOWNLOADS,
 )
 NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)

@@ -12,6 +12,9 @@ PREFIXES: Mapping[str, str] = {
     "segment_definition": "sd",
     "segment_run": "sr",
     "source_grant": "sg",
+    "department": "dp",
+    "reward_type": "rt",
+    "download": "dl",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
