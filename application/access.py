@@ -25,12 +25,17 @@ class Permission(StrEnum):
     ACTIVITIES_PLAN = "activities.plan"
     ACTIVITIES_RUN = "activities.run"
     ACTIVITIES_EXPORT = "activities.export"
+    GROUPS_MAINTAIN = "groups.maintain"
+    GROUPS_PREVIEW = "groups.preview"
     APPROVALS_DECIDE = "approvals.decide"
     BUDGET_READ = "budget.read"
     EVENTS_READ = "events.read"
     SCHEMA_READ = "schema.read"
     APPROVALS_EXPIRE = "approvals.expire"
     ACTIVITIES_END = "activities.end"
+    WORK_ORDERS_PLAN = "work_orders.plan"
+    WORK_ORDERS_SCHEDULE = "work_orders.schedule"
+    WORK_ORDERS_EXECUTE = "work_orders.execute"
     SEGMENTS_DEFINE = "segments.define"
     SEGMENTS_RUN = "segments.run"
     SEGMENTS_EXPORT = "segments.export"
@@ -39,6 +44,7 @@ class Permission(StrEnum):
 
 
 _STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+_WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
 _SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
 _HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
 _STAFF = frozenset(
@@ -52,10 +58,14 @@ _STAFF = frozenset(
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
+    | _WORK_ORDERS
     | _SEGMENTS
-    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
-    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
-    Role.TECHNOLOGIST: _STAFF | _SEGMENTS | {Permission.APPROVALS_DECIDE},
+    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
+    | {Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW},
+    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
+    Role.TECHNOLOGIST: _STAFF
+    | _SEGMENTS
+    | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
     Role.AUDITOR: _STAFF,
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
     Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT},
@@ -81,9 +91,19 @@ OPERATIONS: Mapping[str, Permission] = {
     "pauseActivity": Permission.ACTIVITIES_RUN,
     "resumeActivity": Permission.ACTIVITIES_RUN,
     "cancelActivity": Permission.ACTIVITIES_RUN,
+    "defineCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "reviseCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "retireCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "deleteCustomerGroup": Permission.GROUPS_MAINTAIN,
     "approve": Permission.APPROVALS_DECIDE,
     "reject": Permission.APPROVALS_DECIDE,
     "endActivity": Permission.ACTIVITIES_END,
+    **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
+    "requestCancellation": Permission.WORK_ORDERS_PLAN,
+    "withdrawCancellation": Permission.WORK_ORDERS_PLAN,
+    "scheduleWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
+    "retryWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
+    **{f"{verb}WorkOrder": Permission.WORK_ORDERS_EXECUTE for verb in ("start", "complete", "fail")},
     **{
         f"{verb}SegmentDefinition": Permission.SEGMENTS_DEFINE
         for verb in ("draft", "revise", "submit", "withdraw", "delete")

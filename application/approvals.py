@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from application import activities, segment_definitions
+from application import activities, cancellations, segment_definitions, work_orders
 from application.shared.approvable import Approvable
 from application.shared.work import Work
 from domain.approvals import (
@@ -20,6 +20,8 @@ from domain.approvals import (
 
 SUBJECTS: Mapping[str, Approvable] = {
     "activity": activities.APPROVABLE,
+    "work_order": work_orders.APPROVABLE,
+    "cancellation": cancellations.APPROVABLE,
     "segment_definition": segment_definitions.APPROVABLE,
 }
 """Everything that can be approved, by stream type."""

@@ -44,7 +44,6 @@ tracer = trace.get_tracer("cardinal")
 CACHED_STREAMS_MAX = 10_000
 APPEND_ATTEMPTS_MAX = 30
 APPEND_DEADLINE_S = 20.0
-USERS_NAMED_MAX = 20
 
 TAIL = (
     b"select version, event_type, schema_version, data::text, hash, previous_hash from log.events"
@@ -57,6 +56,10 @@ USERS = (
 ANSWER = (
     b"select subject_id, version, epoch, position, input_hash from log.commands"
     b" where principal = %s and operation = %s and key = %s"
+)
+NEXT_NUMBER = (
+    b"insert into log.series as s (name, last) values (%s, 1)"
+    b" on conflict (name) do update set last = s.last + 1 returning last"
 )
 
 
@@ -102,8 +105,8 @@ class EventLog(Application[UUID]):
     def recall(self, decider: Decider[Any, State, Any], stream_id: UUID) -> Loaded[State] | None:
         return self._folded.get((decider.stream_type, stream_id))
 
-    def users(self, stream_id: UUID) -> tuple[User, ...]:
-        return tuple(User(*row) for row in self._rows(USERS, [stream_id, USERS_NAMED_MAX]))
+    def users(self, stream_id: UUID, most: int = 20) -> tuple[User, ...]:
+        return tuple(User(*row) for row in self._rows(USERS, [stream_id, most]))
 
     def answer(self, command: CommandKey) -> Answer | None:
         rows = self._rows(ANSWER, [command.principal, command.operation, command.key])
@@ -111,6 +114,13 @@ class EventLog(Application[UUID]):
             return None
         subject, version, epoch, position, input_hash = rows[0]
         return Answer(Receipt(subject, version, Position(epoch, position)), bytes(input_hash))
+
+    def next_number(self, series: str) -> int:
+        """In a transaction of its own, before the append's: a row lock there would hold up all who create."""
+        with self._pool.connection() as connection:
+            row = connection.execute(NEXT_NUMBER, [series], prepare=True).fetchone()
+        assert row is not None
+        return int(row[0])
 
     @tracer.start_as_current_span("log.append")
     def append(self, append: Append) -> Receipt:

@@ -13,11 +13,17 @@ from domain import (
     activities,
     approvals,
     catalogues,
+    cancellations,
+    catalogues,
+    customer_groups,
     downloads,
     segment_definitions,
     segment_runs,
     source_grants,
 )
+    work_orders,
+)
+from domain import work_order_executions as executions
 from domain.shared import claims
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -77,6 +83,29 @@ EVENT_TYPES = (
     EventType("segment_run.retried", segment_runs.SegmentRunRetried),
     EventType("segment_run.cleaned_up", segment_runs.SegmentRunCleanedUp),
     EventType("download.recorded", downloads.DownloadRecorded),
+    EventType("customer_group.defined", customer_groups.CustomerGroupDefined),
+    EventType("customer_group.revised", customer_groups.CustomerGroupRevised),
+    EventType("customer_group.retired", customer_groups.CustomerGroupRetired),
+    EventType("customer_group.deleted", customer_groups.CustomerGroupDeleted),
+    EventType("work_order.drafted", work_orders.WorkOrderDrafted),
+    EventType("work_order.revised", work_orders.WorkOrderRevised),
+    EventType("work_order.submitted", work_orders.WorkOrderSubmitted),
+    EventType("work_order.withdrawn", work_orders.WorkOrderWithdrawn),
+    EventType("work_order.approved", work_orders.WorkOrderApproved),
+    EventType("work_order.rejected", work_orders.WorkOrderRejected),
+    EventType("work_order.scheduled", executions.WorkOrderScheduled),
+    EventType("work_order.execution_started", executions.ExecutionStarted),
+    EventType("work_order.points_job_linked", executions.PointsJobLinked),
+    EventType("work_order.completed", executions.WorkOrderCompleted),
+    EventType("work_order.execution_failed", executions.ExecutionFailed),
+    EventType("work_order.retried", executions.WorkOrderRetried),
+    EventType("work_order.cancellation_requested", work_orders.WorkOrderCancellationRequested),
+    EventType("work_order.cancelled", work_orders.WorkOrderCancelled),
+    EventType("work_order.restored", work_orders.WorkOrderRestored),
+    EventType("cancellation.requested", cancellations.CancellationRequested),
+    EventType("cancellation.approved", cancellations.CancellationApproved),
+    EventType("cancellation.rejected", cancellations.CancellationRejected),
+    EventType("cancellation.withdrawn", cancellations.CancellationWithdrawn),
 )
 
 BY_NAME: Mapping[str, EventType] = {type_.name: type_ for type_ in EVENT_TYPES}

@@ -4,6 +4,7 @@ from typing import Any
 
 from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
+from projections.cancellations import CANCELLATIONS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
 from projections.departments import DEPARTMENTS
 from projections.downloads import DOWNLOADS
@@ -13,6 +14,7 @@ from projections.segment_runs import SEGMENT_RUNS
 from projections.shared.rows import RowProjection
 from projections.source_grants import SOURCE_GRANTS
 from projections.timeline import TIMELINE
+from projections.work_orders import WORK_ORDERS
 
 PROJECTIONS: tuple[RowProjection[Any], ...] = (
     ACTIVITY_TYPES,
@@ -26,5 +28,7 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     SEGMENT_RUNS,
     SOURCE_GRANTS,
     DOWNLOADS,
+    WORK_ORDERS,
+    CANCELLATIONS,
 )
 NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)

@@ -183,12 +183,16 @@ class Log(Protocol):
         """The stream as this process folded it last: cheap, and perhaps outdated."""
         ...
 
-    def users(self, stream_id: UUID) -> tuple[User, ...]:
-        """Who refers to the stream now (at most 20 are named)."""
+    def users(self, stream_id: UUID, most: int = 20) -> tuple[User, ...]:
+        """Who refers to the stream now; at most that many are named."""
         ...
 
     def answer(self, command: CommandKey) -> Answer | None:
         """The answer that was given under this principal, operation and key."""
+        ...
+
+    def next_number(self, series: str) -> int:
+        """The next of a series, from 1 on: handed out once, at once. What is not used leaves a gap."""
         ...
 
     def append(self, append: Append) -> Receipt:

@@ -15,6 +15,8 @@ PREFIXES: Mapping[str, str] = {
     "department": "dp",
     "reward_type": "rt",
     "download": "dl",
+    "work_order": "wo",
+    "cancellation": "cr",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
