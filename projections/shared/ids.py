@@ -9,6 +9,12 @@ PREFIXES: Mapping[str, str] = {
     "activity_type": "at",
     "cost_type": "ct",
     "activity_form": "af",
+    "segment_definition": "sd",
+    "segment_run": "sr",
+    "source_grant": "sg",
+    "department": "dp",
+    "reward_type": "rt",
+    "download": "dl",
     "work_order": "wo",
     "cancellation": "cr",
 }

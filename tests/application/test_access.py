@@ -39,6 +39,16 @@ reviseActivityForm  yes      no         no           no      no         yes
 enableActivityForm  yes      no         no           no      no         yes
 disableActivityForm yes      no         no           no      no         yes
 removeActivityForm  yes      no         no           no      no         yes
+addDepartment       yes      no         no           no      no         yes
+reviseDepartment    yes      no         no           no      no         yes
+enableDepartment    yes      no         no           no      no         yes
+disableDepartment   yes      no         no           no      no         yes
+removeDepartment    yes      no         no           no      no         yes
+addRewardType       yes      no         no           no      no         yes
+reviseRewardType    yes      no         no           no      no         yes
+enableRewardType    yes      no         no           no      no         yes
+disableRewardType   yes      no         no           no      no         yes
+exportActivities    yes      yes        yes          yes     no         yes
 draftActivity       yes      no         no           no      no         no
 reviseActivity      yes      no         no           no      no         no
 submitActivity      yes      no         no           no      no         no
