@@ -15,10 +15,12 @@ from application.shared.records import Record
 from domain import activities as a
 from domain import approvals as ap
 from domain import catalogues as c
+from domain import customer_groups as g
 from domain.activity_plans import Plan
 from domain.shared.money import MINOR_DIGITS, Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
+from projections.customer_groups import membership, shown_rule
 from projections.shared.ids import PREFIXES
 
 E = TypeVar("E")
@@ -118,6 +120,20 @@ def _plan(plan: Plan) -> Data:
     }
 
 
+def _group(event: g.CustomerGroupDefined | g.CustomerGroupRevised) -> Data:
+    """Of a list its length alone: whose ids are on it is not for every integrator."""
+    definition = event.definition
+    return {
+        "purpose": event.purpose.name,
+        "name": definition.name,
+        "description": definition.description,
+        "membership": membership(definition).upper(),
+        "rule": definition.rule and shown_rule(definition.rule),
+        "memberCount": None if definition.members is None else len(definition.members),
+        "contentHash": event.content_hash,
+    }
+
+
 def _id(kind: str, key: UUID | None) -> str | None:
     return None if key is None else encode(PREFIXES[kind], key)
 
@@ -211,3 +227,8 @@ _maps(
     lambda e: {**_subject(e.subject), "level": e.level.name, "reason": e.reason},
 )
 _maps(ap.ApprovalVoided, "voided", lambda e: {**_subject(e.subject), "reason": e.reason})
+
+_maps(g.CustomerGroupDefined, "defined", lambda e: {"code": e.code, "orgUnit": e.org_unit, **_group(e)})
+_maps(g.CustomerGroupRevised, "revised", lambda e: {"revision": e.revision, **_group(e)})
+_maps(g.CustomerGroupRetired, "retired", lambda _: {})
+_maps(g.CustomerGroupDeleted, "deleted", lambda _: {})

@@ -11,6 +11,8 @@ from domain.activities import ActivityRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
 from domain.catalogues import CatalogueRefusal
+from domain.customer_groups import GroupRefusal
+from domain.group_rules import RuleRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 
@@ -21,6 +23,8 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     PlanRefusal,
     ActivityRefusal,
     ApprovalRefusal,
+    GroupRefusal,
+    RuleRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -34,6 +38,7 @@ INPUT_NAMES: Mapping[str, str] = {
     "cost_type": "costTypeId",
     "form": "formId",
     "parent": "parentId",
+    "negated": "not",
 }
 """Where the input's name for a thing differs from the domain's."""
 

@@ -5,6 +5,7 @@ from typing import Any
 from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
+from projections.customer_groups import CUSTOMER_GROUPS
 from projections.shared.rows import RowProjection
 from projections.timeline import TIMELINE
 
@@ -14,5 +15,6 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     ACTIVITY_FORMS,
     ACTIVITIES,
     APPROVALS,
+    CUSTOMER_GROUPS,
 )
 NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)

@@ -19,6 +19,7 @@ from projections.catalogues import (
     ActivityTypeRow,
     CostTypeRow,
 )
+from projections.customer_groups import CUSTOMER_GROUPS, CustomerGroupRow
 from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
 
@@ -101,12 +102,21 @@ def _approval_related(row: ApprovalRow) -> tuple[UUID | None, ...]:
     return (row.subject_id,)
 
 
+def _group_unit(row: CustomerGroupRow) -> str:
+    return row.org_unit
+
+
+def _group_revision(row: CustomerGroupRow) -> int:
+    return row.revision
+
+
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
     _shared_entry(ACTIVITY_FORMS, "activity_form"),
     Told(ACTIVITIES, "activity", _activity_unit, _activity_revision, _activity_related),
     Told(APPROVALS, "approval", _approval_unit, _approval_revision, _approval_related),
+    Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
 
@@ -179,7 +189,9 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
     return names, attrgetter(*names)
 
 
-IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type"})
+IN_CAPITALS = frozenset(
+    {"status", "awaiting", "channels", "level", "verdict", "type", "purpose", "membership"}
+)
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
 KIND_OF_ID = {

@@ -9,6 +9,7 @@ PREFIXES: Mapping[str, str] = {
     "activity_type": "at",
     "cost_type": "ct",
     "activity_form": "af",
+    "customer_group": "cg",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
