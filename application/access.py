@@ -26,6 +26,7 @@ class Permission(StrEnum):
     ACTIVITIES_RUN = "activities.run"
     GROUPS_MAINTAIN = "groups.maintain"
     GROUPS_PREVIEW = "groups.preview"
+    ACTIVITIES_EXPORT = "activities.export"
     APPROVALS_DECIDE = "approvals.decide"
     BUDGET_READ = "budget.read"
     EVENTS_READ = "events.read"
@@ -34,7 +35,14 @@ class Permission(StrEnum):
     ACTIVITIES_END = "activities.end"
 
 
-_STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+_STAFF = frozenset(
+    {
+        Permission.ACTIVITIES_EXPORT,
+        Permission.BUDGET_READ,
+        Permission.EVENTS_READ,
+        Permission.SCHEMA_READ,
+    }
+)
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
@@ -51,8 +59,13 @@ OPERATIONS: Mapping[str, Permission] = {
     **{
         f"{verb}{kind}": Permission.PARAMETERS_MAINTAIN
         for verb in ("add", "revise", "enable", "disable", "remove")
-        for kind in ("ActivityType", "CostType", "ActivityForm")
+        for kind in ("ActivityType", "CostType", "ActivityForm", "Department")
     },
+    **{
+        f"{verb}RewardType": Permission.PARAMETERS_MAINTAIN  # without remove: what was given must stay known
+        for verb in ("add", "revise", "enable", "disable")
+    },
+    "exportActivities": Permission.ACTIVITIES_EXPORT,
     "draftActivity": Permission.ACTIVITIES_PLAN,
     "reviseActivity": Permission.ACTIVITIES_PLAN,
     "submitActivity": Permission.ACTIVITIES_PLAN,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain import activities, approvals, catalogues, customer_groups
+from domain import activities, approvals, catalogues, customer_groups, downloads
 from domain.shared import claims
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -33,8 +33,8 @@ EVENT_TYPES = (
     EventType("entry.enabled", catalogues.EntryEnabled),
     EventType("entry.disabled", catalogues.EntryDisabled),
     EventType("entry.removed", catalogues.EntryRemoved),
-    EventType("activity.drafted", activities.ActivityDrafted),
-    EventType("activity.revised", activities.ActivityRevised),
+    EventType("activity.drafted", activities.ActivityDrafted, schema_version=2),
+    EventType("activity.revised", activities.ActivityRevised, schema_version=2),
     EventType("activity.submitted", activities.ActivitySubmitted),
     EventType("activity.withdrawn", activities.ActivityWithdrawn),
     EventType("activity.approved", activities.ActivityApproved),
@@ -54,6 +54,7 @@ EVENT_TYPES = (
     EventType("customer_group.revised", customer_groups.CustomerGroupRevised),
     EventType("customer_group.retired", customer_groups.CustomerGroupRetired),
     EventType("customer_group.deleted", customer_groups.CustomerGroupDeleted),
+    EventType("download.recorded", downloads.DownloadRecorded),
 )
 
 BY_NAME: Mapping[str, EventType] = {type_.name: type_ for type_ in EVENT_TYPES}

@@ -10,6 +10,9 @@ PREFIXES: Mapping[str, str] = {
     "cost_type": "ct",
     "activity_form": "af",
     "customer_group": "cg",
+    "department": "dp",
+    "reward_type": "rt",
+    "download": "dl",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

@@ -6,7 +6,7 @@ file. A file that is there never changes.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,18 @@ from uuid import UUID
 
 import pytest
 
-from domain import activities, approvals, catalogues, customer_groups
-from domain.activity_plans import Channel, CostLine, Plan
+from domain import activities, approvals, catalogues, customer_groups, downloads
+from domain.activity_plans import Channel, CostLine, Goal, GroupLink, GroupRole, Plan
 from domain.approvals import Level, Subject
 from domain.catalogues import Details
 from domain.group_rules import Comparison, Condition, Dimension, Rule, Transactions, Window
+from domain.reward_details import Reward
 from domain.shared import claims
 from domain.shared.field_rules import FieldRule, FieldType
 from domain.shared.money import Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
+from domain.timeframes import Frequency, FrequencyKind, Timeframe, TimeframeKind
 from infrastructure import event_codec
 from infrastructure.event_codec import DATA_BYTES_MAX, UnknownEvent, decode, encode
 from infrastructure.event_types import EVENT_TYPES, EventType
@@ -57,6 +59,22 @@ PLAN = Plan(
     form=Reference(OWNER, 4),
     form_values={"meal": "午餐"},
 )
+OWNED_PLAN = replace(
+    PLAN,
+    department=Reference(OWNER, 5),
+    co_departments=(Reference(PARENT, 6),),
+    responsible="wu",
+    goal=Goal.INSTALMENT,
+    rewards=(Reward(Reference(OWNER, 7), "8.5", "5000", "1000000", "每户 each", {"meal": "午餐"}),),
+    groups=(
+        GroupLink(
+            Reference(OWNER, 8),
+            GroupRole.TARGET,
+            Frequency(FrequencyKind.CRON, "0 6 * * 1"),
+            Timeframe(TimeframeKind.FIXED, date(2026, 3, 1), date(2026, 3, 31), 1),
+        ),
+    ),
+)
 BARE_PLAN = Plan("x", "", Reference(OWNER, 1), Period(NOON, NOON + DAY), None, None, (), Money(1, "CNY"), ())
 SPENT = Rule(
     condition=Condition(
@@ -85,6 +103,8 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("entry.removed", 1): catalogues.EntryRemoved(),
     ("activity.drafted", 1): activities.ActivityDrafted("SPRING-26", "HO", PLAN, "lin"),
     ("activity.revised", 1): activities.ActivityRevised(2, PLAN, "lin"),
+    ("activity.drafted", 2): activities.ActivityDrafted("SPRING-26", "HO", OWNED_PLAN, "lin"),
+    ("activity.revised", 2): activities.ActivityRevised(2, OWNED_PLAN, "lin"),
     ("activity.submitted", 1): activities.ActivitySubmitted(2, APPROVAL, HASH, "lin", "research"),
     ("activity.withdrawn", 1): activities.ActivityWithdrawn(2, APPROVAL, "lin"),
     ("activity.approved", 1): activities.ActivityApproved(2, APPROVAL),
@@ -112,6 +132,9 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ),
     ("customer_group.retired", 1): customer_groups.CustomerGroupRetired("lin"),
     ("customer_group.deleted", 1): customer_groups.CustomerGroupDeleted("lin"),
+    ("download.recorded", 1): downloads.DownloadRecorded(
+        "activities", '{"code":{"eq":"SPRING-26"}}', 37, "203.0.113.9", "HO", "lin"
+    ),
 }
 """Each as today's code reads it: after an upcaster was added, the old version's example is the upcast one."""
 
@@ -152,9 +175,10 @@ def test_every_event_type_in_every_version_has_its_golden_file() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {path_of(*key).name for key in wanted}
 
 
-def test_every_version_but_the_newest_has_its_upcaster() -> None:
+def test_upcasters_start_from_versions_that_were_written() -> None:
+    """A version without one differs by fields with defaults alone: its golden file shows that it is read."""
     for type_ in EVENT_TYPES:
-        assert set(type_.upcasters) == set(range(1, type_.schema_version)), type_.name
+        assert set(type_.upcasters) <= set(range(1, type_.schema_version)), type_.name
 
 
 @pytest.mark.parametrize(("name", "schema_version"), GOLDEN, ids=str)
