@@ -16,6 +16,7 @@ from application.shared.records import Record
 from domain import activities as a
 from domain import approvals as ap
 from domain import catalogues as c
+from domain import customer_groups as g
 from domain import segment_definitions as sd
 from domain import segment_runs as sr
 from domain import source_grants as sg
@@ -24,6 +25,7 @@ from domain.segment_contents import SegmentContent
 from domain.shared.money import MINOR_DIGITS, Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
+from projections.customer_groups import membership, shown_rule
 from projections.shared.ids import PREFIXES
 
 E = TypeVar("E")
@@ -187,6 +189,20 @@ def _run_succeeded(succeeded: sr.SegmentRunSucceeded) -> Data:
             {"name": each.name, "type": each.type, "isPersonal": each.is_personal}
             for each in succeeded.columns
         ],
+    }
+
+
+def _group(event: g.CustomerGroupDefined | g.CustomerGroupRevised) -> Data:
+    """Of a list its length alone: whose ids are on it is not for every integrator."""
+    definition = event.definition
+    return {
+        "purpose": event.purpose.name,
+        "name": definition.name,
+        "description": definition.description,
+        "membership": membership(definition).upper(),
+        "rule": definition.rule and shown_rule(definition.rule),
+        "memberCount": None if definition.members is None else len(definition.members),
+        "contentHash": event.content_hash,
     }
 
 
@@ -355,3 +371,7 @@ _maps(sr.SegmentRunCleanedUp, "cleaned_up", lambda e: {"attempt": e.attempt, "dr
 
 for _event, (_verb, _data) in public_work_orders.FORMS.items():
     _maps(_event, _verb, _data)
+_maps(g.CustomerGroupDefined, "defined", lambda e: {"code": e.code, "orgUnit": e.org_unit, **_group(e)})
+_maps(g.CustomerGroupRevised, "revised", lambda e: {"revision": e.revision, **_group(e)})
+_maps(g.CustomerGroupRetired, "retired", lambda _: {})
+_maps(g.CustomerGroupDeleted, "deleted", lambda _: {})

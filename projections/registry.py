@@ -6,6 +6,7 @@ from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
 from projections.cancellations import CANCELLATIONS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
+from projections.customer_groups import CUSTOMER_GROUPS
 from projections.departments import DEPARTMENTS
 from projections.downloads import DOWNLOADS
 from projections.reward_types import REWARD_TYPES
@@ -27,6 +28,7 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     SEGMENT_DEFINITIONS,
     SEGMENT_RUNS,
     SOURCE_GRANTS,
+    CUSTOMER_GROUPS,
     DOWNLOADS,
     WORK_ORDERS,
     CANCELLATIONS,

@@ -21,6 +21,7 @@ from projections.catalogues import (
     ActivityTypeRow,
     CostTypeRow,
 )
+from projections.customer_groups import CUSTOMER_GROUPS, CustomerGroupRow
 from projections.departments import DEPARTMENTS, DepartmentRow
 from projections.downloads import DOWNLOADS, DownloadRow
 from projections.reward_types import REWARD_TYPES, RewardTypeRow
@@ -154,6 +155,14 @@ def _run_related(row: SegmentRunRow) -> tuple[UUID | None, ...]:
     return (row.definition_id, row.work_order_id)
 
 
+def _group_unit(row: CustomerGroupRow) -> str:
+    return row.org_unit
+
+
+def _group_revision(row: CustomerGroupRow) -> int:
+    return row.revision
+
+
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
@@ -167,6 +176,7 @@ TOLD = (
     Told(SEGMENT_DEFINITIONS, "segment_definition", _segment_unit, _segment_revision, _definition_related),
     Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
     Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
+    Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
     Told(DOWNLOADS, "download", _download_unit, lambda _: 1, lambda _: ()),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
@@ -245,7 +255,8 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
 
 IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type",
                          "role", "route", "goal", "frequency", "timeframe",
-                         "kind", "format", "mask", "retention", "priority", "next_step", "former_status"})  # fmt: skip
+                         "kind", "format", "mask", "retention", "purpose", "membership",
+                         "priority", "next_step", "former_status"})  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
 PARENT = "parent_id"
@@ -259,9 +270,10 @@ KIND_OF_ID = {
     "co_department_ids": "department",
     "reward_type_id": "reward_type",
     "reward_type_ids": "reward_type",
+    "customer_group_id": "customer_group",
+    "customer_group_ids": "customer_group",
     "approval_id": "approval",
     "activity_id": "activity",
-    "customer_group_id": "customer_group",
     "work_order_id": "work_order",
     "cancellation_id": "cancellation",
     "run_id": "segment_run",

@@ -12,6 +12,7 @@ PREFIXES: Mapping[str, str] = {
     "segment_definition": "sd",
     "segment_run": "sr",
     "source_grant": "sg",
+    "customer_group": "cg",
     "department": "dp",
     "reward_type": "rt",
     "download": "dl",
