@@ -10,19 +10,22 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from api import public_work_orders
 from api.planner.ids import encode
 from application.shared.records import Record
 from domain import activities as a
 from domain import approvals as ap
-from domain import cancellations as cr
 from domain import catalogues as c
-from domain import work_order_executions as wx
-from domain import work_orders as wo
+from domain import customer_groups as g
+from domain import segment_definitions as sd
+from domain import segment_runs as sr
+from domain import source_grants as sg
 from domain.activity_plans import Plan
+from domain.segment_contents import SegmentContent
 from domain.shared.money import MINOR_DIGITS, Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
-from domain.work_order_contents import Content
+from projections.customer_groups import membership, shown_rule
 from projections.shared.ids import PREFIXES
 
 E = TypeVar("E")
@@ -122,21 +125,84 @@ def _plan(plan: Plan) -> Data:
     }
 
 
-def _content(content: Content) -> Data:
-    days = content.data_timeframe
+def _segment(content: SegmentContent) -> Data:
     return {
         "name": content.name,
-        "activity": _reference("activity", content.activity),
-        "customerGroup": _reference("customer_group", content.customer_group),
-        "segmentationRules": content.segmentation_rules,
-        "executionAt": _instant(content.execution_at),
-        "requester": content.requester,
-        "department": _reference("department", content.department),
-        "outputFields": list(content.output_fields),
-        "priority": content.priority.name,
-        "dataTimeframe": days
-        and {"dataFrom": days.data_from.isoformat(), "dataTo": days.data_to.isoformat()},
-        "remark": content.remark,
+        "description": content.description,
+        "sql": content.sql,
+        "source": content.source,
+        "primaryIndex": list(content.primary_index),
+        "outputs": [{"name": each.name, "isPersonal": each.is_personal} for each in content.outputs],
+        "parameters": [{"name": each.name, "type": each.type.name} for each in content.parameters],
+        "mapping": [
+            {
+                "target": each.target,
+                "source": each.source,
+                "constant": each.constant,
+                "format": each.format.name,
+                "width": each.width,
+                "isZeroPadded": each.is_zero_padded,
+                "mask": each.mask.name,
+                "translation": dict(each.translation),
+                "exemption": each.exemption,
+            }
+            for each in content.mapping
+        ],
+    }
+
+
+def _definition_drafted(drafted: sd.DefinitionDrafted) -> Data:
+    # The prefix of work orders is for ever, whether or not this reads it from the list.
+    work_order = drafted.work_order and encode("wo", drafted.work_order)
+    return {
+        "code": drafted.code,
+        "orgUnit": drafted.org_unit,
+        "kind": drafted.kind.name,
+        "workOrderId": work_order,
+        **_segment(drafted.content),
+    }
+
+
+def _run_requested(requested: sr.SegmentRunRequested) -> Data:
+    return {
+        "code": requested.code,
+        "orgUnit": requested.org_unit,
+        "definition": _reference("segment_definition", requested.definition),
+        "contentHash": requested.content_hash,
+        "workOrderId": requested.work_order and encode("wo", requested.work_order),
+        "parameters": {each.name: each.text for each in requested.parameters},
+        "isTrial": requested.is_trial,
+        "rowLimit": requested.row_limit,
+        "retention": requested.retention.name,
+    }
+
+
+def _run_succeeded(succeeded: sr.SegmentRunSucceeded) -> Data:
+    return {
+        "attempt": succeeded.attempt,
+        "rows": succeeded.rows,
+        "bytes": str(succeeded.bytes),
+        "durationMs": succeeded.duration_ms,
+        "contentHash": succeeded.content_hash,
+        "snapshot": succeeded.snapshot,
+        "columns": [
+            {"name": each.name, "type": each.type, "isPersonal": each.is_personal}
+            for each in succeeded.columns
+        ],
+    }
+
+
+def _group(event: g.CustomerGroupDefined | g.CustomerGroupRevised) -> Data:
+    """Of a list its length alone: whose ids are on it is not for every integrator."""
+    definition = event.definition
+    return {
+        "purpose": event.purpose.name,
+        "name": definition.name,
+        "description": definition.description,
+        "membership": membership(definition).upper(),
+        "rule": definition.rule and shown_rule(definition.rule),
+        "memberCount": None if definition.members is None else len(definition.members),
+        "contentHash": event.content_hash,
     }
 
 
@@ -234,20 +300,26 @@ _maps(
 )
 _maps(ap.ApprovalVoided, "voided", lambda e: {**_subject(e.subject), "reason": e.reason})
 
+_maps(sd.DefinitionDrafted, "drafted", _definition_drafted)
+_maps(sd.DefinitionRevised, "revised", lambda e: {"revision": e.revision, **_segment(e.content)})
 _maps(
-    wo.WorkOrderDrafted,
-    "drafted",
+    sd.DefinitionSubmitted,
+    "submitted",
     lambda e: {
-        "number": e.number,
-        "kind": e.kind.name,
-        "orgUnit": e.org_unit,
-        "content": _content(e.content),
+        "revision": e.revision,
+        "approvalId": _id("approval", e.approval),
+        "contentHash": e.content_hash,
+        "grants": [_reference("source_grant", grant) for grant in e.grants],
     },
 )
-_maps(wo.WorkOrderRevised, "revised", lambda e: {"revision": e.revision, "content": _content(e.content)})
 _maps(
-    wo.WorkOrderSubmitted,
-    "submitted",
+    sd.DefinitionWithdrawn,
+    "withdrawn",
+    lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
+)
+_maps(
+    sd.DefinitionApproved,
+    "approved",
     lambda e: {
         "revision": e.revision,
         "approvalId": _id("approval", e.approval),
@@ -255,17 +327,12 @@ _maps(
     },
 )
 _maps(
-    wo.WorkOrderWithdrawn,
-    "withdrawn",
-    lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
+    sd.DefinitionSuperseded,
+    "superseded",
+    lambda e: {"revision": e.revision, "byRevision": e.by_revision},
 )
 _maps(
-    wo.WorkOrderApproved,
-    "approved",
-    lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
-)
-_maps(
-    wo.WorkOrderRejected,
+    sd.DefinitionRejected,
     "rejected",
     lambda e: {
         "revision": e.revision,
@@ -274,68 +341,37 @@ _maps(
         "reason": e.reason,
     },
 )
-_maps(
-    wx.WorkOrderScheduled,
-    "scheduled",
-    lambda e: {"definition": _reference("segment_definition", e.definition)},
-)
-_maps(
-    wx.ExecutionStarted,
-    "execution_started",
-    lambda e: {"runId": _id("segment_run", e.run), "attempt": e.attempt},
-)
-_maps(
-    wx.PointsJobLinked,
-    "points_job_linked",
-    lambda e: {"pointsJobId": _id("points_job", e.job), "runId": _id("segment_run", e.run)},
-)
-_maps(wx.WorkOrderCompleted, "completed", lambda e: {"runId": _id("segment_run", e.run)})
-_maps(
-    wx.ExecutionFailed,
-    "execution_failed",
-    lambda e: {"runId": _id("segment_run", e.run), "code": e.code},
-)
-_maps(wx.WorkOrderRetried, "retried", lambda _: {})
-_maps(
-    wo.WorkOrderCancellationRequested,
-    "cancellation_requested",
-    lambda e: {
-        "cancellationId": _id("cancellation", e.cancellation),
-        "formerStatus": e.former.name,
-        "reason": e.reason,
-    },
-)
-_maps(wo.WorkOrderCancelled, "cancelled", lambda e: {"cancellationId": _id("cancellation", e.cancellation)})
-_maps(
-    wo.WorkOrderRestored,
-    "restored",
-    lambda e: {"cancellationId": _id("cancellation", e.cancellation), "status": e.status.name},
-)
+_maps(sd.DefinitionDeleted, "deleted", lambda _: {})
 
 _maps(
-    cr.CancellationRequested,
-    "requested",
+    sg.SourceGranted,
+    "granted",
     lambda e: {
-        "workOrderId": _id("work_order", e.work_order.id),
-        "workOrderNumber": e.work_order.number,
-        "formerStatus": e.work_order.status.upper(),
-        "reason": e.reason,
-        "approvalId": _id("approval", e.approval),
+        "revision": e.revision,
+        "orgUnit": e.org_unit,
+        "source": e.source,
+        "table": e.table,
+        "columns": list(e.columns),
     },
 )
+_maps(sg.SourceRevoked, "revoked", lambda e: {"revision": e.revision})
+
+_maps(sr.SegmentRunRequested, "requested", _run_requested)
+_maps(sr.SegmentRunStarted, "started", lambda e: {"attempt": e.attempt})
+_maps(sr.SegmentRunProgressed, "progressed", lambda e: {"attempt": e.attempt, "percent": e.percent})
+_maps(sr.SegmentRunSucceeded, "succeeded", _run_succeeded)
 _maps(
-    cr.CancellationApproved,
-    "approved",
-    lambda e: {"workOrderId": _id("work_order", e.work_order), "by": e.by},
+    sr.SegmentRunFailed,
+    "failed",
+    lambda e: {"attempt": e.attempt, "code": e.code.upper(), "values": dict(e.values)},
 )
-_maps(
-    cr.CancellationRejected,
-    "rejected",
-    lambda e: {
-        "workOrderId": _id("work_order", e.work_order),
-        "level": e.level.upper(),
-        "reason": e.reason,
-        "by": e.by,
-    },
-)
-_maps(cr.CancellationWithdrawn, "withdrawn", lambda e: {"workOrderId": _id("work_order", e.work_order)})
+_maps(sr.SegmentRunTerminated, "terminated", lambda e: {"reason": e.reason})
+_maps(sr.SegmentRunRetried, "retried", lambda e: {"retry": e.retry})
+_maps(sr.SegmentRunCleanedUp, "cleaned_up", lambda e: {"attempt": e.attempt, "dropped": list(e.dropped)})
+
+for _event, (_verb, _data) in public_work_orders.FORMS.items():
+    _maps(_event, _verb, _data)
+_maps(g.CustomerGroupDefined, "defined", lambda e: {"code": e.code, "orgUnit": e.org_unit, **_group(e)})
+_maps(g.CustomerGroupRevised, "revised", lambda e: {"revision": e.revision, **_group(e)})
+_maps(g.CustomerGroupRetired, "retired", lambda _: {})
+_maps(g.CustomerGroupDeleted, "deleted", lambda _: {})

@@ -9,6 +9,7 @@ from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
+from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
 from api.differences import DifferenceQueries
 from api.events import EventQueries, EventSubscription
 from api.history import HistoryEntry
@@ -42,6 +43,10 @@ class ReadQueries:
     cancellation_requests: Connection[CancellationRequest] = many(
         description="All requests to cancel work orders in sight."
     )
+    customer_group: CustomerGroup | None = one(description="One group, with asOf as it was then.")
+    customer_groups: Connection[CustomerGroup] = many(
+        description="The customer groups in sight, with asOf as they were then."
+    )
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -51,7 +56,7 @@ class ReadQueries:
     timeline: Connection[HistoryEntry] = many(description="Everything that happened, oldest first.")
 
 
-Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries))
+Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries, CustomerGroupQueries))
 Mutation = merge_types(
     "Mutation",
     (
@@ -61,6 +66,7 @@ Mutation = merge_types(
         ApprovalMutations,
         WorkOrderMutations,
         CancellationMutations,
+        CustomerGroupMutations,
     ),
 )
 

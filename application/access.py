@@ -24,6 +24,7 @@ class Permission(StrEnum):
     PARAMETERS_MAINTAIN = "parameters.maintain"
     ACTIVITIES_PLAN = "activities.plan"
     ACTIVITIES_RUN = "activities.run"
+    ACTIVITIES_EXPORT = "activities.export"
     GROUPS_MAINTAIN = "groups.maintain"
     GROUPS_PREVIEW = "groups.preview"
     APPROVALS_DECIDE = "approvals.decide"
@@ -51,6 +52,14 @@ _WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SC
 _SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
 _POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST})
 _HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
+_STAFF = frozenset(
+    {
+        Permission.ACTIVITIES_EXPORT,
+        Permission.BUDGET_READ,
+        Permission.EVENTS_READ,
+        Permission.SCHEMA_READ,
+    }
+)
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
@@ -72,8 +81,13 @@ OPERATIONS: Mapping[str, Permission] = {
     **{
         f"{verb}{kind}": Permission.PARAMETERS_MAINTAIN
         for verb in ("add", "revise", "enable", "disable", "remove")
-        for kind in ("ActivityType", "CostType", "ActivityForm")
+        for kind in ("ActivityType", "CostType", "ActivityForm", "Department")
     },
+    **{
+        f"{verb}RewardType": Permission.PARAMETERS_MAINTAIN  # without remove: what was given must stay known
+        for verb in ("add", "revise", "enable", "disable")
+    },
+    "exportActivities": Permission.ACTIVITIES_EXPORT,
     "draftActivity": Permission.ACTIVITIES_PLAN,
     "reviseActivity": Permission.ACTIVITIES_PLAN,
     "submitActivity": Permission.ACTIVITIES_PLAN,

@@ -270,7 +270,7 @@ class RowTables:
     def _keep(self, connection: psycopg.Connection[Any], changed: dict[UUID, list[_Step]]) -> None:
         if not self._projection.versions:
             last = [steps[-1].row for steps in changed.values()]
-            rows = orjson.dumps([row for row in last if row is not None]).decode()
+            rows = orjson.dumps([row for row in last if row is not None], default=str).decode()
             connection.execute(self._put, {"rows": rows}, prepare=True)
             return
         first = [steps[0].position for steps in changed.values()]

@@ -6,7 +6,14 @@ from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
 from projections.cancellations import CANCELLATIONS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
+from projections.customer_groups import CUSTOMER_GROUPS
+from projections.departments import DEPARTMENTS
+from projections.downloads import DOWNLOADS
+from projections.reward_types import REWARD_TYPES
+from projections.segment_definitions import SEGMENT_DEFINITIONS
+from projections.segment_runs import SEGMENT_RUNS
 from projections.shared.rows import RowProjection
+from projections.source_grants import SOURCE_GRANTS
 from projections.timeline import TIMELINE
 from projections.work_orders import WORK_ORDERS
 
@@ -14,8 +21,15 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     ACTIVITY_TYPES,
     COST_TYPES,
     ACTIVITY_FORMS,
+    DEPARTMENTS,
+    REWARD_TYPES,
     ACTIVITIES,
     APPROVALS,
+    SEGMENT_DEFINITIONS,
+    SEGMENT_RUNS,
+    SOURCE_GRANTS,
+    CUSTOMER_GROUPS,
+    DOWNLOADS,
     WORK_ORDERS,
     CANCELLATIONS,
 )

@@ -281,7 +281,7 @@ def test_a_plan_may_go_up_to_each_limit(changes: dict[str, Any]) -> None:
 
 
 def test_a_group_may_be_linked_in_both_roles() -> None:
-    """SEG-05"""
+    """SEG-06"""
     both = (GROUP, replace(GROUP, role=GroupRole.REWARDED))
     assert [link.role for link in sound_plan(replace(DRAFT, groups=both)).groups] == [
         GroupRole.TARGET,

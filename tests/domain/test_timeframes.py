@@ -35,7 +35,7 @@ MARCH = Timeframe(FIXED, date(2024, 3, 1), date(2024, 4, 1))
     ],
 )
 def test_rolling_days_end_before_the_business_date(days: int, business_date: date, since: date) -> None:
-    """Half-open, so that the day that is not over yet is never half counted; leap days are days."""
+    """SEG-08: half-open, so that the day that is not over yet is never half counted; leap days are days."""
     assert resolve(Timeframe(ROLLING, days=days), business_date) == Days(since, business_date)
 
 
@@ -92,9 +92,9 @@ def test_a_schedule_of_five_fields_is_one(cron: str) -> None:
 
 @pytest.mark.parametrize(
     "cron",
-    ["* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "*/0 * * * *",
-     "*  * * * *", "5-1 * * * *", "1, * * * *", "daily", "* * * * MON", "0 0 * * 1\n", "*" * 200,
-     "," .join(["1"] * CRON_CHARACTERS_MAX) + " * * * *"],
+    ["* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8",
+     "*/0 * * * *", "*  * * * *", "5-1 * * * *", "1, * * * *", "daily", "* * * * MON", "0 0 * * 1\n",
+     "*" * 200, ",".join(["1"] * CRON_CHARACTERS_MAX) + " * * * *"],
 )  # fmt: skip
 def test_what_is_no_schedule_is_refused(cron: str) -> None:
     with refused((TimeframeRefusal.BAD_CRON, "cron")):
