@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from api import public_work_orders
+from api import public_points, public_work_orders
 from api.planner.ids import encode
 from application.shared.records import Record
 from domain import activities as a
@@ -369,7 +369,7 @@ _maps(sr.SegmentRunTerminated, "terminated", lambda e: {"reason": e.reason})
 _maps(sr.SegmentRunRetried, "retried", lambda e: {"retry": e.retry})
 _maps(sr.SegmentRunCleanedUp, "cleaned_up", lambda e: {"attempt": e.attempt, "dropped": list(e.dropped)})
 
-for _event, (_verb, _data) in public_work_orders.FORMS.items():
+for _event, (_verb, _data) in {**public_work_orders.FORMS, **public_points.FORMS}.items():
     _maps(_event, _verb, _data)
 _maps(g.CustomerGroupDefined, "defined", lambda e: {"code": e.code, "orgUnit": e.org_unit, **_group(e)})
 _maps(g.CustomerGroupRevised, "revised", lambda e: {"revision": e.revision, **_group(e)})

@@ -10,10 +10,14 @@ from api.messages import Language, message
 from domain.activities import ActivityRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
+from domain.budgets import BudgetRefusal
 from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
 from domain.group_rules import RuleRefusal
+from domain.points_job_terms import TermsRefusal
+from domain.points_jobs import JobRefusal
+from domain.points_ledgers import LedgerRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.work_order_contents import ContentRefusal
@@ -31,6 +35,10 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     CancellationRefusal,
     GroupRefusal,
     RuleRefusal,
+    BudgetRefusal,
+    TermsRefusal,
+    JobRefusal,
+    LedgerRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -48,6 +56,7 @@ INPUT_NAMES: Mapping[str, str] = {
     "department": "departmentId",
     "form": "formId",
     "parent": "parentId",
+    "run": "runId",
     "negated": "not",
 }
 """Where the input's name for a thing differs from the domain's."""

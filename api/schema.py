@@ -7,6 +7,7 @@ from strawberry.tools import merge_types
 from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
+from api.budgets import Budget
 from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
@@ -16,6 +17,8 @@ from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
+from api.points_jobs import PointsJob, PointsJobMutations
+from api.points_ledgers import PointsAccount, PointsContraAccount, PointsEntry, PointsLedgerMutations
 from api.work_orders import WorkOrder, WorkOrderMutations
 
 
@@ -47,6 +50,21 @@ class ReadQueries:
     customer_groups: Connection[CustomerGroup] = many(
         description="The customer groups in sight, with asOf as they were then."
     )
+    budget: Budget | None = one()
+    budgets: Connection[Budget] = many(description="The budgets of approved activities in sight.")
+    points_job: PointsJob | None = one()
+    points_jobs: Connection[PointsJob] = many(description="The points jobs in sight.")
+    points_entry: PointsEntry | None = one()
+    points_entries: Connection[PointsEntry] = many(
+        description="Every posting in sight, of segmentations and general ones."
+    )
+    points_account: PointsAccount | None = one()
+    points_accounts: Connection[PointsAccount] = many(
+        description="Customers' points by programme and year; one that is not carried is current."
+    )
+    points_contra_accounts: Connection[PointsContraAccount] = many(
+        description="What stands against the customers' accounts, by programme, year and account."
+    )
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -67,6 +85,8 @@ Mutation = merge_types(
         WorkOrderMutations,
         CancellationMutations,
         CustomerGroupMutations,
+        PointsJobMutations,
+        PointsLedgerMutations,
     ),
 )
 

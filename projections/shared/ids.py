@@ -18,6 +18,9 @@ PREFIXES: Mapping[str, str] = {
     "download": "dl",
     "work_order": "wo",
     "cancellation": "cr",
+    "budget": "bd",
+    "points_job": "pj",
+    "points_ledger": "pa",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

@@ -1,4 +1,4 @@
-"""A bank with a run that has found customers, a folder, and a points system that answers when it is told to."""
+"""A bank with a run that has found customers, a folder, and a points system that answers when told to."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,14 +1,10 @@
-"""Points jobs from the result to the settled budget, with everything that stops them or kills them on the way."""
+"""Points jobs from the result to the settled budget, with everything that stops or kills them on the way."""
 
-from datetime import timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from domain.budgets import BudgetRefusal
 from domain.points_jobs import Status
-from infrastructure.log_verification import verify
 from tests.application.bank import Bank
 from tests.application.points_world import PointsWorld, rows
 
