@@ -131,7 +131,9 @@ class PointsWorld:
     # --- What comes before ---
 
     def activity(self, budget: str = "1000") -> UUID:
-        plan = self.bank.plan(self.bank.add_type(f"Dining {uuid4()}"), budget=Amount(Decimal(budget), "CNY"))
+        plan = self.bank.plan(
+            self.bank.add_type(f"Dining {next(self.bank.numbers)}"), budget=Amount(Decimal(budget), "CNY")
+        )
         return self.bank.running(self.bank.draft(plan))
 
     def work_order(self, activity: UUID, run: UUID, definition: UUID) -> UUID:
