@@ -92,6 +92,9 @@ INPUTS = {
     **{f"{verb}Activity": "ActivityInput" for verb in ("submit", "withdraw", "launch", "resume", "delete")},
     **{f"{verb}WorkOrder": "WorkOrderInput" for verb in ("submit", "withdraw", "retry")},
     **{f"{verb}Activity": "ActivityReasonInput" for verb in ("pause", "cancel")},
+    "retryPointsJob": "PointsJobInput",
+    "withdrawPointsJob": "PointsJobReasonInput",
+    "acceptPointsJobDifferences": "PointsJobReasonInput",
 }
 
 
