@@ -9,7 +9,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import log, memory, projections
+from bench import log, memory, points, projections
 from bench.rounds import Figure
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.migrate import migrate
@@ -29,6 +29,7 @@ def _on_a_fresh_log(figures: Callable[[str], Iterator[Figure]]) -> Iterator[Figu
 BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "log": lambda: _on_a_fresh_log(log.figures),
     "projections": lambda: _on_a_fresh_log(projections.figures),
+    "points": lambda: _on_a_fresh_log(points.figures),
     "memory": memory.figures,
 }
 

@@ -14,7 +14,6 @@ from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.shared.text import name_faults
 
-APPROVALS_MAX = 20
 LINES_NAMED_MAX = 100
 UNIT_COST_DIGITS = 8
 _UNIT_COST = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,8})?")

@@ -29,7 +29,7 @@ from domain.points_job_answers import (
     RecordReconciliation,
     RecordSilence,
 )
-from domain.points_job_terms import APPROVALS_MAX, Cause, Failure, Terms, terms_faults
+from domain.points_job_terms import Cause, Failure, Terms, terms_faults
 from domain.reconciliation import Reconciliation
 from domain.shared.decider import Decider
 from domain.shared.money import Money
@@ -359,7 +359,6 @@ def decide(command: Command, job: PointsJob) -> Sequence[Event]:
 def _open(command: OpenJob, job: PointsJob) -> Sequence[Event]:
     if job.status is not Status.UNKNOWN:
         return []
-    assert len(command.cause.approvals) <= APPROVALS_MAX
     refuse_any(terms_faults(command.terms))
     return [PointsJobOpened(command.org_unit, command.header, command.cause, command.terms, command.by)]
 

@@ -80,6 +80,17 @@ exportSegmentRun          yes      no         yes          no      no         no
 executeSegmentRun         no       no         no           no      no         no
 grantSource               no       no         no           no      no         yes
 revokeSource              no       no         no           no      no         yes
+
+                           operator researcher technologist auditor integrator administrator
+openPointsJob              yes      no         no           no      no         no
+retryPointsJob             yes      no         no           no      no         no
+withdrawPointsJob          yes      no         no           no      no         no
+acceptPointsJobDifferences yes      no         no           no      no         no
+advancePointsJob           no       no         no           no      no         no
+adjustPoints               yes      no         no           no      no         no
+reversePointsEntry         yes      no         no           no      no         no
+closePointsAccount         yes      no         no           no      no         no
+expireBudget               no       no         no           no      no         no
 """)
 
 
