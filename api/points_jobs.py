@@ -24,7 +24,7 @@ from domain.points_ledgers import Origin
 if TYPE_CHECKING:
     from api.points_ledgers import PointsEntry
 
-PROJECTIONS = ("points_jobs", "budgets", "timeline")
+PROJECTIONS = ("points_jobs", "budgets", "budget_movements", "timeline")
 BUDGET = "budget.read"
 
 PointsOrigin = strawberry.enum(

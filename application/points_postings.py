@@ -8,6 +8,7 @@ killed, or came second on a ledger, asks again and posts what is missing.
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
@@ -15,32 +16,32 @@ from uuid import UUID, uuid5
 
 from application.points_ledgers import is_sealing
 from application.shared.business_time import business_date
+from application.shared.identifiers import named_uuid
 from application.shared.records import GENESIS, Conflict, Context, Log, Tail, Write
 from domain.points_files import PointsLine
-from domain.points_job_terms import LINES_NAMED_MAX, RefusedLine
+from domain.points_job_terms import LINES_NAMED_MAX, RefusedLine, posting_of
 from domain.points_jobs import PointsJobOpened
 from domain.points_ledgers import (
     DECIDER,
-    Account,
+    LEDGERS,
     CarryForward,
-    Holder,
     PointsCarriedForward,
     PointsLedger,
     PointsPosted,
-    Post,
-    Source,
     Status,
-    judged_posting,
     ledger_after,
-    ledger_id,
+    ledger_name,
     room_faults,
     years_before,
 )
-from domain.shared.refusal import Refused, refuse_any
+from domain.shared.refusal import Refused
 
-CHUNK_LINES = 4_000
+CHUNK_LINES = 3_000
+"""At most three events a line, for a year and an empty one before it end with it: a chunk fits into one
+transaction of the bulk."""
+
 ATTEMPTS_MAX = 40
-NOTHING = Tail(0, GENESIS, None)
+NOTHING, EMPTY = Tail(0, GENESIS, None), PointsLedger()
 
 
 @dataclass(slots=True)
@@ -64,6 +65,11 @@ ContextOf = Callable[[UUID], Context]
 """The context of one chunk's postings, under this command id."""
 
 
+def entry_id(job: UUID, line_number: int) -> UUID:
+    """The id of the event that posts a job's line: UUID version 5."""
+    return named_uuid(job.bytes, str(line_number))
+
+
 @dataclass(frozen=True, slots=True)
 class Posting:
     """One job's posting. `clock` is business time: it tells the year whose ledgers are open."""
@@ -75,42 +81,57 @@ class Posting:
     clock: Callable[[], datetime]
 
     def post(self, lines: Iterable[PointsLine]) -> Postings:
-        """Post what is not posted yet; memory stays flat. Raise Conflict when others keep coming first."""
+        """Post what is not posted yet; memory stays flat. Raise Conflict when others keep coming first.
+
+        The next chunk is made while one is stored, unless they have a customer in common.
+        """
         total, rest = Postings(), iter(lines)
-        while chunk := list(islice(rest, CHUNK_LINES)):
-            total.take(self._post_chunk(chunk))
+        with ThreadPoolExecutor(1) as storing:
+            under_way: tuple[_Chunk, Future[None]] | None = None
+            while taken := list(islice(rest, CHUNK_LINES)):
+                if under_way is not None and under_way[0].shares_a_customer_with(taken):
+                    total.take(self._stored(*under_way))
+                    under_way = None
+                chunk = self._chunk(taken)
+                if under_way is not None:
+                    total.take(self._stored(*under_way))
+                under_way = chunk, storing.submit(self._store, chunk)
+            if under_way is not None:
+                total.take(self._stored(*under_way))
         return total
 
-    def _post_chunk(self, lines: Sequence[PointsLine]) -> Postings:
-        job = self.job
-        command_id = uuid5(job, f"lines {lines[0].number} to {lines[-1].number}")
+    def _chunk(self, lines: Sequence[PointsLine]) -> "_Chunk":
+        return _Chunk(self, lines, business_date(self.clock()))
+
+    def _store(self, chunk: "_Chunk") -> None:
+        if chunk.is_late:
+            raise Conflict("the year has ended meanwhile")
+        writes = chunk.writes()
+        if writes:
+            first, last = chunk.lines[0].number, chunk.lines[-1].number
+            self.log.append_bulk(writes, self.context_of(uuid5(self.job, f"lines {first} to {last}")))
+
+    def _stored(self, chunk: "_Chunk", stored: "Future[None]") -> Postings:
+        """What became of a chunk; where another came first, it is made and stored anew."""
         for attempt in range(ATTEMPTS_MAX):
-            chunk = _Chunk(self, lines, business_date(self.clock()))
             try:
-                writes = list(chunk.writes())
-                if writes:
-                    self.log.append_bulk(writes, self.context_of(command_id))
+                if attempt == 0:
+                    stored.result()
+                else:
+                    self._store(chunk)
             except Conflict:
                 time.sleep(random.uniform(0, min(0.002 * 2**attempt, 0.5)))
+                chunk = self._chunk(chunk.lines)
             else:
                 return chunk.done
         raise Conflict("other postings to the same customers kept coming first")
 
 
-def posting_key(job: UUID, line_number: int) -> str:
-    """The key of a job's line, in whatever ledger it comes to stand."""
-    return f"{job.hex}:{line_number}"
-
-
-def entry_id(job: UUID, line_number: int) -> UUID:
-    """The id of the event that posts a job's line."""
-    return uuid5(job, str(line_number))
-
-
 @dataclass(slots=True)
-class _Open:
-    """A ledger that the chunk extends."""
+class _Ledger:
+    """A ledger that the chunk looks at, and what it adds to it."""
 
+    stream_id: UUID
     tail: Tail
     state: PointsLedger
     events: list[PointsPosted | PointsCarriedForward] = field(default_factory=list)
@@ -123,105 +144,102 @@ class _Open:
 
 
 class _Chunk:
-    """One attempt at one chunk of lines."""
+    """One attempt at some lines: what is missing of them, and in `done` what becomes of all.
+
+    `is_late`: the ledgers have gone into the next year since the chunk began.
+    """
 
     def __init__(self, posting: Posting, lines: Sequence[PointsLine], today: date) -> None:
-        self._posting, self._lines, self._today = posting, lines, today
-        programme = posting.opened.header.programme
-        self._lot = f"{today.year}"
-        self._years = (today.year, *years_before(today.year))
-        self._holders = {line.customer: Holder(programme, line.customer) for line in lines}
-        self._ids = {
-            (customer, year): ledger_id(holder, year)
-            for customer, holder in self._holders.items()
-            for year in self._years
-        }
-        self._tails = posting.log.tails(list(self._ids.values()))
-        self._entries = [entry_id(posting.job, line.number) for line in lines]
-        there = list(self._tails)
-        self._standing = posting.log.recorded(there, self._entries) if there else frozenset()
-        self._open: dict[UUID, _Open] = {}
-        self.done = Postings()
+        self.lines, self.done, self.is_late = lines, Postings(), False
+        self._opened, self._today = posting.opened, today
+        self._years = years_before(today.year)
+        self._customers = {line.customer for line in lines}
+        self._ledgers = self._looked_up(posting.log, today.year)
+        self._before = {year: self._looked_up(posting.log, year) for year in self._years}
+        for line, entry in self._missing(posting):
+            self._post(line, entry)
 
-    def writes(self) -> Iterator[Write]:
-        """What is missing, in the order of stream ids; afterwards `done` tells of all the lines."""
-        for line, entry in zip(self._lines, self._entries, strict=True):
-            if entry in self._standing:
+    def shares_a_customer_with(self, lines: Sequence[PointsLine]) -> bool:
+        return any(line.customer in self._customers for line in lines)
+
+    def writes(self) -> list[Write]:
+        """What is missing, in the order of stream ids."""
+        years = (self._ledgers, *self._before.values())
+        extended = [ledger for year in years for ledger in year.values() if ledger.events]
+        extended.sort(key=lambda ledger: ledger.stream_id.int)
+        return [
+            Write(
+                ledger.stream_id,
+                DECIDER.stream_type,
+                ledger.tail.version,
+                ledger.tail.hash,
+                ledger.events,
+                None,
+                ledger.event_ids,
+            )
+            for ledger in extended
+        ]
+
+    def _looked_up(self, log: Log, year: int) -> dict[str, _Ledger]:
+        """The customers' ledgers of a year, as they end."""
+        namespace, programme = LEDGERS.bytes, self._opened.header.programme
+        ids = {c: named_uuid(namespace, ledger_name(programme, c, year)) for c in self._customers}
+        tails = log.tails(list(ids.values()))
+        found = {}
+        for customer, stream_id in ids.items():
+            tail = tails.get(stream_id, NOTHING)
+            state = ledger_after(tail.event, tail.version) if tail.version else EMPTY
+            found[customer] = _Ledger(stream_id, tail, state)
+        return found
+
+    def _missing(self, posting: Posting) -> Iterator[tuple[PointsLine, UUID]]:
+        """The lines that stand in no ledger yet, with the ids of their entries; the others are counted."""
+        entries = [entry_id(posting.job, line.number) for line in self.lines]
+        years = (self._ledgers, *self._before.values())
+        there = [ledger.stream_id for year in years for ledger in year.values() if ledger.tail.version]
+        standing = posting.log.recorded(there, entries) if there else frozenset()
+        for line, entry in zip(self.lines, entries, strict=True):
+            if standing and entry in standing:
                 self.done.posted += 1
                 self.done.points += line.points
             else:
-                self._post(line, entry)
-        for stream_id in sorted(self._open, key=_bytes_of):
-            ledger = self._open[stream_id]
-            if ledger.events:
-                tail = ledger.tail
-                yield Write(
-                    stream_id,
-                    DECIDER.stream_type,
-                    tail.version,
-                    tail.hash,
-                    ledger.events,
-                    event_ids=ledger.event_ids,
-                )
+                yield line, entry
 
     def _post(self, line: PointsLine, entry: UUID) -> None:
-        ledger = self._ledger(line.customer, self._today.year)
-        if ledger.state.status is Status.CARRIED:
-            raise Conflict("the year has ended meanwhile")
+        ledger = self._ledgers[line.customer]
+        status, opening = ledger.state.status, 0
+        self.is_late |= status is Status.CARRIED
+        carried: list[tuple[_Ledger, PointsCarriedForward]] = []
         try:
-            carried = self._carried(line.customer) if ledger.state.status is Status.UNKNOWN else []
-            opening = sum(event.balance for _, event in carried)
-            refuse_any(room_faults(ledger.state, line.points, opening))
+            if status is Status.UNKNOWN and self._years:
+                carried = self._carried(line.customer)
+                opening = sum(event.balance for _, event in carried)
         except Refused as no:
-            self.done.refused += 1
-            if len(self.done.refused_lines) < LINES_NAMED_MAX:
-                self.done.refused_lines.append(RefusedLine(line.number, no.faults[0].code))
+            self._refuse(line, no.faults[0].code)
+            return
+        if faults := room_faults(ledger.state, line.points, opening):
+            self._refuse(line, faults[0].code)
             return
         for before, event in carried:
-            before.take(event, uuid5(entry, str(event.into)))
-        ledger.take(judged_posting(self._command(line, opening), ledger.state), entry)
+            before.take(event, named_uuid(entry.bytes, f"carried {before.stream_id}"))
+        header, terms, year = self._opened.header, self._opened.terms, self._today.year
+        ledger.take(posting_of(line, header, terms, ledger.state, year, opening), entry)
         self.done.posted += 1
         self.done.points += line.points
 
-    def _ledger(self, customer: str, year: int) -> "_Open":
-        stream_id = self._ids[customer, year]
-        found = self._open.get(stream_id)
-        if found is None:
-            tail = self._tails.get(stream_id, NOTHING)
-            state = ledger_after(tail.event, tail.version) if tail.version else PointsLedger()
-            found = self._open[stream_id] = _Open(tail, state)
-        return found
+    def _refuse(self, line: PointsLine, code: str) -> None:
+        self.done.refused += 1
+        if len(self.done.refused_lines) < LINES_NAMED_MAX:
+            self.done.refused_lines.append(RefusedLine(line.number, code))
 
-    def _carried(self, customer: str) -> list[tuple["_Open", PointsCarriedForward]]:
+    def _carried(self, customer: str) -> list[tuple[_Ledger, PointsCarriedForward]]:
         """What is carried out of earlier years by the first posting of this one. Raise Refused."""
-        found: list[tuple[_Open, PointsCarriedForward]] = []
-        for year in self._years[1:]:
+        found: list[tuple[_Ledger, PointsCarriedForward]] = []
+        for year in self._years:
             seals = year == self._today.year - 1 and is_sealing(self._today)
-            before = self._ledger(customer, year)
-            if not found or not found[-1][1].balance:
-                events = DECIDER.decide(CarryForward(self._today.year, seals), before.state)
-                found += [(before, event) for event in events if isinstance(event, PointsCarriedForward)]
+            before = self._before[year][customer]
+            events = DECIDER.decide(CarryForward(self._today.year, seals), before.state)
+            found += [(before, event) for event in events if isinstance(event, PointsCarriedForward)]
+            if before.state.status is not Status.UNKNOWN:
+                break
         return found
-
-    def _command(self, line: PointsLine, opening: int) -> Post:
-        terms = self._posting.opened.terms
-        job = self._posting.job
-        return Post(
-            posting_key=posting_key(job, line.number),
-            holder=self._holders[line.customer],
-            year=self._today.year,
-            points=line.points,
-            contra=Account.ISSUANCE,
-            card=line.card,
-            lot=self._lot,
-            value_date=self._posting.opened.header.business_date,
-            business_type=line.business_type,
-            name=terms.name,
-            origin=terms.origin,
-            source=Source(job, line.number),
-            opening=opening,
-        )
-
-
-def _bytes_of(stream_id: UUID) -> bytes:
-    return stream_id.bytes

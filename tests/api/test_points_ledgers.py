@@ -1,5 +1,6 @@
 """Points through the API: jobs with their steps, entries with why they were made, accounts, corrections."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,17 @@ def world(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Points
         yield PointsWorld(Bank(EventLog(connections)), folder)
 
 
-def caught_up(house: House) -> None:
-    """Wait until the read tables show everything: a command that changes them does."""
-    house.done("operator", "adjustPoints", "pointsAccount { id }", **adjustment("SEEN", 1))
+BEHIND = """select exists (select from projection.checkpoints c
+    where (epoch, position) < (select max(epoch), max(position) from log.events))"""
+
+
+def caught_up(world: PointsWorld) -> None:
+    """Wait until every read table shows everything."""
+    deadline_s = time.monotonic() + 20
+    with world.bank.log.log_recorder.pool.connection() as connection:
+        while connection.execute(BEHIND).fetchone() == (True,):
+            assert time.monotonic() < deadline_s, "the projector stands still"
+            time.sleep(0.01)
 
 
 def adjustment(customer: str, points: int, **given: Any) -> dict[str, Any]:
@@ -58,7 +67,7 @@ def adjustment(customer: str, points: int, **given: Any) -> dict[str, Any]:
 def test_a_job_shows_what_each_step_counted(house: House, world: PointsWorld) -> None:
     """PTS-05, PTS-07, PTS-08, BUD-06"""
     job = world.settled(rows(3), rejected=[2])
-    caught_up(house)
+    caught_up(world)
     id_ = shown_id("points_job", job)
     found = house.data("auditor", f"query ($id: ID!) {{ {JOB} }}", id=id_)["pointsJob"]
     assert found["status"] == "SETTLED"
@@ -95,7 +104,7 @@ def test_an_entry_tells_why_it_was_made_down_to_the_approvals(house: House, worl
     world.step(job, 3)
     world.system.answer(world.name(job))
     world.step(job, 4)
-    caught_up(house)
+    caught_up(world)
     [entry] = entries(house, customer={"eq": "WHY1"})
     assert (entry["points"], entry["card"], entry["businessType"]) == (
         "500",
@@ -121,7 +130,7 @@ def test_one_query_gives_points_of_segmentations_and_general_ones(house: House, 
     """PTS-01: the origin tells them apart, and totals add up."""
     adjusted(house, "BOTH", 30)
     world.settled([("BOTH", "", 500)])
-    caught_up(house)
+    caught_up(world)
     found = entries(house, customer={"eq": "BOTH"})
     assert [(entry["origin"], entry["points"]) for entry in found] == [
         ("GENERAL", "30"),
@@ -245,7 +254,7 @@ def test_the_budget_of_an_activity_shows_its_four_amounts_and_every_movement(
     activity = world.activity("100")
     world.settled([("B1", "", 6_000)], activity)
     world.step(world.opened([("B2", "", 2_500)], activity))
-    caught_up(house)
+    caught_up(world)
     query = """query ($id: ID!) { budgets(filter: {activityId: {eq: $id}}) { nodes { status thresholdPercent
         total { amount } free { amount } reserved { amount } consumed { amount } reservations
         movements { nodes { kind amount { amount } pointsJob { status } } } } } }"""

@@ -25,7 +25,6 @@ from domain.points_ledgers import (
     PointsReversed,
     Post,
     Reverse,
-    Source,
     Status,
     ledger_after,
     ledger_id,
@@ -37,11 +36,11 @@ from domain.points_ledgers import (
 from domain.shared.refusal import CommonRefusal
 from tests.given import Given
 
-HOLDER, JOB, ENTRY = Holder("CC", "C00000001"), UUID(int=1), UUID(int=2)
+HOLDER, ENTRY = Holder("CC", "C00000001"), UUID(int=2)
 DAY = date(2026, 3, 1)
 POST = Post(
     "k1", HOLDER, 2026, 500, Account.ISSUANCE, "622588********1234", "2026", DAY, "REWARD", "Spring",
-    Origin.SEGMENTATION, Source(JOB, 1),
+    Origin.SEGMENTATION,
 )  # fmt: skip
 ledger: Given[Any, Any] = Given(DECIDER)
 
@@ -61,7 +60,7 @@ def test_each_posting_names_both_accounts_and_the_balance_after_it() -> None:
     assert (EARNED.debit, EARNED.credit, EARNED.points, EARNED.balance) == ("issuance", "customer", 500, 500)
     assert (USED.debit, USED.credit, USED.points, USED.balance) == ("customer", "redemption", 200, 300)
     assert [signed_points(event) for event in (EARNED, USED)] == [500, -200]
-    assert (EARNED.job, EARNED.line_number, EARNED.card) == (JOB, 1, "622588********1234")
+    assert (EARNED.card, EARNED.value_date) == ("622588********1234", DAY)
 
 
 def test_a_posting_key_counts_once_for_ever() -> None:
