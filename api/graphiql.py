@@ -1,7 +1,7 @@
 """GraphiQL for a browser that comes to /graphql to look: in development alone.
 
-The page is strawberry's; the browser loads its parts from a public host, each pinned by its hash. A token goes
-into the headers pane as {"Authorization": "Bearer …"}.
+The page is strawberry's; the browser loads its parts from a public host, each pinned by its hash. A token
+goes into the headers pane as {"Authorization": "Bearer …"}.
 """
 
 from starlette.requests import Request
