@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain import activities, approvals, catalogues
+from domain import activities, approvals, catalogues, segment_definitions, segment_runs, source_grants
 from domain.shared import claims
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -50,6 +50,24 @@ EVENT_TYPES = (
     EventType("approval.granted", approvals.ApprovalGranted),
     EventType("approval.rejected", approvals.ApprovalRejected),
     EventType("approval.voided", approvals.ApprovalVoided),
+    EventType("segment_definition.drafted", segment_definitions.DefinitionDrafted),
+    EventType("segment_definition.revised", segment_definitions.DefinitionRevised),
+    EventType("segment_definition.submitted", segment_definitions.DefinitionSubmitted),
+    EventType("segment_definition.withdrawn", segment_definitions.DefinitionWithdrawn),
+    EventType("segment_definition.approved", segment_definitions.DefinitionApproved),
+    EventType("segment_definition.superseded", segment_definitions.DefinitionSuperseded),
+    EventType("segment_definition.rejected", segment_definitions.DefinitionRejected),
+    EventType("segment_definition.deleted", segment_definitions.DefinitionDeleted),
+    EventType("source_grant.granted", source_grants.SourceGranted),
+    EventType("source_grant.revoked", source_grants.SourceRevoked),
+    EventType("segment_run.requested", segment_runs.SegmentRunRequested),
+    EventType("segment_run.started", segment_runs.SegmentRunStarted),
+    EventType("segment_run.progressed", segment_runs.SegmentRunProgressed),
+    EventType("segment_run.succeeded", segment_runs.SegmentRunSucceeded),
+    EventType("segment_run.failed", segment_runs.SegmentRunFailed),
+    EventType("segment_run.terminated", segment_runs.SegmentRunTerminated),
+    EventType("segment_run.retried", segment_runs.SegmentRunRetried),
+    EventType("segment_run.cleaned_up", segment_runs.SegmentRunCleanedUp),
 )
 
 BY_NAME: Mapping[str, EventType] = {type_.name: type_ for type_ in EVENT_TYPES}

@@ -14,10 +14,21 @@ from uuid import UUID
 
 import pytest
 
-from domain import activities, approvals, catalogues
+from domain import activities, approvals, catalogues, segment_definitions, segment_runs, source_grants
 from domain.activity_plans import Channel, CostLine, Plan
 from domain.approvals import Level, Subject
 from domain.catalogues import Details
+from domain.run_parameters import RunParameter
+from domain.segment_contents import (
+    DeclaredParameter,
+    FieldFormat,
+    MappedColumn,
+    Mask,
+    Output,
+    ParameterType,
+    SegmentContent,
+)
+from domain.segment_definitions import DefinitionKind
 from domain.shared import claims
 from domain.shared.field_rules import FieldRule, FieldType
 from domain.shared.money import Money
@@ -58,6 +69,28 @@ PLAN = Plan(
 )
 BARE_PLAN = Plan("x", "", Reference(OWNER, 1), Period(NOON, NOON + DAY), None, None, (), Money(1, "CNY"), ())
 SUBJECT = Subject("activity", OWNER, 2, HASH, "SPRING-26", "HO")
+SEGMENT = SegmentContent(
+    name="高端 Premium diners",
+    description="Spent at restaurants",
+    sql="select customer_id, mobile\nfrom customers where level = :level -- 高端",
+    source="bank",
+    primary_index=("customer_id",),
+    outputs=(Output("customer_id", True), Output("mobile", True)),
+    parameters=(DeclaredParameter("level", ParameterType.TEXT),),
+    mapping=(
+        MappedColumn(
+            target="CUSTNO",
+            source="customer_id",
+            constant="C",
+            format=FieldFormat.DATE_COMPACT,
+            width=10,
+            is_zero_padded=True,
+            mask=Mask.CLEAR,
+            translation={"M": "男"},
+            exemption="sent to the mailing house",
+        ),
+    ),
+)
 
 GOLDEN: dict[tuple[str, int], Any] = {
     ("claim.taken", 1): claims.TextClaimed(OWNER),
@@ -89,6 +122,53 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("approval.granted", 1): approvals.ApprovalGranted(SUBJECT),
     ("approval.rejected", 1): approvals.ApprovalRejected(SUBJECT, Level.TECHNOLOGY, "no staff", "tan"),
     ("approval.voided", 1): approvals.ApprovalVoided(SUBJECT, "subject_revised"),
+    ("segment_definition.drafted", 1): segment_definitions.DefinitionDrafted(
+        "PREMIUM", "HO", DefinitionKind.ACTIVITY, OWNER, SEGMENT, "lin"
+    ),
+    ("segment_definition.revised", 1): segment_definitions.DefinitionRevised(2, SEGMENT, "lin"),
+    ("segment_definition.submitted", 1): segment_definitions.DefinitionSubmitted(
+        2, APPROVAL, HASH, (Reference(OWNER, 3),), "lin", "research"
+    ),
+    ("segment_definition.withdrawn", 1): segment_definitions.DefinitionWithdrawn(2, APPROVAL, "lin"),
+    ("segment_definition.approved", 1): segment_definitions.DefinitionApproved(2, APPROVAL, HASH),
+    ("segment_definition.superseded", 1): segment_definitions.DefinitionSuperseded(1, 2),
+    ("segment_definition.rejected", 1): segment_definitions.DefinitionRejected(
+        2, APPROVAL, "technology", "too slow"
+    ),
+    ("segment_definition.deleted", 1): segment_definitions.DefinitionDeleted("lin"),
+    ("source_grant.granted", 1): source_grants.SourceGranted(
+        1, "SH", "bank", "customers", ("customer_id", "level"), "admin"
+    ),
+    ("source_grant.revoked", 1): source_grants.SourceRevoked(2, "admin"),
+    ("segment_run.requested", 1): segment_runs.SegmentRunRequested(
+        code="SR-0195505A0001",
+        org_unit="HO",
+        definition=Reference(OWNER, 2),
+        content_hash=HASH,
+        work_order=PARENT,
+        parameters=(RunParameter("data_from", ParameterType.DATE, "2026-02-01"),),
+        is_trial=True,
+        row_limit=100,
+        retention=segment_runs.Retention.TRIAL,
+        by="lin",
+    ),
+    ("segment_run.started", 1): segment_runs.SegmentRunStarted(1),
+    ("segment_run.progressed", 1): segment_runs.SegmentRunProgressed(1, 40),
+    ("segment_run.succeeded", 1): segment_runs.SegmentRunSucceeded(
+        attempt=1,
+        rows=1_400_000,
+        columns=(segment_runs.ResultColumn("customer_id", "VARCHAR", True),),
+        bytes=12_345_678_901,
+        duration_ms=4_321,
+        content_hash=HASH,
+        snapshot="2026-02-28-1",
+    ),
+    ("segment_run.failed", 1): segment_runs.SegmentRunFailed(
+        1, "primary_index_duplicate", {"offenders": "3"}
+    ),
+    ("segment_run.terminated", 1): segment_runs.SegmentRunTerminated("wrong timeframe", "lin"),
+    ("segment_run.retried", 1): segment_runs.SegmentRunRetried(1, "lin"),
+    ("segment_run.cleaned_up", 1): segment_runs.SegmentRunCleanedUp(1, ("spill",)),
 }
 """Each as today's code reads it: after an upcaster was added, the old version's example is the upcast one."""
 

@@ -1,0 +1,61 @@
+"""Where a work order stands, and what may be done with it there."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from domain.shared.refusal import CommonRefusal, Refused
+
+
+class Status(StrEnum):
+    UNKNOWN = "unknown"
+    DRAFT = "draft"
+    IN_APPROVAL = "in_approval"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SCHEDULED = "scheduled"
+    EXECUTING = "executing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLATION_PENDING = "cancellation_pending"
+    CANCELLED = "cancelled"
+
+
+class WorkOrderRefusal(StrEnum):
+    NOT_EDITABLE = "work_order_not_editable"
+    NOT_SUBMITTABLE = "work_order_not_submittable"
+    NOT_IN_APPROVAL = "work_order_not_in_approval"
+    NOT_APPROVED = "work_order_not_approved"
+    NOT_SCHEDULED = "work_order_not_scheduled"
+    NOT_DUE = "work_order_not_due"
+    NOT_EXECUTING = "work_order_not_executing"
+    NOT_FAILED = "work_order_not_failed"
+    NOT_RELEASABLE = "work_order_not_releasable"
+    NOT_CANCELLABLE = "work_order_not_cancellable"
+    CANCELLATION_OPEN = "cancellation_open"
+    TOO_MANY_EXECUTIONS = "too_many_executions"
+    DEFINITION_NOT_APPROVED = "definition_not_approved"
+    DEFINITION_OF_ANOTHER = "definition_of_another"
+
+
+EDITABLE = (Status.DRAFT, Status.REJECTED, Status.IN_APPROVAL, Status.APPROVED)
+DEFINABLE = (
+    Status.DRAFT,
+    Status.IN_APPROVAL,
+    Status.APPROVED,
+    Status.REJECTED,
+    Status.SCHEDULED,
+    Status.FAILED,
+)
+"""Where a segment definition may still be made for it."""
+CANCELLABLE = (*DEFINABLE, Status.EXECUTING)
+"""Where its cancellation may be asked for."""
+RELEASABLE = (Status.EXECUTING, Status.COMPLETED)
+"""Where what its run has found may go out."""
+
+
+def require_status(status: Status, allowed: Sequence[Status], code: StrEnum) -> None:
+    """Refuse with `code` what is not in one of the `allowed` statuses, and as not found what is not there."""
+    if status is Status.UNKNOWN:
+        raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+    if status not in allowed:
+        raise Refused.because(code, status=status)
