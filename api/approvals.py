@@ -16,8 +16,10 @@ from domain.approvals import Level
 
 if TYPE_CHECKING:
     from api.activities import Activity
+    from api.cancellations import CancellationRequest
+    from api.work_orders import WorkOrder
 
-PROJECTIONS = ("approvals", "activities", "timeline")
+PROJECTIONS = ("approvals", "activities", "work_orders", "cancellations", "timeline")
 
 ApprovalLevel = strawberry.enum(Level, name="ApprovalLevel", description="Who judges: in this order.")
 
@@ -78,6 +80,10 @@ class Approval(Node):
     closed_at: datetime | None
     activity: Annotated["Activity", strawberry.lazy("api.activities")] | None = one("subject_id")
     activity_id: strawberry.ID = ref("subject_id", "act")
+    work_order: Annotated["WorkOrder", strawberry.lazy("api.work_orders")] | None = one("subject_id")
+    cancellation_request: Annotated["CancellationRequest", strawberry.lazy("api.cancellations")] | None = one(
+        "subject_id"
+    )
     history: Connection[HistoryEntry] = many("stream_id", description="Every event, oldest first.")
 
 

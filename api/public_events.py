@@ -10,15 +10,22 @@ from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
+from api import public_points, public_work_orders
 from api.planner.ids import encode
 from application.shared.records import Record
 from domain import activities as a
 from domain import approvals as ap
 from domain import catalogues as c
+from domain import customer_groups as g
+from domain import segment_definitions as sd
+from domain import segment_runs as sr
+from domain import source_grants as sg
 from domain.activity_plans import Plan
+from domain.segment_contents import SegmentContent
 from domain.shared.money import MINOR_DIGITS, Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
+from projections.customer_groups import membership, shown_rule
 from projections.shared.ids import PREFIXES
 
 E = TypeVar("E")
@@ -118,6 +125,87 @@ def _plan(plan: Plan) -> Data:
     }
 
 
+def _segment(content: SegmentContent) -> Data:
+    return {
+        "name": content.name,
+        "description": content.description,
+        "sql": content.sql,
+        "source": content.source,
+        "primaryIndex": list(content.primary_index),
+        "outputs": [{"name": each.name, "isPersonal": each.is_personal} for each in content.outputs],
+        "parameters": [{"name": each.name, "type": each.type.name} for each in content.parameters],
+        "mapping": [
+            {
+                "target": each.target,
+                "source": each.source,
+                "constant": each.constant,
+                "format": each.format.name,
+                "width": each.width,
+                "isZeroPadded": each.is_zero_padded,
+                "mask": each.mask.name,
+                "translation": dict(each.translation),
+                "exemption": each.exemption,
+            }
+            for each in content.mapping
+        ],
+    }
+
+
+def _definition_drafted(drafted: sd.DefinitionDrafted) -> Data:
+    # The prefix of work orders is for ever, whether or not this reads it from the list.
+    work_order = drafted.work_order and encode("wo", drafted.work_order)
+    return {
+        "code": drafted.code,
+        "orgUnit": drafted.org_unit,
+        "kind": drafted.kind.name,
+        "workOrderId": work_order,
+        **_segment(drafted.content),
+    }
+
+
+def _run_requested(requested: sr.SegmentRunRequested) -> Data:
+    return {
+        "code": requested.code,
+        "orgUnit": requested.org_unit,
+        "definition": _reference("segment_definition", requested.definition),
+        "contentHash": requested.content_hash,
+        "workOrderId": requested.work_order and encode("wo", requested.work_order),
+        "parameters": {each.name: each.text for each in requested.parameters},
+        "isTrial": requested.is_trial,
+        "rowLimit": requested.row_limit,
+        "retention": requested.retention.name,
+    }
+
+
+def _run_succeeded(succeeded: sr.SegmentRunSucceeded) -> Data:
+    return {
+        "attempt": succeeded.attempt,
+        "rows": succeeded.rows,
+        "bytes": str(succeeded.bytes),
+        "durationMs": succeeded.duration_ms,
+        "contentHash": succeeded.content_hash,
+        "snapshot": succeeded.snapshot,
+        "columns": [
+            {"name": each.name, "type": each.type, "isPersonal": each.is_personal}
+            for each in succeeded.columns
+        ],
+    }
+
+
+def _group(event: g.CustomerGroupDefined | g.CustomerGroupRevised) -> Data:
+    """Of a list its length alone: whose ids are on it is not for every integrator."""
+    definition = event.definition
+    return {
+        "purpose": event.purpose.name,
+        "name": definition.name,
+        "description": definition.description,
+        "membership": membership(definition).upper(),
+        "rule": definition.rule and shown_rule(definition.rule),
+        "memberCount": None if definition.members is None else len(definition.members),
+        "contentHash": event.content_hash,
+    }
+
+
 def _id(kind: str, key: UUID | None) -> str | None:
     return None if key is None else encode(PREFIXES[kind], key)
 
@@ -211,3 +299,79 @@ _maps(
     lambda e: {**_subject(e.subject), "level": e.level.name, "reason": e.reason},
 )
 _maps(ap.ApprovalVoided, "voided", lambda e: {**_subject(e.subject), "reason": e.reason})
+
+_maps(sd.DefinitionDrafted, "drafted", _definition_drafted)
+_maps(sd.DefinitionRevised, "revised", lambda e: {"revision": e.revision, **_segment(e.content)})
+_maps(
+    sd.DefinitionSubmitted,
+    "submitted",
+    lambda e: {
+        "revision": e.revision,
+        "approvalId": _id("approval", e.approval),
+        "contentHash": e.content_hash,
+        "grants": [_reference("source_grant", grant) for grant in e.grants],
+    },
+)
+_maps(
+    sd.DefinitionWithdrawn,
+    "withdrawn",
+    lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
+)
+_maps(
+    sd.DefinitionApproved,
+    "approved",
+    lambda e: {
+        "revision": e.revision,
+        "approvalId": _id("approval", e.approval),
+        "contentHash": e.content_hash,
+    },
+)
+_maps(
+    sd.DefinitionSuperseded,
+    "superseded",
+    lambda e: {"revision": e.revision, "byRevision": e.by_revision},
+)
+_maps(
+    sd.DefinitionRejected,
+    "rejected",
+    lambda e: {
+        "revision": e.revision,
+        "approvalId": _id("approval", e.approval),
+        "level": e.level.upper(),
+        "reason": e.reason,
+    },
+)
+_maps(sd.DefinitionDeleted, "deleted", lambda _: {})
+
+_maps(
+    sg.SourceGranted,
+    "granted",
+    lambda e: {
+        "revision": e.revision,
+        "orgUnit": e.org_unit,
+        "source": e.source,
+        "table": e.table,
+        "columns": list(e.columns),
+    },
+)
+_maps(sg.SourceRevoked, "revoked", lambda e: {"revision": e.revision})
+
+_maps(sr.SegmentRunRequested, "requested", _run_requested)
+_maps(sr.SegmentRunStarted, "started", lambda e: {"attempt": e.attempt})
+_maps(sr.SegmentRunProgressed, "progressed", lambda e: {"attempt": e.attempt, "percent": e.percent})
+_maps(sr.SegmentRunSucceeded, "succeeded", _run_succeeded)
+_maps(
+    sr.SegmentRunFailed,
+    "failed",
+    lambda e: {"attempt": e.attempt, "code": e.code.upper(), "values": dict(e.values)},
+)
+_maps(sr.SegmentRunTerminated, "terminated", lambda e: {"reason": e.reason})
+_maps(sr.SegmentRunRetried, "retried", lambda e: {"retry": e.retry})
+_maps(sr.SegmentRunCleanedUp, "cleaned_up", lambda e: {"attempt": e.attempt, "dropped": list(e.dropped)})
+
+for _event, (_verb, _data) in {**public_work_orders.FORMS, **public_points.FORMS}.items():
+    _maps(_event, _verb, _data)
+_maps(g.CustomerGroupDefined, "defined", lambda e: {"code": e.code, "orgUnit": e.org_unit, **_group(e)})
+_maps(g.CustomerGroupRevised, "revised", lambda e: {"revision": e.revision, **_group(e)})
+_maps(g.CustomerGroupRetired, "retired", lambda _: {})
+_maps(g.CustomerGroupDeleted, "deleted", lambda _: {})

@@ -10,9 +10,18 @@ from api.messages import Language, message
 from domain.activities import ActivityRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
+from domain.budgets import BudgetRefusal
+from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
+from domain.customer_groups import GroupRefusal
+from domain.group_rules import RuleRefusal
+from domain.points_job_terms import TermsRefusal
+from domain.points_jobs import JobRefusal
+from domain.points_ledgers import LedgerRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
+from domain.work_order_contents import ContentRefusal
+from domain.work_order_statuses import WorkOrderRefusal
 
 REFUSALS: tuple[type[StrEnum], ...] = (
     CommonRefusal,
@@ -21,6 +30,15 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     PlanRefusal,
     ActivityRefusal,
     ApprovalRefusal,
+    ContentRefusal,
+    WorkOrderRefusal,
+    CancellationRefusal,
+    GroupRefusal,
+    RuleRefusal,
+    BudgetRefusal,
+    TermsRefusal,
+    JobRefusal,
+    LedgerRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -30,10 +48,16 @@ RefusalCode.__doc__ = "Why a command was declined."
 strawberry.enum(RefusalCode, description="Why a command was declined. Codes are stable, messages are not.")
 
 INPUT_NAMES: Mapping[str, str] = {
+    "activity": "activityId",
     "activity_type": "activityTypeId",
     "cost_type": "costTypeId",
+    "customer_group": "customerGroupId",
+    "definition": "definitionId",
+    "department": "departmentId",
     "form": "formId",
     "parent": "parentId",
+    "run": "runId",
+    "negated": "not",
 }
 """Where the input's name for a thing differs from the domain's."""
 

@@ -7,13 +7,19 @@ from strawberry.tools import merge_types
 from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
+from api.budgets import Budget
+from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
+from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
 from api.differences import DifferenceQueries
 from api.events import EventQueries, EventSubscription
 from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
+from api.points_jobs import PointsJob, PointsJobMutations
+from api.points_ledgers import PointsAccount, PointsContraAccount, PointsEntry, PointsLedgerMutations
+from api.work_orders import WorkOrder, WorkOrderMutations
 
 
 @strawberry.type
@@ -32,6 +38,33 @@ class ReadQueries:
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
     )
+    work_order: WorkOrder | None = one(description="One work order, with asOf as it was then.")
+    work_orders: Connection[WorkOrder] = many(
+        description="The work orders in sight, for activities and for evaluations; with asOf as then."
+    )
+    cancellation_request: CancellationRequest | None = one()
+    cancellation_requests: Connection[CancellationRequest] = many(
+        description="All requests to cancel work orders in sight."
+    )
+    customer_group: CustomerGroup | None = one(description="One group, with asOf as it was then.")
+    customer_groups: Connection[CustomerGroup] = many(
+        description="The customer groups in sight, with asOf as they were then."
+    )
+    budget: Budget | None = one()
+    budgets: Connection[Budget] = many(description="The budgets of approved activities in sight.")
+    points_job: PointsJob | None = one()
+    points_jobs: Connection[PointsJob] = many(description="The points jobs in sight.")
+    points_entry: PointsEntry | None = one()
+    points_entries: Connection[PointsEntry] = many(
+        description="Every posting in sight, of segmentations and general ones."
+    )
+    points_account: PointsAccount | None = one()
+    points_accounts: Connection[PointsAccount] = many(
+        description="Customers' points by programme and year; one that is not carried is current."
+    )
+    points_contra_accounts: Connection[PointsContraAccount] = many(
+        description="What stands against the customers' accounts, by programme, year and account."
+    )
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -41,9 +74,20 @@ class ReadQueries:
     timeline: Connection[HistoryEntry] = many(description="Everything that happened, oldest first.")
 
 
-Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries))
+Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries, CustomerGroupQueries))
 Mutation = merge_types(
-    "Mutation", (CatalogueMutations, ActivityFormMutations, ActivityMutations, ApprovalMutations)
+    "Mutation",
+    (
+        CatalogueMutations,
+        ActivityFormMutations,
+        ActivityMutations,
+        ApprovalMutations,
+        WorkOrderMutations,
+        CancellationMutations,
+        CustomerGroupMutations,
+        PointsJobMutations,
+        PointsLedgerMutations,
+    ),
 )
 
 schema = strawberry.Schema(

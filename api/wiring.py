@@ -16,6 +16,7 @@ from api.planner.reads import Reads, configure
 from api.schema import schema
 from api.tail import Tail
 from application.shared.approvable import ApprovalPolicy
+from application.shared.engines import Engine
 from application.shared.handler import Handler
 from infrastructure.append_notices import AppendNotices
 from infrastructure.database import connection_options, pool
@@ -39,6 +40,7 @@ class GraphQL:
     page_sizes: PageSizes = field(default_factory=PageSizes)
     connections_max: int = COMMAND_CONNECTIONS_MAX
     graphiql: bool = False
+    engine: Engine | None = None
     _app: GraphQLApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,6 +77,7 @@ class GraphQL:
                 projections=NAMES,
                 page_sizes=self.page_sizes,
                 tail=tail,
+                engine=self.engine,
             )
             self._app = GraphQLApp(schema, services, graphiql=self.graphiql)
             try:

@@ -24,32 +24,70 @@ class Permission(StrEnum):
     PARAMETERS_MAINTAIN = "parameters.maintain"
     ACTIVITIES_PLAN = "activities.plan"
     ACTIVITIES_RUN = "activities.run"
+    ACTIVITIES_EXPORT = "activities.export"
+    GROUPS_MAINTAIN = "groups.maintain"
+    GROUPS_PREVIEW = "groups.preview"
     APPROVALS_DECIDE = "approvals.decide"
     BUDGET_READ = "budget.read"
     EVENTS_READ = "events.read"
     SCHEMA_READ = "schema.read"
     APPROVALS_EXPIRE = "approvals.expire"
     ACTIVITIES_END = "activities.end"
+    POINTS_RUN = "points.run"
+    POINTS_ADJUST = "points.adjust"
+    POINTS_DELIVER = "points.deliver"
+    BUDGETS_EXPIRE = "budgets.expire"
+    WORK_ORDERS_PLAN = "work_orders.plan"
+    WORK_ORDERS_SCHEDULE = "work_orders.schedule"
+    WORK_ORDERS_EXECUTE = "work_orders.execute"
+    SEGMENTS_DEFINE = "segments.define"
+    SEGMENTS_RUN = "segments.run"
+    SEGMENTS_EXPORT = "segments.export"
+    SEGMENTS_EXECUTE = "segments.execute"
+    SOURCES_GRANT = "sources.grant"
 
 
 _STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+_WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
+_SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
+_POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST})
+_HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
+_STAFF = frozenset(
+    {
+        Permission.ACTIVITIES_EXPORT,
+        Permission.BUDGET_READ,
+        Permission.EVENTS_READ,
+        Permission.SCHEMA_READ,
+    }
+)
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
-    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN},
-    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE},
-    Role.TECHNOLOGIST: _STAFF | {Permission.APPROVALS_DECIDE},
+    | _POINTS
+    | _WORK_ORDERS
+    | _SEGMENTS
+    | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
+    | {Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW},
+    Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
+    Role.TECHNOLOGIST: _STAFF
+    | _SEGMENTS
+    | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
     Role.AUDITOR: _STAFF,
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
-    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN},
+    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT},
 }
 
 OPERATIONS: Mapping[str, Permission] = {
     **{
         f"{verb}{kind}": Permission.PARAMETERS_MAINTAIN
         for verb in ("add", "revise", "enable", "disable", "remove")
-        for kind in ("ActivityType", "CostType", "ActivityForm")
+        for kind in ("ActivityType", "CostType", "ActivityForm", "Department")
     },
+    **{
+        f"{verb}RewardType": Permission.PARAMETERS_MAINTAIN  # without remove: what was given must stay known
+        for verb in ("add", "revise", "enable", "disable")
+    },
+    "exportActivities": Permission.ACTIVITIES_EXPORT,
     "draftActivity": Permission.ACTIVITIES_PLAN,
     "reviseActivity": Permission.ACTIVITIES_PLAN,
     "submitActivity": Permission.ACTIVITIES_PLAN,
@@ -59,9 +97,40 @@ OPERATIONS: Mapping[str, Permission] = {
     "pauseActivity": Permission.ACTIVITIES_RUN,
     "resumeActivity": Permission.ACTIVITIES_RUN,
     "cancelActivity": Permission.ACTIVITIES_RUN,
+    "defineCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "reviseCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "retireCustomerGroup": Permission.GROUPS_MAINTAIN,
+    "deleteCustomerGroup": Permission.GROUPS_MAINTAIN,
     "approve": Permission.APPROVALS_DECIDE,
     "reject": Permission.APPROVALS_DECIDE,
     "endActivity": Permission.ACTIVITIES_END,
+    "openPointsJob": Permission.POINTS_RUN,
+    "retryPointsJob": Permission.POINTS_RUN,
+    "withdrawPointsJob": Permission.POINTS_RUN,
+    "acceptPointsJobDifferences": Permission.POINTS_RUN,
+    "advancePointsJob": Permission.POINTS_DELIVER,
+    "adjustPoints": Permission.POINTS_ADJUST,
+    "reversePointsEntry": Permission.POINTS_ADJUST,
+    "closePointsAccount": Permission.POINTS_ADJUST,
+    "expireBudget": Permission.BUDGETS_EXPIRE,
+    **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
+    "requestCancellation": Permission.WORK_ORDERS_PLAN,
+    "withdrawCancellation": Permission.WORK_ORDERS_PLAN,
+    "scheduleWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
+    "retryWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
+    **{f"{verb}WorkOrder": Permission.WORK_ORDERS_EXECUTE for verb in ("start", "complete", "fail")},
+    **{
+        f"{verb}SegmentDefinition": Permission.SEGMENTS_DEFINE
+        for verb in ("draft", "revise", "submit", "withdraw", "delete")
+    },
+    "trySegmentDefinition": Permission.SEGMENTS_RUN,
+    "requestSegmentRun": Permission.SEGMENTS_RUN,
+    "terminateSegmentRun": Permission.SEGMENTS_RUN,
+    "retrySegmentRun": Permission.SEGMENTS_RUN,
+    "exportSegmentRun": Permission.SEGMENTS_EXPORT,
+    "executeSegmentRun": Permission.SEGMENTS_EXECUTE,
+    "grantSource": Permission.SOURCES_GRANT,
+    "revokeSource": Permission.SOURCES_GRANT,
 }
 """Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
 
@@ -87,9 +156,11 @@ class Principal:
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What his roles allow; parameters belong to the whole bank, so head office alone keeps them."""
+        """What his roles allow; parameters belong to the whole bank, so head office alone keeps them, and
+        grants what units may use of the warehouse.
+        """
         allowed = self.system_permissions.union(*(PERMISSIONS[role] for role in self.roles))
-        return allowed if self.org_unit == HEAD_OFFICE else allowed - {Permission.PARAMETERS_MAINTAIN}
+        return allowed if self.org_unit == HEAD_OFFICE else allowed - _HEAD_OFFICE_ONLY
 
     @property
     def levels(self) -> frozenset[Level]:

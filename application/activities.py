@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from application import catalogues
+from application import budgets, catalogues, customer_groups
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
@@ -28,14 +28,31 @@ from domain.activities import (
     WithdrawActivity,
     submitted_hash,
 )
-from domain.activity_plans import COST_LINES_MAX, Channel, Choice, CostLineDraft, PlanDraft
+from domain.activity_plans import (
+    CO_DEPARTMENTS_MAX,
+    COST_LINES_MAX,
+    GROUPS_MAX,
+    REWARDS_MAX,
+    Channel,
+    Choice,
+    CostLineDraft,
+    Goal,
+    GroupLinkDraft,
+    GroupRole,
+    Plan,
+    PlanChoices,
+    PlanDraft,
+    RewardDraft,
+)
 from domain.approvals import Subject
 from domain.catalogues import Kind
+from domain.reward_details import RewardEntry
 from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, Release, claim_id
 from domain.shared.money import Amount
 from domain.shared.period import Period
-from domain.shared.references import User
+from domain.shared.references import Reference, User
+from domain.timeframes import Frequency, Timeframe
 
 
 class Chosen(NamedTuple):
@@ -53,8 +70,24 @@ class CostLineEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class RewardLineEntry:
+    reward_type: Chosen | None
+    entry: RewardEntry
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLinkEntry:
+    group: Chosen | None
+    role: GroupRole | None = None
+    frequency: Frequency | None = None
+    timeframe: Timeframe | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PlanEntry:
-    """A plan as it was typed in; what is missing is None or empty."""
+    """A plan as it was typed in; what is missing is None or empty. Without `responsible` it is he who was,
+    and at first the maker.
+    """
 
     name: str = ""
     description: str = ""
@@ -68,6 +101,12 @@ class PlanEntry:
     cost_lines: tuple[CostLineEntry, ...] = ()
     form: Chosen | None = None
     form_values: Mapping[str, str] = field(default_factory=dict)
+    department: Chosen | None = None
+    co_departments: tuple[Chosen, ...] = ()
+    responsible: str = ""
+    goal: Goal | None = None
+    rewards: tuple[RewardLineEntry, ...] = ()
+    groups: tuple[GroupLinkEntry, ...] = ()
 
 
 def draft(work: Work, code: str, plan: PlanEntry) -> UUID:
@@ -77,7 +116,7 @@ def draft(work: Work, code: str, plan: PlanEntry) -> UUID:
     command = DraftActivity(
         code=code,
         org_unit=work.principal.org_unit,
-        draft=_looked_up(work, plan),
+        draft=_looked_up(work, plan, work.principal.user),
         by=work.principal.user,
         is_code_free=work.state(CLAIM, claim).is_free_for(activity_id),
     )
@@ -90,7 +129,9 @@ def draft(work: Work, code: str, plan: PlanEntry) -> UUID:
 def revise(work: Work, activity_id: UUID, plan: PlanEntry) -> UUID:
     """The whole plan anew; an approval that is under way is void with the same commit."""
     activity = _subject(work, activity_id)
-    if work.decide(DECIDER, activity_id, ReviseActivity(_looked_up(work, plan), work.principal.user)):
+    responsible = (activity.plan.responsible if activity.plan else "") or work.principal.user
+    command = ReviseActivity(_looked_up(work, plan, responsible), work.principal.user)
+    if work.decide(DECIDER, activity_id, command):
         void_approval(work, activity.approval, "subject_revised")
         _link_plan(work, activity_id)
     return activity_id
@@ -99,11 +140,9 @@ def revise(work: Work, activity_id: UUID, plan: PlanEntry) -> UUID:
 def submit(work: Work, activity_id: UUID) -> UUID:
     """Open the approval of the current revision."""
     _subject(work, activity_id)
-    activity_type, form, cost_types = _choices(work, activity_id)
+    choices = _choices(work, activity_id)
     level = work.policy.levels_of("activity")[0]
-    command = SubmitActivity(
-        new_approval(), activity_type, cost_types, work.now, work.principal.user, form, level
-    )
+    command = SubmitActivity(new_approval(), choices, work.now, work.principal.user, level)
     for event in work.decide(DECIDER, activity_id, command):
         assert isinstance(event, ActivitySubmitted)
         activity = work.state(DECIDER, activity_id)
@@ -133,7 +172,7 @@ def delete(work: Work, activity_id: UUID) -> UUID:
 
 def launch(work: Work, activity_id: UUID) -> UUID:
     _subject(work, activity_id)
-    activity_type, _, _ = _choices(work, activity_id)
+    activity_type = _choices(work, activity_id).activity_type
     work.decide(DECIDER, activity_id, LaunchActivity(activity_type, work.now, work.principal.user))
     return activity_id
 
@@ -152,14 +191,16 @@ def resume(work: Work, activity_id: UUID) -> UUID:
 
 def cancel(work: Work, activity_id: UUID, reason: str) -> UUID:
     _subject(work, activity_id)
-    work.decide(DECIDER, activity_id, CancelActivity(reason, work.principal.user))
+    if work.decide(DECIDER, activity_id, CancelActivity(reason, work.principal.user)):
+        budgets.close(work, activity_id)
     return activity_id
 
 
 def end(work: Work, activity_id: UUID) -> UUID:
     """For the scheduler: ends what is over, and changes nothing when it comes too early or twice."""
     _subject(work, activity_id)
-    work.decide(DECIDER, activity_id, EndActivity(work.now))
+    if work.decide(DECIDER, activity_id, EndActivity(work.now)):
+        budgets.close(work, activity_id)
     return activity_id
 
 
@@ -167,12 +208,31 @@ def _subject(work: Work, activity_id: UUID) -> Activity:
     return work.subject(DECIDER, activity_id, lambda activity: activity.org_unit)
 
 
-def _looked_up(work: Work, plan: PlanEntry) -> PlanDraft:
-    # What is beyond the limit is only counted: it will be refused, and looking it up would cost.
+def _looked_up(work: Work, plan: PlanEntry, responsible: str) -> PlanDraft:
+    # What is beyond a limit is only counted: it will be refused, and looking it up would cost.
     lines = tuple(
         CostLineDraft(_choice(work, Kind.COST_TYPE, line.cost_type), line.amount, line.remark)
         for line in plan.cost_lines[:COST_LINES_MAX]
     ) + (CostLineDraft(None, None),) * max(len(plan.cost_lines) - COST_LINES_MAX, 0)
+    partners = tuple(
+        catalogues.choice(work, Kind.DEPARTMENT, each.id, each.revision_seen)
+        for each in plan.co_departments[:CO_DEPARTMENTS_MAX]
+    ) + (Choice(None),) * max(len(plan.co_departments) - CO_DEPARTMENTS_MAX, 0)
+    rewards = tuple(
+        RewardDraft(_choice(work, Kind.REWARD_TYPE, line.reward_type), line.entry)
+        for line in plan.rewards[:REWARDS_MAX]
+    ) + (RewardDraft(None, RewardEntry()),) * max(len(plan.rewards) - REWARDS_MAX, 0)
+    groups = tuple(
+        GroupLinkDraft(
+            None
+            if link.group is None
+            else customer_groups.choice(work, link.group.id, link.group.revision_seen),
+            link.role,
+            link.frequency,
+            link.timeframe,
+        )
+        for link in plan.groups[:GROUPS_MAX]
+    ) + (GroupLinkDraft(None, None, None, None),) * max(len(plan.groups) - GROUPS_MAX, 0)
     return PlanDraft(
         name=plan.name.strip(),
         description=plan.description,
@@ -186,6 +246,12 @@ def _looked_up(work: Work, plan: PlanEntry) -> PlanDraft:
         cost_lines=lines,
         form=_choice(work, Kind.ACTIVITY_FORM, plan.form),
         form_values=plan.form_values,
+        department=_choice(work, Kind.DEPARTMENT, plan.department),
+        co_departments=partners,
+        responsible=plan.responsible.strip() or responsible,
+        goal=plan.goal,
+        rewards=rewards,
+        groups=groups,
     )
 
 
@@ -196,31 +262,48 @@ def _choice(work: Work, kind: Kind, chosen: Chosen | None) -> Choice | None:
 def _link_plan(work: Work, activity_id: UUID) -> None:
     activity = work.state(DECIDER, activity_id)
     assert activity.plan is not None
-    used = [activity.plan.activity_type.id, *(line.cost_type.id for line in activity.plan.cost_lines)]
-    used += [activity.plan.form.id] if activity.plan.form else []
-    work.link(User(activity_id, "activity", activity.code, activity.org_unit), used)
+    user = User(activity_id, "activity", activity.code, activity.org_unit)
+    work.link(user, _used(activity.plan))
 
 
-def _choices(work: Work, activity_id: UUID) -> tuple[Choice, Choice | None, tuple[Choice, ...]]:
-    """What the plan refers to, as it stands now: activity type, form, and the cost type of each line."""
+def _used(plan: Plan) -> set[UUID]:
+    """Everything that the plan refers to, and so keeps in use."""
+    used = {plan.activity_type.id, *(line.cost_type.id for line in plan.cost_lines)}
+    used |= {each.id for each in (plan.form, plan.department, *plan.co_departments) if each is not None}
+    used |= {reward.reward_type.id for reward in plan.rewards}
+    return used | {link.group.id for link in plan.groups}
+
+
+def _choices(work: Work, activity_id: UUID) -> PlanChoices:
+    """What the plan refers to, as it stands now."""
     plan = work.state(DECIDER, activity_id).plan
     if plan is None:
-        return Choice(None), None, ()
-    return (
-        catalogues.choice(work, Kind.ACTIVITY_TYPE, plan.activity_type.id),
-        None if plan.form is None else catalogues.choice(work, Kind.ACTIVITY_FORM, plan.form.id),
-        tuple(catalogues.choice(work, Kind.COST_TYPE, line.cost_type.id) for line in plan.cost_lines),
+        return PlanChoices(Choice(None))
+
+    def standing(kind: Kind, *references: Reference) -> tuple[Choice, ...]:
+        return tuple(catalogues.choice(work, kind, each.id) for each in references)
+
+    [activity_type] = standing(Kind.ACTIVITY_TYPE, plan.activity_type)
+    return PlanChoices(
+        activity_type=activity_type,
+        form=None if plan.form is None else standing(Kind.ACTIVITY_FORM, plan.form)[0],
+        cost_types=standing(Kind.COST_TYPE, *(line.cost_type for line in plan.cost_lines)),
+        department=None if plan.department is None else standing(Kind.DEPARTMENT, plan.department)[0],
+        co_departments=standing(Kind.DEPARTMENT, *plan.co_departments),
+        reward_types=standing(Kind.REWARD_TYPE, *(reward.reward_type for reward in plan.rewards)),
+        groups=tuple(customer_groups.choice(work, link.group.id, None) for link in plan.groups),
     )
 
 
 def _hash_now(work: Work, activity_id: UUID) -> str:
-    activity_type, form, cost_types = _choices(work, activity_id)
-    forms = () if form is None else (form,)
-    return submitted_hash(work.state(DECIDER, activity_id), (activity_type, *forms, *cost_types))
+    return submitted_hash(work.state(DECIDER, activity_id), _choices(work, activity_id).all)
 
 
 def _grant(work: Work, activity_id: UUID, approval: UUID) -> None:
     work.decide(DECIDER, activity_id, RecordApproval(approval))
+    activity = work.state(DECIDER, activity_id)
+    assert activity.plan is not None
+    budgets.encumber(work, activity_id, activity.code, activity.org_unit, activity.plan.budget)
 
 
 def _reject(work: Work, activity_id: UUID, approval: UUID, level: str, reason: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from application import activities
+from application import activities, cancellations, segment_definitions, work_orders
 from application.shared.approvable import Approvable
 from application.shared.work import Work
 from domain.approvals import (
@@ -18,7 +18,12 @@ from domain.approvals import (
     subject_of,
 )
 
-SUBJECTS: Mapping[str, Approvable] = {"activity": activities.APPROVABLE}
+SUBJECTS: Mapping[str, Approvable] = {
+    "activity": activities.APPROVABLE,
+    "work_order": work_orders.APPROVABLE,
+    "cancellation": cancellations.APPROVABLE,
+    "segment_definition": segment_definitions.APPROVABLE,
+}
 """Everything that can be approved, by stream type."""
 
 

@@ -21,12 +21,15 @@ from domain.catalogues import (
     RemoveEntry,
     ReviseEntry,
 )
+from domain.reward_details import frame_of
 from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, Release, claim_id
 from domain.shared.field_rules import FieldRule
 from domain.shared.references import Reference, User
 
 ANCESTORS_MAX = 10_000
+COST_TYPE = "cost_type"
+"""The attribute that names a cost type by its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,13 @@ def add(work: Work, kind: Kind, code: str, details: Details, parent: UUID | None
     code_claim, name_claim = _code_claim(kind, code), _name_claim(kind, parent, details.name)
     place = _place(work, kind, entry_id, parent, details.name)
     is_code_free = work.state(CLAIM, code_claim).is_free_for(entry_id)
-    work.begin(DECIDERS[kind], entry_id, AddEntry(entry_id, kind, code, details, place, is_code_free))
+    cost_type = _cost_type(work, kind, details)
+    command = AddEntry(entry_id, kind, code, details, place, is_code_free, cost_type)
+    work.begin(DECIDERS[kind], entry_id, command)
     work.decide(CLAIM, code_claim, Claim(entry_id))
     work.decide(CLAIM, name_claim, Claim(entry_id))
-    if parent is not None:
-        work.link(User(entry_id, kind, code), [parent])
+    if used := _used(kind, details, parent):
+        work.link(User(entry_id, kind, code), used)
     return entry_id
 
 
@@ -64,14 +69,17 @@ def revise(work: Work, kind: Kind, entry_id: UUID, change: Change) -> UUID:
     parent = change.parent if change.moves else before.parent
     place = _place(work, kind, entry_id, parent, details.name)
     users = work.users(entry_id) if RULES[kind].is_frozen_in_use and before.is_known else ()
-    work.decide(DECIDERS[kind], entry_id, ReviseEntry(entry_id, kind, details, place, users))
+    is_same_cost = details.attributes.get(COST_TYPE) == before.details.attributes.get(COST_TYPE)
+    cost_type = None if is_same_cost else _cost_type(work, kind, details)
+    work.decide(DECIDERS[kind], entry_id, ReviseEntry(entry_id, kind, details, place, users, cost_type))
     after = work.state(DECIDERS[kind], entry_id)
     old, new = _name_claim(kind, before.parent, before.details.name), _name_claim(kind, parent, details.name)
     if old != new:
         work.decide(CLAIM, old, Release(entry_id))
         work.decide(CLAIM, new, Claim(entry_id))
-    if after.parent != before.parent:
-        work.link(User(entry_id, kind, before.code), [after.parent] if after.parent else [])
+    used = _used(kind, after.details, after.parent)
+    if used != _used(kind, before.details, before.parent):
+        work.link(User(entry_id, kind, before.code), used)
     return entry_id
 
 
@@ -106,7 +114,8 @@ def choice(work: Work, kind: Kind, entry_id: UUID, revision_seen: int | None = N
         return Choice(None)
     is_enabled = entry.is_enabled and all(a.is_enabled for a in _ancestors(work, kind, entry.parent))
     reference = Reference(entry_id, entry.revision)
-    return Choice(reference, is_enabled, revision_seen, entry.details.fields)
+    frame = frame_of(entry.details.attributes) if RULES[kind].has_frame else None
+    return Choice(reference, is_enabled, revision_seen, entry.details.fields, frame)
 
 
 def _subject(work: Work, kind: Kind, entry_id: UUID) -> Entry:
@@ -123,6 +132,28 @@ def _changed(before: Entry, change: Change) -> Details:
         attributes={**before.details.attributes, **(change.attributes or {})},
         fields=before.details.fields if change.fields is None else change.fields,
     )
+
+
+def _cost_type(work: Work, kind: Kind, details: Details) -> Choice | None:
+    """The cost type that the entry names; None for a kind without one, and where nothing is named."""
+    named = details.attributes.get(COST_TYPE, "").strip() if RULES[kind].has_frame else ""
+    if not named:
+        return None
+    found = _key(named)
+    return Choice(None) if found is None else choice(work, Kind.COST_TYPE, found)
+
+
+def _used(kind: Kind, details: Details, parent: UUID | None) -> frozenset[UUID]:
+    """What the entry refers to: its parent in a tree, its cost type."""
+    cost_type = _key(details.attributes.get(COST_TYPE, "")) if RULES[kind].has_frame else None
+    return frozenset(each for each in (parent, cost_type) if each is not None)
+
+
+def _key(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _place(work: Work, kind: Kind, entry_id: UUID, parent: UUID | None, name: str) -> Place:

@@ -1,21 +1,23 @@
-"""The sample bank of a first start: a tree of activity types, cost types, and a few planned activities.
+"""The sample bank of a first start: the parameters that plans are made of, and a few planned activities.
 
 Everything goes through the handler as the sample operator, under fixed keys: loading it twice adds nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
 from application import activities, catalogues
 from application.access import HEAD_OFFICE, Principal, Role
-from application.activities import Chosen, CostLineEntry, PlanEntry
+from application.activities import Chosen, CostLineEntry, PlanEntry, RewardLineEntry
 from application.shared.handler import Handler, Request
 from application.shared.work import Work
-from domain.activity_plans import Channel
+from domain.activity_plans import Channel, Goal
 from domain.catalogues import Details, Kind
+from domain.reward_details import RewardEntry
+from domain.shared.field_rules import FieldRule, FieldType
 from domain.shared.money import Amount
 
 TYPES: tuple[tuple[str, str, str | None], ...] = (
@@ -36,6 +38,36 @@ COSTS: tuple[tuple[str, str, str], ...] = (
 """Code, name, accounting subject."""
 
 
+DEPARTMENTS: tuple[tuple[str, str, str, str | None], ...] = (
+    ("CARD-CENTRE", "信用卡中心 Card centre", "business", None),
+    ("MARKETING", "营销部 Marketing", "business", "CARD-CENTRE"),
+    ("RETENTION", "存量经营 Retention", "business", "MARKETING"),
+    ("RESEARCH-DEV", "研发部 Research", "research", "CARD-CENTRE"),
+    ("TECHNOLOGY", "科技部 Technology", "technology", "CARD-CENTRE"),
+)
+"""Code, name, role, and the parent's code."""
+
+DAYS_VALID = FieldRule("valid_days", "有效天数 Days valid", FieldType.INTEGER, least="1", most="365")
+REWARDS: tuple[tuple[str, str, str, dict[str, str], tuple[FieldRule, ...]], ...] = (
+    ("REWARD-POINTS", "积分倍数 Points times N", "POINTS",
+     {"unit": "times", "minimum": "1", "maximum": "10", "cap_per_customer": "5000", "route": "points",
+      "unit_cost": "0.002"}, ()),
+    ("REWARD-COUPON", "优惠券 Coupon", "MEDIA",
+     {"unit": "CNY", "minimum": "5", "maximum": "200", "cap_per_customer": "600", "route": "coupon",
+      "unit_cost": "1"}, (DAYS_VALID,)),
+    ("REWARD-CASH-BACK", "返现 Cash back", "MEDIA",
+     {"unit": "CNY", "minimum": "1", "maximum": "500", "cap_per_customer": "500",
+      "cap_per_activity": "100000", "route": "cash_back", "unit_cost": "1"}, ()),
+    ("REWARD-GIFT", "礼品 Gift", "MEDIA",
+     {"unit": "piece", "minimum": "1", "maximum": "1", "route": "gift", "unit_cost": "80"}, ()),
+    ("REWARD-BENEFIT", "权益 Benefit", "MEDIA",
+     {"unit": "use", "minimum": "1", "maximum": "12", "route": "benefit", "unit_cost": "25"}, (DAYS_VALID,)),
+    ("REWARD-LOTTERY", "抽奖 Lottery draw", "MEDIA",
+     {"unit": "draw", "minimum": "1", "maximum": "5", "route": "lottery", "unit_cost": "2"}, ()),
+)  # fmt: skip
+"""Code, name, the cost type's code, the frame, and the fields of details."""
+
+
 @dataclass(frozen=True, slots=True)
 class Campaign:
     code: str
@@ -43,59 +75,72 @@ class Campaign:
     activity_type: str
     org_unit: str
     budget: str
+    department: str
+    goal: Goal
+    reward: tuple[str, str]
     costs: tuple[tuple[str, str], ...]
 
 
 CAMPAIGNS = (
     Campaign("DINING-SPRING", "春季餐饮多倍积分 Spring dining points", "USE-DINING", HEAD_OFFICE, "200000",
-             (("POINTS", "180000"), ("SMS", "6000.50"))),
+             "RETENTION", Goal.USE, ("REWARD-POINTS", "5"), (("POINTS", "180000"), ("SMS", "6000.50"))),
     Campaign("WELCOME-2027", "新户迎新礼 Welcome gift 2027", "ACQUIRE-WELCOME", HEAD_OFFICE, "500000",
-             (("POINTS", "350000"), ("MEDIA", "90000"))),
-    Campaign("SH-METRO", "上海地铁出行 Shanghai metro", "USE-TRAVEL", "SH", "80000", (("POINTS", "60000"),)),
+             "MARKETING", Goal.ACQUIRE, ("REWARD-GIFT", "1"), (("POINTS", "350000"), ("MEDIA", "90000"))),
+    Campaign("SH-METRO", "上海地铁出行 Shanghai metro", "USE-TRAVEL", "SH", "80000",
+             "MARKETING", Goal.USE, ("REWARD-POINTS", "3"), (("POINTS", "60000"),)),
 )  # fmt: skip
 
 
 def load(handler: Handler, all_units: frozenset[str]) -> None:
     """Record the sample bank. A unit of the sample that the bank does not have is left out."""
     loader = _Loader(handler)
-    types: dict[str, UUID] = {}
     for order, (code, name, parent) in enumerate(TYPES):
-        details = Details(name, sort_order=order * 10)
-        types[code] = loader.add(Kind.ACTIVITY_TYPE, code, details, types[parent] if parent else None)
-    costs = {
-        code: loader.add(
-            Kind.COST_TYPE, code, Details(name, "", 0, {"accounting_subject": subject, "unit": "CNY"}), None
-        )
-        for code, name, subject in COSTS
-    }
+        loader.add(Kind.ACTIVITY_TYPE, code, Details(name, sort_order=order * 10), parent)
+    for code, name, subject in COSTS:
+        attributes = {"accounting_subject": subject, "unit": "CNY"}
+        loader.add(Kind.COST_TYPE, code, Details(name, attributes=attributes))
+    for order, (code, name, role, parent) in enumerate(DEPARTMENTS):
+        details = Details(name, sort_order=order * 10, attributes={"role": role})
+        loader.add(Kind.DEPARTMENT, code, details, parent)
+    for order, (code, name, cost, frame, fields) in enumerate(REWARDS):
+        attributes = {**frame, "currency": "CNY", "cost_type": str(loader.found[cost])}
+        loader.add(Kind.REWARD_TYPE, code, Details(name, "", order * 10, attributes, fields))
     for campaign in CAMPAIGNS:
         if campaign.org_unit in all_units:
-            loader.draft(campaign, types, costs)
+            loader.draft(campaign)
 
 
 @dataclass(frozen=True, slots=True)
 class _Loader:
-    handler: Handler
+    """`found` are the entries by their codes."""
 
-    def add(self, kind: Kind, code: str, details: Details, parent: UUID | None) -> UUID:
-        operation = "addActivityType" if kind is Kind.ACTIVITY_TYPE else "addCostType"
-        return self._run(
-            HEAD_OFFICE, operation, code, lambda work: catalogues.add(work, kind, code, details, parent)
+    handler: Handler
+    found: dict[str, UUID] = field(default_factory=dict)
+
+    def add(self, kind: Kind, code: str, details: Details, parent: str | None = None) -> None:
+        above = None if parent is None else self.found[parent]
+        operation = "add" + "".join(word.capitalize() for word in kind.split("_"))
+        self.found[code] = self._run(
+            HEAD_OFFICE, operation, code, lambda work: catalogues.add(work, kind, code, details, above)
         )
 
-    def draft(self, campaign: Campaign, types: dict[str, UUID], costs: dict[str, UUID]) -> UUID:
+    def draft(self, campaign: Campaign) -> UUID:
         midnight = self.handler.clock().replace(hour=16, minute=0, second=0, microsecond=0)
+        reward_type, value = campaign.reward
         plan = PlanEntry(
             name=campaign.name,
-            activity_type=Chosen(types[campaign.activity_type]),
+            activity_type=Chosen(self.found[campaign.activity_type]),
             starts_at=midnight + timedelta(days=30),
             ends_at=midnight + timedelta(days=120),
             channels=(Channel.APP, Channel.WECHAT),
             budget=Amount(Decimal(campaign.budget), "CNY"),
             cost_lines=tuple(
-                CostLineEntry(Chosen(costs[code]), Amount(Decimal(amount), "CNY"))
+                CostLineEntry(Chosen(self.found[code]), Amount(Decimal(amount), "CNY"))
                 for code, amount in campaign.costs
             ),
+            department=Chosen(self.found[campaign.department]),
+            goal=campaign.goal,
+            rewards=(RewardLineEntry(Chosen(self.found[reward_type]), RewardEntry(value)),),
         )
         return self._run(
             campaign.org_unit,

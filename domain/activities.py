@@ -7,7 +7,15 @@ from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
 
-from domain.activity_plans import Choice, Plan, PlanDraft, sound_plan
+from domain.activity_plans import (
+    Choice,
+    Plan,
+    PlanChoices,
+    PlanDraft,
+    keeping_departments,
+    sound_plan,
+    standing_faults,
+)
 from domain.shared.content import content_hash
 from domain.shared.decider import Decider
 from domain.shared.refusal import CommonRefusal, Fault, Refused, refuse_any
@@ -54,11 +62,9 @@ class SubmitActivity:
     """Ask for approval, first of `level`. The choices tell how what the plan refers to stands now."""
 
     approval: UUID
-    activity_type: Choice
-    cost_types: tuple[Choice, ...]
+    choices: PlanChoices
     now: datetime
     by: str
-    form: Choice | None = None
     level: str = ""
 
 
@@ -341,7 +347,8 @@ def _draft(command: DraftActivity, activity: Activity) -> Sequence[Event]:
 
 def _revise(command: ReviseActivity, activity: Activity) -> Sequence[Event]:
     _require_status(activity, EDITABLE, ActivityRefusal.NOT_EDITABLE)
-    plan = sound_plan(command.draft)
+    assert activity.plan is not None
+    plan = sound_plan(keeping_departments(command.draft, activity.plan))
     if plan == activity.plan:
         return []
     return [ActivityRevised(activity.revision + 1, plan, command.by)]
@@ -352,16 +359,11 @@ def _submit(command: SubmitActivity, activity: Activity) -> Sequence[Event]:
         return []
     _require_status(activity, (Status.DRAFT,), ActivityRefusal.NOT_SUBMITTABLE)
     assert activity.plan is not None
-    faults = [*command.activity_type.faults("activity_type")]
-    if command.form is not None:
-        faults += command.form.faults("form")
-    for index, choice in enumerate(command.cost_types):
-        faults += choice.faults("cost_lines", index, "cost_type")
+    faults = [*standing_faults(activity.plan, command.choices)]
     if _is_over(activity, command.now):
         faults.append(Fault(ActivityRefusal.ALREADY_OVER, ("ends_at",)))
     refuse_any(faults)
-    forms = () if command.form is None else (command.form,)
-    seen = submitted_hash(activity, (command.activity_type, *forms, *command.cost_types))
+    seen = submitted_hash(activity, command.choices.all)
     return [ActivitySubmitted(activity.revision, command.approval, seen, command.by, command.level)]
 
 

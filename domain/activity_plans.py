@@ -1,18 +1,20 @@
 """Activity plans: the key details of a campaign, and what makes them sound."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
+from domain.reward_details import Reward, RewardEntry, RewardFrame, kept_reward, reward_faults
 from domain.shared.field_rules import FieldRule, value_faults
 from domain.shared.money import MINOR_DIGITS, Amount, Money, amount_faults, money
 from domain.shared.period import Period, period_faults
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Fault, refuse_any
 from domain.shared.text import name_faults, text_faults
+from domain.timeframes import Frequency, Timeframe, frequency_faults, timeframe_faults
 
 T = TypeVar("T")
 
@@ -22,6 +24,10 @@ NAME_CHARACTERS_MAX = 120
 DESCRIPTION_CHARACTERS_MAX = 4_000
 COST_LINES_MAX = 100
 REMARK_CHARACTERS_MAX = 200
+CO_DEPARTMENTS_MAX = 20
+REWARDS_MAX = 50
+GROUPS_MAX = 50
+RESPONSIBLE_CHARACTERS_MAX = 80
 
 
 class Channel(StrEnum):
@@ -35,6 +41,21 @@ class Channel(StrEnum):
     CALL_CENTRE = "call_centre"
 
 
+class Goal(StrEnum):
+    """What the activity is to bring: new cards, use of cards, instalments."""
+
+    ACQUIRE = "acquire"
+    USE = "use"
+    INSTALMENT = "instalment"
+
+
+class GroupRole(StrEnum):
+    """What a customer group is to the activity: whom it speaks to, or who earns its rewards."""
+
+    TARGET = "target"
+    REWARDED = "rewarded"
+
+
 @dataclass(frozen=True, slots=True)
 class CostLine:
     """What one kind of cost may come to; the cost type in the revision that was chosen."""
@@ -45,10 +66,22 @@ class CostLine:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupLink:
+    """A customer group in the revision that was chosen: its data of which days, taken how often."""
+
+    group: Reference
+    role: GroupRole
+    frequency: Frequency
+    timeframe: Timeframe
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The key details of an activity: what is promised, when, through what, and what it may cost.
 
     `form` is the kind of promotion (spend-and-get, sign-in, …), `form_values` fill in its fields.
+    `department` owns the activity, `responsible` is the user who answers for it. Plans of the time before
+    there were departments and reward types have none.
     """
 
     name: str
@@ -62,6 +95,12 @@ class Plan:
     cost_lines: tuple[CostLine, ...]
     form: Reference | None = None
     form_values: Mapping[str, str] = field(default_factory=dict)
+    department: Reference | None = None
+    co_departments: tuple[Reference, ...] = ()
+    responsible: str = ""
+    goal: Goal | None = None
+    rewards: tuple[Reward, ...] = ()
+    groups: tuple[GroupLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +108,14 @@ class Choice:
     """An entry that a person chose: the reference, or None if there is none; and whether it is effective.
 
     `revision_seen` is the revision that the person had before the eyes, when he said so; `fields` are
-    those that an entry of its kind defines.
+    those that an entry of its kind defines, `frame` the rules that a reward type sets.
     """
 
     reference: Reference | None
     is_enabled: bool = False
     revision_seen: int | None = None
     fields: tuple[FieldRule, ...] = ()
+    frame: RewardFrame | None = None
 
     def faults(self, *path: str | int) -> Iterator[Fault]:
         if self.reference is None:
@@ -95,6 +135,20 @@ class CostLineDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class RewardDraft:
+    reward_type: Choice | None
+    entry: RewardEntry
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLinkDraft:
+    group: Choice | None
+    role: GroupRole | None
+    frequency: Frequency | None
+    timeframe: Timeframe | None
+
+
+@dataclass(frozen=True, slots=True)
 class PlanDraft:
     """A plan as it was entered: anything may be missing or wrong. `sound_plan` judges it."""
 
@@ -110,6 +164,40 @@ class PlanDraft:
     cost_lines: tuple[CostLineDraft, ...] = ()
     form: Choice | None = None
     form_values: Mapping[str, str] = field(default_factory=dict)
+    department: Choice | None = None
+    co_departments: tuple[Choice, ...] = ()
+    responsible: str = ""
+    goal: Goal | None = None
+    rewards: tuple[RewardDraft, ...] = ()
+    groups: tuple[GroupLinkDraft, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChoices:
+    """How each thing that a kept plan refers to stands now; lines in the order of the plan's."""
+
+    activity_type: Choice
+    form: Choice | None = None
+    cost_types: tuple[Choice, ...] = ()
+    department: Choice | None = None
+    co_departments: tuple[Choice, ...] = ()
+    reward_types: tuple[Choice, ...] = ()
+    groups: tuple[Choice, ...] = ()
+
+    @property
+    def all(self) -> tuple[Choice, ...]:
+        """In an order that never changes: it is part of what approvers see."""
+        forms = () if self.form is None else (self.form,)
+        owners = () if self.department is None else (self.department,)
+        return (
+            self.activity_type,
+            *forms,
+            *self.cost_types,
+            *owners,
+            *self.co_departments,
+            *self.reward_types,
+            *self.groups,
+        )
 
 
 class PlanRefusal(StrEnum):
@@ -141,7 +229,61 @@ def sound_plan(draft: PlanDraft, faults: Sequence[Fault] = ()) -> Plan:
         ),
         form=None if draft.form is None else _chosen(draft.form),
         form_values={name: value for name, value in draft.form_values.items() if value},
+        department=_chosen(draft.department),
+        co_departments=tuple(_chosen(department) for department in draft.co_departments),
+        responsible=draft.responsible,
+        goal=draft.goal,
+        rewards=tuple(_reward(line) for line in draft.rewards),
+        groups=tuple(
+            GroupLink(_chosen(link.group), _given(link.role), _given(link.frequency), _given(link.timeframe))
+            for link in draft.groups
+        ),
     )
+
+
+def keeping_departments(draft: PlanDraft, plan: Plan) -> PlanDraft:
+    """A department that was disabled can't be picked, but a plan that has it may keep it."""
+    kept = {each.id for each in (plan.department, *plan.co_departments) if each is not None}
+
+    def still(choice: Choice) -> Choice:
+        is_kept = choice.reference is not None and choice.reference.id in kept
+        return replace(choice, is_enabled=True) if is_kept else choice
+
+    return replace(
+        draft,
+        department=None if draft.department is None else still(draft.department),
+        co_departments=tuple(still(choice) for choice in draft.co_departments),
+    )
+
+
+def standing_faults(plan: Plan, choices: PlanChoices) -> Iterator[Fault]:
+    """What a kept plan refers to and can't be approved as it stands now.
+
+    Rewards are judged by the frame of today; a department may have been disabled, for its activities stay.
+    """
+    yield from choices.activity_type.faults("activity_type")
+    if choices.form is not None:
+        yield from choices.form.faults("form")
+    for index, choice in enumerate(choices.cost_types):
+        yield from choice.faults("cost_lines", index, "cost_type")
+    if choices.department is None:
+        yield Fault(CommonRefusal.REQUIRED, ("department",))
+    else:
+        yield from replace(choices.department, is_enabled=True).faults("department")
+    for index, choice in enumerate(choices.co_departments):
+        yield from replace(choice, is_enabled=True).faults("co_departments", index)
+    if not plan.rewards:
+        yield Fault(CommonRefusal.REQUIRED, ("rewards",))
+    for index, (reward, choice) in enumerate(zip(plan.rewards, choices.reward_types, strict=True)):
+        yield from choice.faults("rewards", index, "reward_type")
+        if choice.frame is not None:
+            yield from reward_faults(choice.frame, choice.fields, reward.entry, "rewards", index)
+    for index, choice in enumerate(choices.groups):
+        yield from choice.faults("groups", index, "group")
+
+
+def _reward(draft: RewardDraft) -> Reward:
+    return kept_reward(_chosen(draft.reward_type), _given(_given(draft.reward_type).frame), draft.entry)
 
 
 def _chosen(choice: Choice | None) -> Reference:
@@ -165,6 +307,68 @@ def _plan_faults(draft: PlanDraft) -> Iterator[Fault]:
         yield Fault(CommonRefusal.DUPLICATE, ("channels",))
     yield from _form_faults(draft)
     yield from _cost_faults(draft)
+    yield from _owner_faults(draft)
+    yield from _reward_faults(draft)
+    yield from _group_faults(draft)
+
+
+def _owner_faults(draft: PlanDraft) -> Iterator[Fault]:
+    """Exactly one department owns the activity; others may take part."""
+    if draft.department is None:
+        yield Fault(CommonRefusal.REQUIRED, ("department",))
+    else:
+        yield from draft.department.faults("department")
+    if len(draft.co_departments) > CO_DEPARTMENTS_MAX:
+        yield Fault(CommonRefusal.TOO_MANY, ("co_departments",), {"most": str(CO_DEPARTMENTS_MAX)})
+    seen = {draft.department.reference} if draft.department else set()
+    for index, choice in enumerate(draft.co_departments[:CO_DEPARTMENTS_MAX]):
+        yield from choice.faults("co_departments", index)
+        if choice.reference is not None and choice.reference in seen:
+            yield Fault(CommonRefusal.DUPLICATE, ("co_departments", index))
+        seen.add(choice.reference)
+    yield from name_faults(draft.responsible, RESPONSIBLE_CHARACTERS_MAX, "responsible")
+
+
+def _reward_faults(draft: PlanDraft) -> Iterator[Fault]:
+    """At least one reward, each within the frame of its type and paid in the budget's currency."""
+    if not draft.rewards:
+        yield Fault(CommonRefusal.REQUIRED, ("rewards",))
+    if len(draft.rewards) > REWARDS_MAX:
+        yield Fault(CommonRefusal.TOO_MANY, ("rewards",), {"most": str(REWARDS_MAX)})
+    for index, line in enumerate(draft.rewards[:REWARDS_MAX]):
+        at = ("rewards", index, "reward_type")
+        if line.reward_type is None:
+            yield Fault(CommonRefusal.REQUIRED, at)
+            continue
+        yield from line.reward_type.faults(*at)
+        frame = line.reward_type.frame
+        if frame is None:
+            continue
+        yield from reward_faults(frame, line.reward_type.fields, line.entry, "rewards", index)
+        if draft.budget and draft.budget.currency in MINOR_DIGITS and draft.budget.currency != frame.currency:
+            yield Fault(CommonRefusal.CURRENCY_MISMATCH, at, {"currency": draft.budget.currency})
+
+
+def _group_faults(draft: PlanDraft) -> Iterator[Fault]:
+    """A group may be linked in both roles, but in each once."""
+    if len(draft.groups) > GROUPS_MAX:
+        yield Fault(CommonRefusal.TOO_MANY, ("groups",), {"most": str(GROUPS_MAX)})
+    seen = set()
+    for index, link in enumerate(draft.groups[:GROUPS_MAX]):
+        for name in ("group", "role", "frequency", "timeframe"):
+            if getattr(link, name) is None:
+                yield Fault(CommonRefusal.REQUIRED, ("groups", index, name))
+        if link.group is not None:
+            yield from link.group.faults("groups", index, "group")
+            if link.group.reference is not None:
+                linked = (link.group.reference.id, link.role)
+                if linked in seen:
+                    yield Fault(CommonRefusal.DUPLICATE, ("groups", index, "group"))
+                seen.add(linked)
+        if link.frequency is not None:
+            yield from frequency_faults(link.frequency, "groups", index, "frequency")
+        if link.timeframe is not None:
+            yield from timeframe_faults(link.timeframe, "groups", index, "timeframe")
 
 
 def _form_faults(draft: PlanDraft) -> Iterator[Fault]:

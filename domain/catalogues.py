@@ -1,7 +1,8 @@
 """Catalogues: the parameters that campaigns are described with, one decider for every kind of entry.
 
 A kind says whether its entries form a tree, whether an entry in use is frozen, and which attributes it
-has. An entry's own status is stored; whether it is effective also hangs on its ancestors.
+has. An entry's own status is stored; whether it is effective also hangs on its ancestors. A revision of a
+reward type holds for what is planned later: plans keep what was approved.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +11,10 @@ from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
 
+from domain.activity_plans import Choice
+from domain.reward_details import Route, frame_faults
 from domain.shared.decider import Decider
-from domain.shared.field_rules import FieldRule, rule_faults
+from domain.shared.field_rules import FieldRefusal, FieldRule, rule_faults
 from domain.shared.references import User
 from domain.shared.refusal import CommonRefusal, Fault, Refused, refuse_any
 from domain.shared.text import code_faults, name_faults, text_faults
@@ -31,27 +34,74 @@ class Kind(StrEnum):
     ACTIVITY_TYPE = "activity_type"
     COST_TYPE = "cost_type"
     ACTIVITY_FORM = "activity_form"
+    DEPARTMENT = "department"
+    REWARD_TYPE = "reward_type"
+
+
+class DepartmentRole(StrEnum):
+    """What part a department takes in approvals and campaigns."""
+
+    RESEARCH = "research"
+    TECHNOLOGY = "technology"
+    BUSINESS = "business"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """Text that entries of a kind have besides their details; one of `choices`, where there are any."""
+
+    is_required: bool = False
+    choices: tuple[str, ...] = ()
+
+
+NEEDED = Attribute(is_required=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What sets one kind apart; `attributes` maps each attribute's name to whether it is required.
+    """What sets one kind apart; `attributes` by their names.
 
-    `has_fields`: its entries define a form that others fill in.
+    `has_fields`: its entries define a form that others fill in. `has_frame`: its attributes are the frame of
+    rewards, one of them a cost type. `is_removable`: an entry that nothing refers to can be removed.
     """
 
     is_tree: bool
     is_frozen_in_use: bool
-    attributes: Mapping[str, bool]
+    attributes: Mapping[str, Attribute]
     has_fields: bool = False
+    has_frame: bool = False
+    is_removable: bool = True
 
 
 RULES: Mapping[Kind, Rules] = {
     Kind.ACTIVITY_TYPE: Rules(is_tree=True, is_frozen_in_use=False, attributes={}),
     Kind.COST_TYPE: Rules(
-        is_tree=False, is_frozen_in_use=True, attributes={"accounting_subject": True, "unit": True}
+        is_tree=False, is_frozen_in_use=True, attributes={"accounting_subject": NEEDED, "unit": NEEDED}
     ),
     Kind.ACTIVITY_FORM: Rules(is_tree=False, is_frozen_in_use=False, attributes={}, has_fields=True),
+    Kind.DEPARTMENT: Rules(
+        is_tree=True,
+        is_frozen_in_use=False,
+        attributes={"contact": Attribute(), "role": Attribute(True, tuple(DepartmentRole))},
+    ),
+    Kind.REWARD_TYPE: Rules(
+        is_tree=False,
+        is_frozen_in_use=False,
+        attributes={
+            "unit": NEEDED,
+            "minimum": NEEDED,
+            "maximum": NEEDED,
+            "cap_per_customer": Attribute(),
+            "cap_per_activity": Attribute(),
+            "route": Attribute(True, tuple(Route)),
+            "cost_type": NEEDED,
+            "unit_cost": NEEDED,
+            "currency": NEEDED,
+        },
+        has_fields=True,
+        has_frame=True,
+        is_removable=False,
+    ),
 }
 
 
@@ -100,6 +150,7 @@ class CatalogueRefusal(StrEnum):
     IN_USE = "in_use"
     ANCESTOR_DISABLED = "ancestor_disabled"
     UNKNOWN_ATTRIBUTE = "unknown_attribute"
+    NOT_REMOVABLE = "not_removable"
 
 
 # --- Commands -------------------------------------------------------------
@@ -107,23 +158,29 @@ class CatalogueRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AddEntry:
+    """`cost_type` is the entry's, where its kind has one and it is newly chosen."""
+
     id: UUID
     kind: Kind
     code: str
     details: Details
     place: Place
     is_code_free: bool
+    cost_type: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReviseEntry:
-    """`place` is where the entry shall stand afterwards; `users` are those who refer to it now."""
+    """`place` is where the entry shall stand afterwards; `users` are those who refer to it now;
+    `cost_type` as in AddEntry.
+    """
 
     id: UUID
     kind: Kind
     details: Details
     place: Place
     users: tuple[User, ...] = ()
+    cost_type: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +312,7 @@ def _add(command: AddEntry, entry: Entry) -> Sequence[Event]:
     if not command.is_code_free:
         faults.append(Fault(CommonRefusal.CODE_TAKEN, ("code",), {"code": command.code}))
     faults += _detail_faults(command.kind, command.details)
+    faults += _cost_type_faults(command.cost_type)
     faults += _place_faults(command.kind, command.place, command.id, command.details.name)
     faults += _disabled_faults(command.place.ancestors, "parent")
     refuse_any(faults)
@@ -267,7 +325,7 @@ def _revise(command: ReviseEntry, entry: Entry) -> Sequence[Event]:
     moved = command.place.parent != entry.parent or not command.place.is_parent_known
     if not (revised or moved):
         return []
-    faults = [*_detail_faults(command.kind, command.details)]
+    faults = [*_detail_faults(command.kind, command.details), *_cost_type_faults(command.cost_type)]
     if RULES[command.kind].is_frozen_in_use:
         faults += _use_faults(command.users)
     if moved or command.details.name != entry.details.name:
@@ -293,6 +351,8 @@ def _remove(command: RemoveEntry, entry: Entry) -> Sequence[Event]:
     if entry.status is Status.REMOVED:
         return []
     _require_known(entry)
+    if not RULES[command.kind].is_removable:
+        raise Refused.because(CatalogueRefusal.NOT_REMOVABLE)
     children = [user for user in command.users if user.kind == command.kind]
     if children:
         named = ", ".join(child.label for child in children)
@@ -322,12 +382,21 @@ def _detail_faults(kind: Kind, details: Details) -> Iterator[Fault]:
     known = RULES[kind].attributes
     for name in details.attributes.keys() - known.keys():
         yield Fault(CatalogueRefusal.UNKNOWN_ATTRIBUTE, (name,), {"name": name})
-    for name, is_required in known.items():
+    for name, attribute in known.items():
         value = details.attributes.get(name, "")
-        if value.strip() or not is_required:
-            yield from text_faults(value, ATTRIBUTE_CHARACTERS_MAX, name)
-        else:
+        if attribute.is_required and not value.strip():
             yield Fault(CommonRefusal.REQUIRED, (name,))
+        elif attribute.choices and value not in attribute.choices:
+            yield Fault(FieldRefusal.NOT_A_CHOICE, (name,), {"choices": ", ".join(attribute.choices)})
+        else:
+            yield from text_faults(value, ATTRIBUTE_CHARACTERS_MAX, name)
+    if RULES[kind].has_frame:
+        yield from frame_faults(details.attributes)
+
+
+def _cost_type_faults(cost_type: Choice | None) -> Iterator[Fault]:
+    if cost_type is not None:
+        yield from cost_type.faults("cost_type")
 
 
 def _place_faults(kind: Kind, place: Place, id: UUID, name: str) -> Iterator[Fault]:

@@ -23,6 +23,10 @@ _UNIT_COST = re.compile(r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,8})?")
 class TermsRefusal(StrEnum):
     BAD_UNIT_COST = "bad_unit_cost"
     BAD_BUSINESS_TYPE = "bad_business_type"
+    BAD_PROGRAMME = "bad_programme"
+    RUN_WITHOUT_RESULT = "run_without_result"
+    RUN_WITHOUT_WORK_ORDER = "run_without_work_order"
+    COLUMNS_MISSING = "columns_missing"
 
 
 class Failure(StrEnum):
@@ -30,11 +34,14 @@ class Failure(StrEnum):
 
     BUDGET_TOO_SMALL = "budget_too_small"
     BUDGET_MISSING = "budget_missing"
+    BUDGET_CLOSED = "budget_closed"
+    TOO_MANY_RESERVATIONS = "too_many_reservations"
     CURRENCY_MISMATCH = "currency_mismatch"
     COST_TOO_LARGE = "cost_too_large"
     NO_LINES = "no_lines"
     BAD_LINES = "bad_lines"
     RESULT_CHANGED = "result_changed"
+    RESERVATION_EXPIRED = "reservation_expired"
 
 
 @dataclass(frozen=True, slots=True)

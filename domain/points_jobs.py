@@ -45,8 +45,7 @@ FAULTS_KEPT_MAX = 20
 class JobRefusal(StrEnum):
     NOT_AT_THIS_STEP = "not_at_this_step"
     ALREADY_RELEASED = "already_released"
-    JOB_OVER = "job_over"
-    NOT_FAILED = "job_not_failed"
+    JOB_NOT_FAILED = "job_not_failed"
     NOTHING_TO_ACCEPT = "nothing_to_accept"
     WORK_ORDER_HELD = "work_order_held"
     ACTIVITY_CANCELLED = "activity_cancelled"
@@ -349,7 +348,7 @@ def decide(command: Command, job: PointsJob) -> Sequence[Event]:
         case RetryJob(by=by):
             _require_known(job)
             if job.status is not Status.FAILED:
-                raise Refused.because(JobRefusal.NOT_FAILED, status=job.status)
+                raise Refused.because(JobRefusal.JOB_NOT_FAILED, status=job.status)
             return [PointsJobRetried(job.attempt + 1, by)]
         case WithdrawJob():
             return _withdraw(command, job)

@@ -133,9 +133,10 @@ class Reverse:
 
 @dataclass(frozen=True, slots=True)
 class CarryForward:
-    """The year is over: its balance goes to the ledger of `into`."""
+    """The year is over: its balance goes to the ledger of `into`. `seals`: an empty one is ended as well."""
 
     into: int
+    seals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,31 +310,34 @@ def _post(command: Post, ledger: PointsLedger) -> Sequence[Event]:
         return []
     assert ledger.status is Status.UNKNOWN or command.opening == 0, "only a first posting carries over"
     assert command.contra is not Account.CUSTOMER, "the customer's account has another one against it"
-    refuse_any([*_posting_faults(command), *_room_faults(ledger, command.points, command.opening)])
+    refuse_any([*_posting_faults(command), *room_faults(ledger, command.points, command.opening)])
+    return [judged_posting(command, ledger)]
+
+
+def judged_posting(command: Post, ledger: PointsLedger) -> PointsPosted:
+    """The posting of a command that was judged: by `decide`, or in a bulk by line and `room_faults`."""
     gets = command.points > 0
-    return [
-        PointsPosted(
-            posting_key=command.posting_key,
-            debit=command.contra if gets else Account.CUSTOMER,
-            credit=Account.CUSTOMER if gets else command.contra,
-            programme=command.holder.programme,
-            customer=command.holder.customer,
-            year=command.year,
-            points=abs(command.points),
-            balance=ledger.balance + command.opening + command.points,
-            opening=command.opening,
-            card=command.card,
-            lot=command.lot,
-            value_date=command.value_date,
-            business_type=command.business_type,
-            name=command.name,
-            origin=command.origin,
-            job=command.source.job,
-            line_number=command.source.line_number,
-            by=command.by,
-            reason=command.reason,
-        )
-    ]
+    return PointsPosted(
+        posting_key=command.posting_key,
+        debit=command.contra if gets else Account.CUSTOMER,
+        credit=Account.CUSTOMER if gets else command.contra,
+        programme=command.holder.programme,
+        customer=command.holder.customer,
+        year=command.year,
+        points=abs(command.points),
+        balance=ledger.balance + command.opening + command.points,
+        opening=command.opening,
+        card=command.card,
+        lot=command.lot,
+        value_date=command.value_date,
+        business_type=command.business_type,
+        name=command.name,
+        origin=command.origin,
+        job=command.source.job,
+        line_number=command.source.line_number,
+        by=command.by,
+        reason=command.reason,
+    )
 
 
 def reversal_key(posting_key: str) -> str:
@@ -349,7 +353,7 @@ def _reverse(command: Reverse, ledger: PointsLedger) -> Sequence[Event]:
         raise Refused.because(LedgerRefusal.NO_SUCH_ENTRY, "id")
     points = -signed_points(original)
     faults = [*name_faults(command.reason, REASON_CHARACTERS_MAX, "reason")]
-    refuse_any([*faults, *_room_faults(ledger, points, command.opening)])
+    refuse_any([*faults, *room_faults(ledger, points, command.opening)])
     return [
         PointsReversed(
             posting_key=key,
@@ -378,7 +382,7 @@ def _reverse(command: Reverse, ledger: PointsLedger) -> Sequence[Event]:
 
 
 def _carry_forward(command: CarryForward, ledger: PointsLedger) -> Sequence[Event]:
-    if ledger.status in (Status.UNKNOWN, Status.CARRIED):
+    if ledger.status is Status.CARRIED or (ledger.status is Status.UNKNOWN and not command.seals):
         return []
     if ledger.status is Status.CLOSED:
         raise Refused.because(LedgerRefusal.LEDGER_CLOSED)
@@ -419,7 +423,8 @@ def _posting_faults(command: Post) -> list[Fault]:
     return faults
 
 
-def _room_faults(ledger: PointsLedger, points: int, opening: int = 0) -> list[Fault]:
+def room_faults(ledger: PointsLedger, points: int, opening: int = 0) -> list[Fault]:
+    """Why the ledger has no room for so many signed points, with what is carried into it."""
     if ledger.status in (Status.CARRIED, Status.CLOSED):
         return [Fault(LedgerRefusal.LEDGER_CLOSED)]
     if ledger.postings >= POSTINGS_MAX:

@@ -50,7 +50,7 @@ class DefinitionRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DraftDefinition:
-    """`gate` is what the gate found in the SQL."""
+    """`gate` is what the gate found in the SQL, and whether the unit may use the source at all."""
 
     code: str
     org_unit: str

@@ -44,13 +44,12 @@ class ResultColumn:
 
 
 class RunRefusal(StrEnum):
-    DEFINITION_NOT_APPROVED = "definition_not_approved"
-    ALREADY_LIVE = "already_live"
+    NOTHING_APPROVED = "nothing_approved"
+    RUN_ALREADY_LIVE = "run_already_live"
     RUN_OVER = "run_over"
-    NOT_FAILED = "not_failed"
+    RUN_NOT_FAILED = "run_not_failed"
     TOO_MANY_RETRIES = "too_many_retries"
     NO_RESULT = "no_result"
-    NO_MAPPING = "no_mapping"
 
 
 # --- Commands -------------------------------------------------------------
@@ -335,13 +334,13 @@ def decide(command: Command, run: SegmentRun) -> Sequence[Event]:
 def _request(command: RequestRun, run: SegmentRun) -> Sequence[Event]:
     assert run.status is Status.UNKNOWN, "the id of a new run is new"
     if command.content is None:
-        raise Refused.because(RunRefusal.DEFINITION_NOT_APPROVED, "definition")
+        raise Refused.because(RunRefusal.NOTHING_APPROVED, "definition")
     faults = [*parameter_faults(command.content, command.parameters)]
     if command.is_trial and not 1 <= (command.row_limit or 0) <= TRIAL_ROWS_MAX:
         limits = {"least": "1", "most": str(TRIAL_ROWS_MAX)}
         faults.append(Fault(CommonRefusal.OUT_OF_RANGE, ("row_limit",), limits))
     if not command.is_free:
-        faults.append(Fault(RunRefusal.ALREADY_LIVE, ("definition",)))
+        faults.append(Fault(RunRefusal.RUN_ALREADY_LIVE, ("definition",)))
     refuse_any(faults)
     types = parameter_types(command.content)
     given = sorted(command.parameters)
@@ -399,12 +398,12 @@ def _retry(command: RetryRun, run: SegmentRun) -> Sequence[Event]:
     if run.is_live:
         return []
     if run.status is not Status.FAILED:
-        raise Refused.because(RunRefusal.NOT_FAILED, status=run.status)
+        raise Refused.because(RunRefusal.RUN_NOT_FAILED, status=run.status)
     faults = []
     if run.retries >= RETRIES_MAX:
         faults.append(Fault(RunRefusal.TOO_MANY_RETRIES, (), {"most": str(RETRIES_MAX)}))
     if not command.is_free:
-        faults.append(Fault(RunRefusal.ALREADY_LIVE, ("definition",)))
+        faults.append(Fault(RunRefusal.RUN_ALREADY_LIVE, ("definition",)))
     refuse_any(faults)
     return [SegmentRunRetried(run.retries + 1, command.by)]
 

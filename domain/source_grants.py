@@ -28,6 +28,7 @@ class GrantRefusal(StrEnum):
     UNKNOWN_SOURCE = "unknown_source"
     UNKNOWN_TABLE = "unknown_table"
     UNKNOWN_COLUMN = "unknown_column"
+    SOURCE_NOT_GRANTED = "source_not_granted"
 
 
 # --- Commands -------------------------------------------------------------

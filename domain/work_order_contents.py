@@ -8,7 +8,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from domain.activities import Status as ActivityStatus
-from domain.activity_plans import Choice
+from domain.activity_plans import Choice, PlanRefusal
 from domain.shared.period import YEAR_LEAST, YEAR_MOST, instant_faults
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Fault, refuse_any
@@ -96,7 +96,6 @@ class ContentDraft:
 
 
 class ContentRefusal(StrEnum):
-    REFERENCE_CHANGED = "reference_changed"
     ACTIVITY_OVER = "activity_over"
     ACTIVITY_NOT_READY = "activity_not_ready"
     GROUP_NOT_LINKED = "group_not_linked"
@@ -182,7 +181,7 @@ def _activity_faults(kind: Kind, chosen: ActivityChoice) -> Iterator[Fault]:
         yield Fault(CommonRefusal.NOT_FOUND, ("activity",))
     elif chosen.revision_seen not in (None, chosen.reference.revision):
         current = {"revision": str(chosen.reference.revision)}
-        yield Fault(ContentRefusal.REFERENCE_CHANGED, ("activity",), current)
+        yield Fault(PlanRefusal.REFERENCE_CHANGED, ("activity",), current)
     elif chosen.status in OVER[kind]:
         yield Fault(ContentRefusal.ACTIVITY_OVER, ("activity",), {"status": chosen.status})
 

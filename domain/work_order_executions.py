@@ -183,7 +183,7 @@ def _schedule(command: ScheduleWorkOrder, execution: Execution, status: Status) 
     chosen = command.definition
     if status is Status.SCHEDULED and execution.definition == chosen.reference:
         return []
-    require_status(status, (Status.APPROVED,), WorkOrderRefusal.NOT_APPROVED)
+    require_status(status, (Status.APPROVED,), WorkOrderRefusal.WORK_ORDER_NOT_APPROVED)
     if chosen.reference is None:
         raise Refused.because(CommonRefusal.NOT_FOUND, "definition")
     faults = []
@@ -201,17 +201,17 @@ def _start(
     """One run per attempt: whoever comes second with another run is told no, so that it is not requested."""
     if execution.run == command.run:
         return []
-    require_status(status, (Status.SCHEDULED,), WorkOrderRefusal.NOT_SCHEDULED)
+    require_status(status, (Status.SCHEDULED,), WorkOrderRefusal.WORK_ORDER_NOT_SCHEDULED)
     assert execution_at is not None, "what is scheduled has a time"
     if command.now < execution_at:
-        raise Refused.because(WorkOrderRefusal.NOT_DUE, at=execution_at.isoformat())
+        raise Refused.because(WorkOrderRefusal.WORK_ORDER_NOT_DUE, at=execution_at.isoformat())
     _require_attempt_left(execution)
     return [ExecutionStarted(command.run, execution.attempts + 1)]
 
 
 def _record_points_job(job: UUID, execution: Execution, status: Status) -> Sequence[Event]:
     """Refuse where nothing may go out, also for a job that is known: this is what holds back its file."""
-    require_status(status, RELEASABLE, WorkOrderRefusal.NOT_RELEASABLE)
+    require_status(status, RELEASABLE, WorkOrderRefusal.WORK_ORDER_NOT_RELEASABLE)
     if execution.points_job == job:
         return []
     assert execution.run is not None, "what is executing or completed has a run"
@@ -223,7 +223,7 @@ def _record_end(
 ) -> Sequence[Event]:
     """News of a run that is over already, or of a cancelled work order, changes nothing."""
     if execution.run is None:
-        require_status(status, (Status.EXECUTING,), WorkOrderRefusal.NOT_EXECUTING)
+        require_status(status, (Status.EXECUTING,), WorkOrderRefusal.WORK_ORDER_NOT_EXECUTING)
     if execution.run != command.run or progress is not Status.EXECUTING:
         return []
     if isinstance(command, RecordCompletion):
@@ -234,7 +234,7 @@ def _record_end(
 def _retry(command: RetryWorkOrder, execution: Execution, status: Status) -> Sequence[Event]:
     if status is Status.SCHEDULED and execution.attempts:
         return []
-    require_status(status, (Status.FAILED,), WorkOrderRefusal.NOT_FAILED)
+    require_status(status, (Status.FAILED,), WorkOrderRefusal.WORK_ORDER_NOT_FAILED)
     _require_attempt_left(execution)
     return [WorkOrderRetried(command.by)]
 

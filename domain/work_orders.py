@@ -319,7 +319,7 @@ def decide(command: Command, order: WorkOrder) -> Sequence[Event]:
         case SubmitWorkOrder():
             return _submit(command, order)
         case WithdrawWorkOrder(by=by):
-            require_status(order.status, (Status.IN_APPROVAL,), WorkOrderRefusal.NOT_IN_APPROVAL)
+            require_status(order.status, (Status.IN_APPROVAL,), WorkOrderRefusal.WORK_ORDER_NOT_IN_APPROVAL)
             assert order.approval is not None
             return [WorkOrderWithdrawn(order.revision, order.approval, by)]
         case RecordApproval() | RecordRejection():
@@ -335,7 +335,7 @@ def decide(command: Command, order: WorkOrder) -> Sequence[Event]:
 
 
 def _revise(command: ReviseWorkOrder, order: WorkOrder) -> Sequence[Event]:
-    require_status(order.status, EDITABLE, WorkOrderRefusal.NOT_EDITABLE)
+    require_status(order.status, EDITABLE, WorkOrderRefusal.WORK_ORDER_NOT_EDITABLE)
     content = sound_content(order.kind, command.draft)
     if content == order.content:
         return []
@@ -345,7 +345,7 @@ def _revise(command: ReviseWorkOrder, order: WorkOrder) -> Sequence[Event]:
 def _submit(command: SubmitWorkOrder, order: WorkOrder) -> Sequence[Event]:
     if order.status is Status.IN_APPROVAL:
         return []
-    require_status(order.status, (Status.DRAFT,), WorkOrderRefusal.NOT_SUBMITTABLE)
+    require_status(order.status, (Status.DRAFT,), WorkOrderRefusal.WORK_ORDER_NOT_SUBMITTABLE)
     chosen = command.activity, command.customer_group, command.department
     refuse_any(reference_faults(order.kind, *chosen))
     seen = submitted_hash(order, *chosen)
@@ -353,9 +353,9 @@ def _submit(command: SubmitWorkOrder, order: WorkOrder) -> Sequence[Event]:
 
 
 def _record_verdict(command: RecordApproval | RecordRejection, order: WorkOrder) -> Sequence[Event]:
-    require_status(order.status, (Status.IN_APPROVAL,), WorkOrderRefusal.NOT_IN_APPROVAL)
+    require_status(order.status, (Status.IN_APPROVAL,), WorkOrderRefusal.WORK_ORDER_NOT_IN_APPROVAL)
     if order.approval != command.approval:  # it was submitted anew while the verdict was on its way
-        raise Refused.because(WorkOrderRefusal.NOT_IN_APPROVAL, status=order.status)
+        raise Refused.because(WorkOrderRefusal.WORK_ORDER_NOT_IN_APPROVAL, status=order.status)
     if isinstance(command, RecordApproval):
         return [WorkOrderApproved(order.revision, command.approval)]
     return [WorkOrderRejected(order.revision, command.approval, command.level, command.reason)]
@@ -366,7 +366,7 @@ def _request_cancellation(command: RequestCancellation, order: WorkOrder) -> Seq
         if order.cancellation == command.cancellation:
             return []
         raise Refused.because(WorkOrderRefusal.CANCELLATION_OPEN)
-    require_status(order.status, CANCELLABLE, WorkOrderRefusal.NOT_CANCELLABLE)
+    require_status(order.status, CANCELLABLE, WorkOrderRefusal.WORK_ORDER_NOT_CANCELLABLE)
     refuse_any(name_faults(command.reason, REASON_CHARACTERS_MAX, "reason"))
     return [WorkOrderCancellationRequested(command.cancellation, order.status, command.reason, command.by)]
 

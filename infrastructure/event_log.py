@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -28,6 +28,7 @@ from application.shared.records import (
     Position,
     Receipt,
     Record,
+    Tail,
     Write,
 )
 from domain.shared.decider import Decider
@@ -44,12 +45,21 @@ tracer = trace.get_tracer("cardinal")
 CACHED_STREAMS_MAX = 10_000
 APPEND_ATTEMPTS_MAX = 30
 APPEND_DEADLINE_S = 20.0
-USERS_NAMED_MAX = 20
 
 TAIL = (
     b"select version, event_type, schema_version, data::text, hash, previous_hash from log.events"
     b" where stream_id = %s and stream_type = %s and version > %s order by version"
 )
+TAILS = b"""
+    select h.stream_id, h.version, h.hash, e.event_type, e.schema_version, e.data::text
+    from unnest(%s::uuid[]) w (id)
+    cross join lateral (select * from log.heads h where h.stream_id = w.id limit 1) h
+    cross join lateral (
+        select * from log.events e where e.stream_id = h.stream_id and e.version = h.version limit 1) e"""
+STANDING = b"""
+    select e.event_id from unnest(%s::uuid[]) w (id)
+    cross join lateral (select event_id from log.events e where e.stream_id = w.id offset 0) e
+    where e.event_id = any(%s)"""
 USERS = (
     b"select user_id, user_kind, user_label, user_unit from log.uses"
     b" where used_id = %s order by 2, 3 limit %s"
@@ -57,6 +67,10 @@ USERS = (
 ANSWER = (
     b"select subject_id, version, epoch, position, input_hash from log.commands"
     b" where principal = %s and operation = %s and key = %s"
+)
+NEXT_NUMBER = (
+    b"insert into log.series as s (name, last) values (%s, 1)"
+    b" on conflict (name) do update set last = s.last + 1 returning last"
 )
 
 
@@ -102,8 +116,8 @@ class EventLog(Application[UUID]):
     def recall(self, decider: Decider[Any, State, Any], stream_id: UUID) -> Loaded[State] | None:
         return self._folded.get((decider.stream_type, stream_id))
 
-    def users(self, stream_id: UUID) -> tuple[User, ...]:
-        return tuple(User(*row) for row in self._rows(USERS, [stream_id, USERS_NAMED_MAX]))
+    def users(self, stream_id: UUID, most: int = 20) -> tuple[User, ...]:
+        return tuple(User(*row) for row in self._rows(USERS, [stream_id, most]))
 
     def answer(self, command: CommandKey) -> Answer | None:
         rows = self._rows(ANSWER, [command.principal, command.operation, command.key])
@@ -111,6 +125,13 @@ class EventLog(Application[UUID]):
             return None
         subject, version, epoch, position, input_hash = rows[0]
         return Answer(Receipt(subject, version, Position(epoch, position)), bytes(input_hash))
+
+    def next_number(self, series: str) -> int:
+        """In a transaction of its own, before the append's: a row lock there would hold up all who create."""
+        with self._pool.connection() as connection:
+            row = connection.execute(NEXT_NUMBER, [series], prepare=True).fetchone()
+        assert row is not None
+        return int(row[0])
 
     @tracer.start_as_current_span("log.append")
     def append(self, append: Append) -> Receipt:
@@ -163,6 +184,13 @@ class EventLog(Application[UUID]):
         last = append_bulk(self._pool, writes, context)
         self._wake()
         return last
+
+    def tails(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, Tail]:
+        rows = self._rows(TAILS, [list(stream_ids)])
+        return {row[0]: Tail(row[1], bytes(row[2]), event_codec.decode(*row[3:])) for row in rows}
+
+    def recorded(self, stream_ids: Sequence[UUID], event_ids: Sequence[UUID]) -> frozenset[UUID]:
+        return frozenset(row[0] for row in self._rows(STANDING, [list(stream_ids), list(event_ids)]))
 
     def _forget(self, *keys: tuple[str, UUID]) -> None:
         with self._folded_lock:

@@ -275,7 +275,7 @@ class RowTables:
         changed = folded.steps
         if not self._projection.versions:
             last = [steps[-1].row for steps in changed.values()]
-            rows = orjson.dumps([row for row in last if row is not None]).decode()
+            rows = orjson.dumps([row for row in last if row is not None], default=str).decode()
             connection.execute(self._put, {"rows": rows}, prepare=True)
             return
         ends = {key: steps[0].position for key, steps in changed.items() if key in folded.standing}

@@ -69,7 +69,7 @@ class TimelineTables:
             connection.execute(ADD, [orjson.dumps(folded.entries).decode()], prepare=True)
         kept = [{"stream_id": key, "row": row} for key, row in folded.rows.items() if row is not None]
         if kept:
-            connection.execute(KEEP, [orjson.dumps(kept).decode()], prepare=True)
+            connection.execute(KEEP, [orjson.dumps(kept, default=str).decode()], prepare=True)
         if len(kept) < len(folded.rows):
             connection.execute(FORGET, [[key for key, row in folded.rows.items() if row is None]])
 

@@ -1,13 +1,14 @@
 """Activities as lists and pages show them: one row each, with the status that its approval gives it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
 
 from application.shared.records import Record
 from domain import activities, approvals
-from domain.activity_plans import Plan
+from domain.activity_plans import GroupLink, Plan
 from projections.shared.rows import RowProjection, altered, changed, created, given
 
 
@@ -16,8 +17,11 @@ class ActivityRow:
     """`version` is the activity's own: an approval that moves `status` on leaves it.
 
     `form_values` hold {name, value} by name, `cost_lines` hold {cost_type_id, cost_type_revision,
-    amount_minor, currency, remark}. `approval_id` is the one that the plan was last submitted to. `reason`
-    is why it was last rejected, paused or cancelled, until it is submitted again or resumed.
+    amount_minor, currency, remark}. `rewards` hold {reward_type_id, reward_type_revision, value,
+    cap_per_customer, cap_total, remark, field_values}, numbers as texts; `groups` hold {customer_group_id,
+    customer_group_revision, role, frequency, cron, timeframe, starts_on, ends_on, days}. `approval_id` is
+    the one that the plan was last submitted to. `reason` is why it was last rejected, paused or cancelled,
+    until it is submitted again or resumed.
     """
 
     id: UUID
@@ -53,6 +57,16 @@ class ActivityRow:
     reason: str | None
     changed_at: datetime
     changed_by: str
+    # Rows that were kept before there were these columns are read back without them.
+    department_id: UUID | None = None
+    department_revision: int | None = None
+    co_department_ids: tuple[UUID, ...] = ()
+    responsible: str = ""
+    goal: str | None = None
+    rewards: list[dict[str, Any]] = field(default_factory=list)
+    reward_type_ids: tuple[UUID, ...] = ()
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    customer_group_ids: tuple[UUID, ...] = ()
 
 
 NOT_SUBMITTED: dict[str, Any] = {
@@ -184,7 +198,7 @@ def _planned(plan: Plan) -> dict[str, Any]:
         "award_ends_at": plan.award.ends_at if plan.award else None,
         "form_id": plan.form.id if plan.form else None,
         "form_revision": plan.form.revision if plan.form else None,
-        "form_values": [{"name": name, "value": plan.form_values[name]} for name in sorted(plan.form_values)],
+        "form_values": _named(plan.form_values),
         "channels": tuple(channel.value for channel in plan.channels),
         "budget_minor": plan.budget.amount_minor,
         "cost_total_minor": sum(line.amount.amount_minor for line in plan.cost_lines),
@@ -199,7 +213,53 @@ def _planned(plan: Plan) -> dict[str, Any]:
             }
             for line in plan.cost_lines
         ],
+        **_owned(plan),
     }
+
+
+def _owned(plan: Plan) -> dict[str, Any]:
+    """Who answers for the activity, what it gives, and to whom."""
+    return {
+        "department_id": plan.department.id if plan.department else None,
+        "department_revision": plan.department.revision if plan.department else None,
+        "co_department_ids": tuple(department.id for department in plan.co_departments),
+        "responsible": plan.responsible,
+        "goal": plan.goal.value if plan.goal else None,
+        "rewards": [
+            {
+                "reward_type_id": str(reward.reward_type.id),
+                "reward_type_revision": reward.reward_type.revision,
+                "value": reward.value,
+                "cap_per_customer": reward.cap_per_customer,
+                "cap_total": reward.cap_total,
+                "remark": reward.remark,
+                "field_values": _named(reward.field_values),
+            }
+            for reward in plan.rewards
+        ],
+        "reward_type_ids": tuple(dict.fromkeys(reward.reward_type.id for reward in plan.rewards)),
+        "groups": [_linked(link) for link in plan.groups],
+        "customer_group_ids": tuple(dict.fromkeys(link.group.id for link in plan.groups)),
+    }
+
+
+def _linked(link: GroupLink) -> dict[str, Any]:
+    timeframe = link.timeframe
+    return {
+        "customer_group_id": str(link.group.id),
+        "customer_group_revision": link.group.revision,
+        "role": link.role.value,
+        "frequency": link.frequency.kind.value,
+        "cron": link.frequency.cron or None,
+        "timeframe": timeframe.kind.value,
+        "starts_on": timeframe.starts_on.isoformat() if timeframe.starts_on else None,
+        "ends_on": timeframe.ends_on.isoformat() if timeframe.ends_on else None,
+        "days": timeframe.days,
+    }
+
+
+def _named(values: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "value": values[name]} for name in sorted(values)]
 
 
 ACTIVITIES = RowProjection(

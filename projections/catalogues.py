@@ -77,47 +77,49 @@ class ActivityFormRow:
     changed_by: str
 
 
-EntryRow = TypeVar("EntryRow", ActivityTypeRow, CostTypeRow, ActivityFormRow)
+EntryRow = TypeVar("EntryRow")
 
 
 def project_activity_type(row: ActivityTypeRow | None, record: Record[Event]) -> ActivityTypeRow | None:
     match record.event:
         case EntryAdded(code=code, details=details, parent=parent):
-            return ActivityTypeRow(**_added(record, code, details), parent_id=parent)
+            return ActivityTypeRow(**added(record, code, details), parent_id=parent)
         case EntryRevised(revision=revision, details=details):
-            return _changed(row, record, revision=revision, **_columns(details))
+            return entry_changed(row, record, revision=revision, **columns_of(details))
         case EntryMoved(revision=revision, parent=parent):
-            return _changed(row, record, revision=revision, parent_id=parent)
+            return entry_changed(row, record, revision=revision, parent_id=parent)
         case _:
-            return _standing(row, record, record.event)
+            return standing(row, record, record.event)
 
 
 def project_cost_type(row: CostTypeRow | None, record: Record[Event]) -> CostTypeRow | None:
     match record.event:
         case EntryAdded(code=code, details=details):
-            return CostTypeRow(**_added(record, code, details), **_accounting(details.attributes))
+            return CostTypeRow(**added(record, code, details), **_accounting(details.attributes))
         case EntryRevised(revision=revision, details=details):
             accounting = _accounting(details.attributes)
-            return _changed(row, record, revision=revision, **_columns(details), **accounting)
+            return entry_changed(row, record, revision=revision, **columns_of(details), **accounting)
         case EntryMoved(revision=revision):
-            return _changed(row, record, revision=revision)
+            return entry_changed(row, record, revision=revision)
         case _:
-            return _standing(row, record, record.event)
+            return standing(row, record, record.event)
 
 
 def project_activity_form(row: ActivityFormRow | None, record: Record[Event]) -> ActivityFormRow | None:
     match record.event:
         case EntryAdded(code=code, details=details):
-            return ActivityFormRow(**_added(record, code, details), fields=_fields(details))
+            return ActivityFormRow(**added(record, code, details), fields=fields_of(details))
         case EntryRevised(revision=revision, details=details):
-            return _changed(row, record, revision=revision, **_columns(details), fields=_fields(details))
+            return entry_changed(
+                row, record, revision=revision, **columns_of(details), fields=fields_of(details)
+            )
         case EntryMoved(revision=revision):
-            return _changed(row, record, revision=revision)
+            return entry_changed(row, record, revision=revision)
         case _:
-            return _standing(row, record, record.event)
+            return standing(row, record, record.event)
 
 
-def _fields(details: Details) -> list[dict[str, Any]]:
+def fields_of(details: Details) -> list[dict[str, Any]]:
     return [
         {
             "name": rule.name,
@@ -132,38 +134,40 @@ def _fields(details: Details) -> list[dict[str, Any]]:
     ]
 
 
-def _standing(
+def standing(
     row: EntryRow | None, record: Record[Event], event: EntryEnabled | EntryDisabled | EntryRemoved
 ) -> EntryRow | None:
+    """The row of any kind after an event that only tells whether the entry is there and enabled."""
     match event:
         case EntryEnabled():
-            return _changed(row, record, status="enabled")
+            return entry_changed(row, record, status="enabled")
         case EntryDisabled():
-            return _changed(row, record, status="disabled")
+            return entry_changed(row, record, status="disabled")
         case EntryRemoved():
             return None
         case _:
             assert_never(event)
 
 
-def _added(record: Record[Event], code: str, details: Details) -> dict[str, Any]:
+def added(record: Record[Event], code: str, details: Details) -> dict[str, Any]:
+    """The columns that every kind of entry begins with."""
     return {
         "id": record.stream_id,
         "version": record.version,
         "revision": 1,
         "code": code,
         "status": "enabled",
-        **_columns(details),
+        **columns_of(details),
         **created(record),
         **changed(record),
     }
 
 
-def _changed(row: EntryRow | None, record: Record[Event], **columns: Any) -> EntryRow:
+def entry_changed(row: EntryRow | None, record: Record[Event], **columns: Any) -> EntryRow:
     return altered(given(row), version=record.version, **changed(record), **columns)
 
 
-def _columns(details: Details) -> dict[str, Any]:
+def columns_of(details: Details) -> dict[str, Any]:
     return {"name": details.name, "description": details.description, "sort_order": details.sort_order}
 
 
@@ -172,19 +176,17 @@ def _accounting(attributes: Mapping[str, str]) -> dict[str, Any]:
 
 
 # An entry whose parent is not there (its stream is parked) stands as a root until the parent comes.
-TREE = """
+SETTLE_TREE = """
 with recursive tree (id, path, ancestor_ids, effective_status, depth) as (
     select r.id, r.name, array[r.id], r.status, 0
-    from activity_types r
-    where not exists (select from activity_types p where p.id = r.parent_id)
+    from {table} r
+    where not exists (select from {table} p where p.id = r.parent_id)
     union all
     select c.id, t.path || '/' || c.name, t.ancestor_ids || c.id,
            case t.effective_status when 'enabled' then c.status else t.effective_status end, t.depth + 1
-    from tree t join activity_types c on c.parent_id = t.id
+    from tree t join {table} c on c.parent_id = t.id
 )
-"""
-SETTLE_TYPES = f"""{TREE}
-update activity_types a
+update {table} a
 set path = t.path, ancestor_ids = t.ancestor_ids, effective_status = t.effective_status, depth = t.depth
 from tree t
 where a.id = t.id
@@ -194,20 +196,26 @@ where a.id = t.id
 SETTLE_CLOSURE = """
 with wanted as materialized (
     select above.id as ancestor_id, a.id as descendant_id, a.depth + 1 - above.place::integer as depth
-    from activity_types a, unnest(a.ancestor_ids) with ordinality as above (id, place)
+    from {table} a, unnest(a.ancestor_ids) with ordinality as above (id, place)
 ), gone as (
-    delete from activity_type_closure c
+    delete from {closure} c
     where not exists (
         select from wanted w where (w.ancestor_id, w.descendant_id) = (c.ancestor_id, c.descendant_id))
 )
-insert into activity_type_closure as c (ancestor_id, descendant_id, depth)
+insert into {closure} as c (ancestor_id, descendant_id, depth)
 select w.ancestor_id, w.descendant_id, w.depth
 from wanted w
 where not exists (
-    select from activity_type_closure c
+    select from {closure} c
     where (c.ancestor_id, c.descendant_id, c.depth) = (w.ancestor_id, w.descendant_id, w.depth))
 on conflict (ancestor_id, descendant_id) do update set depth = excluded.depth
 """
+
+
+def settling(table: str, closure: str) -> tuple[str, ...]:
+    """Statements that keep paths, effective statuses and the closure of a tree's table."""
+    return tuple(text.format(table=table, closure=closure) for text in (SETTLE_TREE, SETTLE_CLOSURE))
+
 
 ACTIVITY_TYPES = RowProjection(
     name="activity_types",
@@ -216,7 +224,7 @@ ACTIVITY_TYPES = RowProjection(
     stream_types=frozenset({Kind.ACTIVITY_TYPE.value}),
     key=own_stream,
     project=project_activity_type,
-    settle=(SETTLE_TYPES, SETTLE_CLOSURE),
+    settle=settling("activity_types", "activity_type_closure"),
     settled=("activity_type_closure",),
 )
 COST_TYPES = RowProjection(

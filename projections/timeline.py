@@ -1,8 +1,9 @@
 """The timeline: every event in the order of the log, with who, when, why and what it changed."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from decimal import Decimal
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -11,6 +12,8 @@ from uuid import UUID
 from application.shared.records import Record
 from projections.activities import ACTIVITIES, ActivityRow
 from projections.approval_inbox import APPROVALS, ApprovalRow
+from projections.budgets import BUDGETS, BudgetRow
+from projections.cancellations import CANCELLATIONS, CancellationRow
 from projections.catalogues import (
     ACTIVITY_FORMS,
     ACTIVITY_TYPES,
@@ -19,8 +22,17 @@ from projections.catalogues import (
     ActivityTypeRow,
     CostTypeRow,
 )
+from projections.customer_groups import CUSTOMER_GROUPS, CustomerGroupRow
+from projections.departments import DEPARTMENTS, DepartmentRow
+from projections.downloads import DOWNLOADS, DownloadRow
+from projections.points_jobs import POINTS_JOBS, PointsJobRow
+from projections.reward_types import REWARD_TYPES, RewardTypeRow
+from projections.segment_definitions import SEGMENT_DEFINITIONS, SegmentDefinitionRow
+from projections.segment_runs import SEGMENT_RUNS, SegmentRunRow
 from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
+from projections.source_grants import SOURCE_GRANTS, SourceGrantRow
+from projections.work_orders import WORK_ORDERS, WorkOrderRow
 
 TIMELINE = "timeline"
 TABLE = "timeline"
@@ -71,7 +83,9 @@ class Told:
 
 
 def _shared_entry(projection: RowProjection[Any], stream_type: str) -> Told:
-    def revision(row: ActivityTypeRow | CostTypeRow | ActivityFormRow) -> int:
+    def revision(
+        row: ActivityTypeRow | CostTypeRow | ActivityFormRow | DepartmentRow | RewardTypeRow,
+    ) -> int:
         return row.revision
 
     return Told(projection, stream_type, lambda _: None, revision, lambda _: ())
@@ -89,6 +103,10 @@ def _activity_related(row: ActivityRow) -> tuple[UUID | None, ...]:
     return (row.approval_id,)
 
 
+def _download_unit(row: DownloadRow) -> str:
+    return row.org_unit
+
+
 def _approval_unit(row: ApprovalRow) -> str:
     return row.org_unit
 
@@ -101,12 +119,81 @@ def _approval_related(row: ApprovalRow) -> tuple[UUID | None, ...]:
     return (row.subject_id,)
 
 
+def _order_unit(row: WorkOrderRow | CancellationRow) -> str:
+    return row.org_unit
+
+
+def _order_revision(row: WorkOrderRow) -> int:
+    return row.revision
+
+
+def _order_related(row: WorkOrderRow) -> tuple[UUID | None, ...]:
+    """Its activity's timeline tells of it too."""
+    told = row.activity_id, row.approval_id, row.definition_id, row.run_id, row.points_job_id
+    return (*told, row.cancellation_id)
+
+
+def _cancellation_related(row: CancellationRow) -> tuple[UUID | None, ...]:
+    return (row.work_order_id, row.approval_id)
+
+
+def _segment_unit(row: SegmentDefinitionRow | SegmentRunRow | SourceGrantRow) -> str:
+    return row.org_unit
+
+
+def _segment_revision(row: SegmentDefinitionRow | SourceGrantRow) -> int:
+    return row.revision
+
+
+def _definition_related(row: SegmentDefinitionRow) -> tuple[UUID | None, ...]:
+    return (row.approval_id, row.work_order_id)
+
+
+def _run_revision(row: SegmentRunRow) -> int:
+    return row.definition_revision
+
+
+def _run_related(row: SegmentRunRow) -> tuple[UUID | None, ...]:
+    return (row.definition_id, row.work_order_id)
+
+
+def _group_unit(row: CustomerGroupRow) -> str:
+    return row.org_unit
+
+
+def _group_revision(row: CustomerGroupRow) -> int:
+    return row.revision
+
+
+def _points_unit(row: BudgetRow | PointsJobRow) -> str:
+    return row.org_unit
+
+
+def _job_revision(row: PointsJobRow) -> int:
+    return row.attempt
+
+
+def _job_related(row: PointsJobRow) -> tuple[UUID | None, ...]:
+    return (row.work_order_id, row.run_id)
+
+
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
     _shared_entry(ACTIVITY_FORMS, "activity_form"),
+    _shared_entry(DEPARTMENTS, "department"),
+    _shared_entry(REWARD_TYPES, "reward_type"),
     Told(ACTIVITIES, "activity", _activity_unit, _activity_revision, _activity_related),
     Told(APPROVALS, "approval", _approval_unit, _approval_revision, _approval_related),
+    Told(WORK_ORDERS, "work_order", _order_unit, _order_revision, _order_related),
+    Told(CANCELLATIONS, "cancellation", _order_unit, lambda _: 1, _cancellation_related),
+    Told(SEGMENT_DEFINITIONS, "segment_definition", _segment_unit, _segment_revision, _definition_related),
+    Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
+    Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
+    Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
+    Told(BUDGETS, "budget", _points_unit, lambda _: 1, lambda _: ()),
+    Told(POINTS_JOBS, "points_job", _points_unit, _job_revision, _job_related),
+    Told(DOWNLOADS, "download", _download_unit, lambda _: 1, lambda _: ()),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
 
@@ -157,16 +244,19 @@ def entry(told: Told, record: Record[Any], before: Any, after: Any) -> TimelineR
         reason=context.reason,
         revision=None if row is None else told.revision(row),
         related_ids=tuple(related),
-        changes=_changes(told.projection.row, before, after),
+        changes=_changes(told, before, after),
     )
 
 
-def _changes(row: type, before: Any, after: Any) -> list[dict[str, Any]]:
+def _changes(told: Told, before: Any, after: Any) -> list[dict[str, Any]]:
+    row: Any = told.projection.row
     names, values = _shown(row)
+    subject = getattr(before if after is None else after, "subject_kind", "activity")
+    kinds = {**KIND_OF_ID, PARENT: told.stream_type, "subject_id": subject}
     old = [None] * len(names) if before is None else values(before)
     new = [None] * len(names) if after is None else values(after)
     return [
-        {"field": _camel(name), "before": _spoken(name, was), "after": _spoken(name, is_)}
+        {"field": _camel(name), "before": _spoken(name, was, kinds), "after": _spoken(name, is_, kinds)}
         for name, was, is_ in zip(names, old, new, strict=True)
         if was != is_
     ]
@@ -179,17 +269,34 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
     return names, attrgetter(*names)
 
 
-IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type"})
+IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type",
+                         "role", "route", "goal", "frequency", "timeframe",
+                         "kind", "format", "mask", "retention", "purpose", "membership",
+                         "priority", "next_step", "former_status"})  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
+
+PARENT = "parent_id"
+"""An entry of the row's own kind."""
 
 KIND_OF_ID = {
     "activity_type_id": "activity_type",
-    "parent_id": "activity_type",
     "form_id": "activity_form",
     "cost_type_id": "cost_type",
+    "department_id": "department",
+    "co_department_ids": "department",
+    "reward_type_id": "reward_type",
+    "reward_type_ids": "reward_type",
+    "customer_group_id": "customer_group",
+    "customer_group_ids": "customer_group",
     "approval_id": "approval",
-    "subject_id": "activity",
+    "activity_id": "activity",
+    "work_order_id": "work_order",
+    "cancellation_id": "cancellation",
+    "run_id": "segment_run",
+    "points_job_id": "points_job",
+    "definition_id": "segment_definition",
 }
+"""What the ids in a column are of; in `subject_id` that is the row's `subject_kind`."""
 
 
 def _camel(name: str) -> str:
@@ -197,21 +304,23 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _spoken(name: str, value: Any) -> Any:
+def _spoken(name: str, value: Any, kinds: Mapping[str, str]) -> Any:
     """A column's value in JSON, as the API speaks of it."""
     match value:
-        case UUID() if name in KIND_OF_ID:
-            return shown_id(KIND_OF_ID[name], value)
+        case UUID() if name in kinds:
+            return shown_id(kinds[name], value)
         case UUID():
             return str(value)
-        case str() if name in KIND_OF_ID:
-            return shown_id(KIND_OF_ID[name], UUID(value))
+        case str() if name in kinds:
+            return shown_id(kinds[name], UUID(value))
         case str() if name in IN_CAPITALS:
             return value.upper()
         case datetime():
             return instant_text(value)
+        case Decimal():
+            return f"{value:f}"
         case dict():
-            return {_camel(key): _spoken(key, member) for key, member in value.items()}
+            return {_camel(key): _spoken(key, member, kinds) for key, member in value.items()}
         case list() | tuple():
-            return [_spoken(name, member) for member in value]
+            return [_spoken(name, member, kinds) for member in value]
     return value

@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from application.shared.work import Work
 
 
+DEFAULT_LEVELS: Mapping[str, tuple[Level, ...]] = {"cancellation": (Level.TECHNOLOGY,)}
+"""The kinds of subject that do not pass both levels, unless the bank wants it otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovalPolicy:
-    """Which levels a kind of subject passes (both, unless named here), and how long they may take."""
+    """Which levels a kind of subject passes (the usual, unless named here), and how long they may take."""
 
     levels: Mapping[str, tuple[Level, ...]] = field(default_factory=dict)
     decide_within: timedelta = timedelta(days=14)
 
     def levels_of(self, kind: str) -> tuple[Level, ...]:
-        return self.levels.get(kind, TWO_LEVELS)
+        return self.levels.get(kind, DEFAULT_LEVELS.get(kind, TWO_LEVELS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,18 +105,22 @@ class Work:
         self._streams[decider.stream_type, stream_id] = _Stream(decider, loaded, state=loaded.state)
         return self.decide(decider, stream_id, command)
 
-    def users(self, stream_id: UUID) -> tuple[User, ...]:
+    def users(self, stream_id: UUID, most: int = 20) -> tuple[User, ...]:
         """Who refers to the stream, without the name of what the principal may not see.
 
         When nobody does, that holds until the append, or it conflicts.
         """
-        users = self.log.users(stream_id)
+        users = self.log.users(stream_id, most)
         if not users:
             self._unused.append(stream_id)
         return tuple(user if self._sees(user) else replace(user, label=UNSEEN) for user in users)
 
     def _sees(self, user: User) -> bool:
         return user.org_unit == BANK_WIDE or self.principal.sees(user.org_unit)
+
+    def next_number(self, series: str) -> int:
+        """A number of the series that nobody else gets, without waiting for those who take others."""
+        return self.log.next_number(series)
 
     def link(self, user: User, used: Iterable[UUID]) -> None:
         """From now on `user` refers to `used` and to nothing else."""

@@ -9,6 +9,18 @@ PREFIXES: Mapping[str, str] = {
     "activity_type": "at",
     "cost_type": "ct",
     "activity_form": "af",
+    "segment_definition": "sd",
+    "segment_run": "sr",
+    "source_grant": "sg",
+    "customer_group": "cg",
+    "department": "dp",
+    "reward_type": "rt",
+    "download": "dl",
+    "work_order": "wo",
+    "cancellation": "cr",
+    "budget": "bd",
+    "points_job": "pj",
+    "points_ledger": "pa",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

@@ -90,6 +90,7 @@ INPUTS = {
         for kind in ("ActivityType", "CostType", "ActivityForm")
     },
     **{f"{verb}Activity": "ActivityInput" for verb in ("submit", "withdraw", "launch", "resume", "delete")},
+    **{f"{verb}WorkOrder": "WorkOrderInput" for verb in ("submit", "withdraw", "retry")},
     **{f"{verb}Activity": "ActivityReasonInput" for verb in ("pause", "cancel")},
 }
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from application import activities, approvals, catalogues
 from application.access import Permission, Principal, Role
-from application.activities import Chosen, CostLineEntry, PlanEntry
+from application.activities import Chosen, CostLineEntry, PlanEntry, RewardLineEntry
 from application.approvals import Seen
 from application.catalogues import Change
 from application.shared.handler import Handler, Request
@@ -22,6 +22,7 @@ from domain.activities import Activity
 from domain.approvals import DECIDER as APPROVAL
 from domain.approvals import Approval, Level
 from domain.catalogues import DECIDERS, Details, Entry, Kind
+from domain.reward_details import RewardEntry
 from domain.shared.money import Amount
 from domain.shared.refusal import Refused
 from infrastructure.event_log import EventLog
@@ -48,8 +49,15 @@ SCHEDULER = Principal(
     "scheduler", frozenset(), "HO", ALL_UNITS, system_permissions=frozenset({Permission.ACTIVITIES_END})
 )
 
-IN_WORDS = {Kind.ACTIVITY_TYPE: "ActivityType", Kind.COST_TYPE: "CostType"}
+IN_WORDS = {
+    Kind.ACTIVITY_TYPE: "ActivityType",
+    Kind.COST_TYPE: "CostType",
+    Kind.DEPARTMENT: "Department",
+    Kind.REWARD_TYPE: "RewardType",
+}
 SMS_ATTRIBUTES = {"accounting_subject": "6601", "unit": "CNY"}
+TIMES_POINTS = {"unit": "times", "minimum": "1", "maximum": "10", "route": "points", "unit_cost": "0.002",
+                "currency": "CNY"}  # fmt: skip
 
 
 @dataclass
@@ -59,6 +67,8 @@ class Bank:
     log: EventLog
     now: datetime = NOW
     numbers: Any = field(default_factory=lambda: count(1))
+    owned: dict[str, UUID] = field(default_factory=dict)
+    """The department and the reward type of plans that name none, made when the first is asked for."""
 
     @property
     def handler(self) -> Handler:
@@ -77,7 +87,7 @@ class Bank:
 
     def another_process(self) -> "Bank":
         """The same bank, served by a process that remembers nothing of what this one does."""
-        return Bank(EventLog(self.log.log_recorder.pool), self.now, self.numbers)
+        return Bank(EventLog(self.log.log_recorder.pool), self.now, self.numbers, self.owned)
 
     # --- Catalogues ---
 
@@ -88,11 +98,12 @@ class Bank:
         *,
         code: str | None = None,
         parent: UUID | None = None,
+        attributes: dict[str, str] | None = None,
         by: Principal = LIN,
         **request: Any,
     ) -> UUID:
-        attributes = SMS_ATTRIBUTES if kind is Kind.COST_TYPE else {}
-        details = Details(name, attributes=attributes)
+        known = {Kind.COST_TYPE: SMS_ATTRIBUTES, Kind.DEPARTMENT: {"role": "business"}}
+        details = Details(name, attributes=attributes or known.get(kind, {}))
         code = f"C{next(self.numbers)}" if code is None else code
         return self.send(
             by, f"add{IN_WORDS[kind]}", request, catalogues.add, kind, code, details, parent
@@ -103,6 +114,31 @@ class Bank:
 
     def add_cost_type(self, name: str, **more: Any) -> UUID:
         return self.add(Kind.COST_TYPE, name, **more)
+
+    def add_department(self, name: str, **more: Any) -> UUID:
+        return self.add(Kind.DEPARTMENT, name, **more)
+
+    def add_reward_type(self, name: str, cost_type: UUID | None = None, **rules: str) -> UUID:
+        """Points times N, 1 to 10, but for what the rules say."""
+        cost_type = cost_type or self.add_cost_type(f"{name} cost")
+        attributes = {**TIMES_POINTS, "cost_type": str(cost_type), **rules}
+        return self.add(Kind.REWARD_TYPE, name, attributes=attributes)
+
+    def furnished(self) -> "Bank":
+        """With the department and reward type of plans made already: for tests that count or race."""
+        self.department()
+        self.reward_type()
+        return self
+
+    def department(self) -> UUID:
+        if "department" not in self.owned:
+            self.owned["department"] = self.add_department("Marketing")
+        return self.owned["department"]
+
+    def reward_type(self) -> UUID:
+        if "reward_type" not in self.owned:
+            self.owned["reward_type"] = self.add_reward_type("Points times N")
+        return self.owned["reward_type"]
 
     def revise_entry(
         self, kind: Kind, entry: UUID, change: Change, *, by: Principal = LIN, **request: Any
@@ -127,7 +163,7 @@ class Bank:
     # --- Activities ---
 
     def plan(self, type_: UUID, *cost_types: UUID, **changes: Any) -> PlanEntry:
-        """A sound plan with one cost line of 10 CNY for each cost type."""
+        """A sound plan with one cost line of 10 CNY for each cost type, and twofold points as reward."""
         lines = (CostLineEntry(Chosen(id), Amount(Decimal(10), "CNY")) for id in cost_types)
         plan = PlanEntry(
             name="Spring dining",
@@ -137,7 +173,14 @@ class Bank:
             budget=Amount(Decimal(1000), "CNY"),
             cost_lines=tuple(lines),
         )
+        if "department" not in changes:
+            changes["department"] = Chosen(self.department())
+        if "rewards" not in changes:
+            changes["rewards"] = (self.reward("2"),)
         return replace(plan, **changes)
+
+    def reward(self, value: str, reward_type: UUID | None = None) -> RewardLineEntry:
+        return RewardLineEntry(Chosen(reward_type or self.reward_type()), RewardEntry(value))
 
     def draft(self, plan: PlanEntry, code: str | None = None, *, by: Principal = LIN, **request: Any) -> UUID:
         code = f"A{next(self.numbers)}" if code is None else code

@@ -39,6 +39,16 @@ reviseActivityForm  yes      no         no           no      no         yes
 enableActivityForm  yes      no         no           no      no         yes
 disableActivityForm yes      no         no           no      no         yes
 removeActivityForm  yes      no         no           no      no         yes
+addDepartment       yes      no         no           no      no         yes
+reviseDepartment    yes      no         no           no      no         yes
+enableDepartment    yes      no         no           no      no         yes
+disableDepartment   yes      no         no           no      no         yes
+removeDepartment    yes      no         no           no      no         yes
+addRewardType       yes      no         no           no      no         yes
+reviseRewardType    yes      no         no           no      no         yes
+enableRewardType    yes      no         no           no      no         yes
+disableRewardType   yes      no         no           no      no         yes
+exportActivities    yes      yes        yes          yes     no         yes
 draftActivity       yes      no         no           no      no         no
 reviseActivity      yes      no         no           no      no         no
 submitActivity      yes      no         no           no      no         no
@@ -48,9 +58,28 @@ launchActivity      yes      no         no           no      no         no
 pauseActivity       yes      no         no           no      no         no
 resumeActivity      yes      no         no           no      no         no
 cancelActivity      yes      no         no           no      no         no
+defineCustomerGroup yes      no         no           no      no         no
+reviseCustomerGroup yes      no         no           no      no         no
+retireCustomerGroup yes      no         no           no      no         no
+deleteCustomerGroup yes      no         no           no      no         no
 approve             no       yes        yes          no      no         no
 reject              no       yes        yes          no      no         no
 endActivity         no       no         no           no      no         no
+
+                          operator researcher technologist auditor integrator administrator
+draftSegmentDefinition    yes      no         yes          no      no         no
+reviseSegmentDefinition   yes      no         yes          no      no         no
+submitSegmentDefinition   yes      no         yes          no      no         no
+withdrawSegmentDefinition yes      no         yes          no      no         no
+deleteSegmentDefinition   yes      no         yes          no      no         no
+trySegmentDefinition      yes      no         yes          no      no         no
+requestSegmentRun         yes      no         yes          no      no         no
+terminateSegmentRun       yes      no         yes          no      no         no
+retrySegmentRun           yes      no         yes          no      no         no
+exportSegmentRun          yes      no         yes          no      no         no
+executeSegmentRun         no       no         no           no      no         no
+grantSource               no       no         no           no      no         yes
+revokeSource              no       no         no           no      no         yes
 """)
 
 

@@ -60,7 +60,7 @@ def test_a_cost_type_is_attached_or_renamed_but_never_both(bank: Bank, round_: i
 
     In every other round each of the two is sent to a process of its own.
     """
-    type_ = bank.add_type("Dining")
+    type_ = bank.furnished().add_type("Dining")
     renamer = bank.another_process() if round_ % 2 else bank
     fees = [bank.add_cost_type(f"Fee {number}") for number in range(PAIRS)]
     answers = pairs_at_once(
@@ -112,7 +112,7 @@ def test_a_cost_type_is_attached_by_a_revision_or_renamed_but_never_both(bank: B
 
 def test_a_cost_type_is_attached_or_removed_but_never_both(bank: Bank) -> None:
     """PAR-17: no activity ever refers to what is gone."""
-    type_ = bank.add_type("Dining")
+    type_ = bank.furnished().add_type("Dining")
     fees = [bank.add_cost_type(f"Fee {number}") for number in range(PAIRS)]
     answers = pairs_at_once(
         [
@@ -328,6 +328,7 @@ def test_no_approval_outlives_a_rename_of_what_it_refers_to(bank: Bank) -> None:
 
 def test_a_type_is_disabled_or_chosen_but_never_first_disabled_and_then_chosen(bank: Bank) -> None:
     """PAR-08: the ancestor is disabled while an activity of its descendant is drafted."""
+    bank.furnished()
     roots = [bank.add_type(f"T{number}") for number in range(PAIRS)]
     leaves = [bank.add_type("leaf", parent=root) for root in roots]
     answers = pairs_at_once(

@@ -9,10 +9,12 @@ from application.shared.handler import Handler
 from application.shared.records import BEGINNING, Append, Receipt, Record
 from domain.activities import ActivityDrafted
 from domain.catalogues import EntryAdded, Kind
+from domain.reward_details import Route
 from infrastructure.event_log import EventLog
 from tests.application.bank import Bank
 
 UNITS = frozenset({"HO", "SH"})
+ENTRIES = (*sample.TYPES, *sample.COSTS, *sample.DEPARTMENTS, *sample.REWARDS)
 
 
 def added(bank: Bank, kind: type) -> list[Record[Any]]:
@@ -25,7 +27,7 @@ def loaded(bank: Bank, kind: type) -> list[str]:
 
 def test_the_sample_is_loaded_once(bank: Bank) -> None:
     sample.load(bank.handler, UNITS)
-    assert loaded(bank, EntryAdded) == sorted(code for code, *_ in (*sample.TYPES, *sample.COSTS))
+    assert loaded(bank, EntryAdded) == sorted(code for code, *_ in ENTRIES)
     assert loaded(bank, ActivityDrafted) == sorted(campaign.code for campaign in sample.CAMPAIGNS)
     before = bank.count_events()
     sample.load(bank.handler, UNITS)
@@ -55,8 +57,19 @@ def test_a_load_that_was_broken_off_is_completed(bank: Bank) -> None:
         sample.load(handler, UNITS)
     assert len(loaded(bank, EntryAdded)) == 5
     sample.load(bank.handler, UNITS)
-    assert len(loaded(bank, EntryAdded)) == len(sample.TYPES) + len(sample.COSTS)
+    assert len(loaded(bank, EntryAdded)) == len(ENTRIES)
     assert len(loaded(bank, ActivityDrafted)) == len(sample.CAMPAIGNS)
+
+
+def test_every_route_of_rewards_has_its_type_in_the_sample(bank: Bank) -> None:
+    """PAR-19, PAR-24: points, coupon, cash-back, gift, benefit, lottery."""
+    sample.load(bank.handler, UNITS)
+    routes = {
+        record.event.details.attributes["route"]
+        for record in added(bank, EntryAdded)
+        if record.stream_type == Kind.REWARD_TYPE
+    }
+    assert routes == set(Route)
 
 
 def test_activities_of_units_that_the_bank_does_not_have_are_left_out(bank: Bank) -> None:

@@ -1,6 +1,7 @@
 """Activities: planned and revised until approved, then run."""
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import get_args
 
 import pytest
@@ -39,17 +40,23 @@ from domain.activities import (
     submitted_hash,
 )
 from domain.activity_plans import Choice, PlanRefusal
+from domain.reward_details import RewardRefusal
 from domain.shared.refusal import CommonRefusal
 from tests.domain.examples import (
     APPROVAL,
+    BARE_PLAN,
     CARD_NUMBER,
+    CHOICES,
     DAY,
+    DINERS,
     DINING,
     DRAFT,
-    GIFTS,
+    FRAME,
+    MARKETING,
     NOW,
     OTHER_APPROVAL,
     PLAN,
+    POINTS,
     RENAMED_DRAFT,
     RENAMED_PLAN,
     SMS_FEE,
@@ -60,10 +67,9 @@ activity = Given(DECIDER)
 
 OVER = PLAN.period.ends_at
 TYPE = Choice(DINING, is_enabled=True)
-COSTS = (Choice(SMS_FEE, is_enabled=True), Choice(GIFTS, is_enabled=True))
 
 drafted = ActivityDrafted("SPRING-26", "HO", PLAN, by="lin")
-HASH = submitted_hash(DECIDER.fold([drafted]), (TYPE, *COSTS))
+HASH = submitted_hash(DECIDER.fold([drafted]), CHOICES.all)
 submitted = ActivitySubmitted(1, APPROVAL, HASH, by="lin")
 approved = ActivityApproved(1, APPROVAL)
 rejected = ActivityRejected(1, APPROVAL, "research", "too dear")
@@ -71,7 +77,7 @@ launched = ActivityLaunched(by="lin")
 paused = ActivityPaused("stock is short", by="lin")
 
 draft = DraftActivity("SPRING-26", "HO", DRAFT, by="lin", is_code_free=True)
-submit = SubmitActivity(APPROVAL, TYPE, COSTS, NOW, by="lin")
+submit = SubmitActivity(APPROVAL, CHOICES, NOW, by="lin")
 revise = ReviseActivity(RENAMED_DRAFT, by="lin")
 
 HISTORIES: dict[Status, list[Event]] = {
@@ -212,23 +218,76 @@ def test_a_submission_binds_revision_and_content() -> None:
     after = DECIDER.fold([drafted, revised])
     activity.given(drafted).when(submit).then(submitted)
     activity.given(drafted, revised).when(submit).then(
-        ActivitySubmitted(2, APPROVAL, submitted_hash(after, (TYPE, *COSTS)), by="lin")
+        ActivitySubmitted(2, APPROVAL, submitted_hash(after, CHOICES.all), by="lin")
     )
 
 
 def test_submitting_tells_everything_that_stands_against_it() -> None:
     """PAR-08: a disabled type or cost type, or one that is gone, is not submitted; nor what is over."""
-    command = replace(
-        submit,
+    choices = replace(
+        CHOICES,
         activity_type=Choice(DINING, is_enabled=False),
         cost_types=(Choice(SMS_FEE, is_enabled=False), Choice(None)),
-        now=OVER,
+        groups=(Choice(DINERS, is_enabled=False), Choice(DINERS, is_enabled=True)),
     )
+    command = replace(submit, choices=choices, now=OVER)
     activity.given(drafted).when(command).then_refused(
         (PlanRefusal.REFERENCE_DISABLED, "activity_type"),
         (PlanRefusal.REFERENCE_DISABLED, "cost_lines", 0, "cost_type"),
         (CommonRefusal.NOT_FOUND, "cost_lines", 1, "cost_type"),
+        (PlanRefusal.REFERENCE_DISABLED, "groups", 0, "group"),
         (ActivityRefusal.ALREADY_OVER, "ends_at"),
+    )
+
+
+def test_a_draft_from_before_departments_and_rewards_is_completed_before_it_is_submitted() -> None:
+    """ACT-04, PAR-14: what was drafted earlier stays readable, and is asked for what is missing."""
+    old = replace(drafted, plan=BARE_PLAN)
+    choices = replace(CHOICES, department=None, co_departments=(), reward_types=(), groups=())
+    activity.given(old).when(replace(submit, choices=choices)).then_refused(
+        (CommonRefusal.REQUIRED, "department"), (CommonRefusal.REQUIRED, "rewards")
+    )
+    activity.given(old).when(ReviseActivity(DRAFT, by="lin")).then(ActivityRevised(2, PLAN, by="lin"))
+
+
+def test_a_draft_is_submitted_within_the_frame_that_its_reward_type_has_now() -> None:
+    """PAR-21, PAR-23: the range was narrowed to 1..5 after eight and a half had been drafted."""
+    narrowed = replace(POINTS, frame=replace(FRAME, maximum=Decimal(5)))
+    command = replace(submit, choices=replace(CHOICES, reward_types=(narrowed,)))
+    activity.given(drafted).when(command).then_refused((RewardRefusal.ABOVE_MAXIMUM, "rewards", 0, "value"))
+    disabled = replace(POINTS, is_enabled=False)
+    command = replace(submit, choices=replace(CHOICES, reward_types=(disabled,)))
+    activity.given(drafted).when(command).then_refused(
+        (PlanRefusal.REFERENCE_DISABLED, "rewards", 0, "reward_type")
+    )
+
+
+def test_an_approved_activity_keeps_its_rewards_and_runs() -> None:
+    """PAR-21: changes of a reward type hold for later configurations only."""
+    activity.given(*HISTORIES[Status.APPROVED]).when(LaunchActivity(TYPE, NOW, by="lin")).then(launched)
+    assert DECIDER.fold(HISTORIES[Status.RUNNING]).plan == PLAN
+
+
+def test_a_disabled_department_keeps_its_activities_and_gets_no_new_ones() -> None:
+    """PAR-13"""
+    disabled = Choice(MARKETING, is_enabled=False)
+    keeping = replace(RENAMED_DRAFT, department=disabled)
+    activity.given().when(replace(draft, draft=keeping)).then_refused(
+        (PlanRefusal.REFERENCE_DISABLED, "department")
+    )
+    activity.given(drafted).when(ReviseActivity(keeping, by="lin")).then(
+        ActivityRevised(2, RENAMED_PLAN, by="lin")
+    )
+    activity.given(drafted).when(replace(submit, choices=replace(CHOICES, department=disabled))).then(
+        replace(submitted, content_hash=HASH)
+    )
+    gone = replace(CHOICES, department=Choice(None), co_departments=(Choice(None),))
+    activity.given(drafted).when(replace(submit, choices=gone)).then_refused(
+        (CommonRefusal.NOT_FOUND, "department"), (CommonRefusal.NOT_FOUND, "co_departments", 0)
+    )
+    moved = replace(RENAMED_DRAFT, department=Choice(replace(MARKETING, id=OTHER_APPROVAL), False))
+    activity.given(drafted).when(ReviseActivity(moved, by="lin")).then_refused(
+        (PlanRefusal.REFERENCE_DISABLED, "department")
     )
 
 

@@ -3,26 +3,49 @@
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.activity_plans import (
+    CO_DEPARTMENTS_MAX,
     COST_LINES_MAX,
     DESCRIPTION_CHARACTERS_MAX,
+    GROUPS_MAX,
     NAME_CHARACTERS_MAX,
+    RESPONSIBLE_CHARACTERS_MAX,
+    REWARDS_MAX,
     Channel,
     Choice,
     CostLineDraft,
+    GroupLinkDraft,
+    GroupRole,
     PlanDraft,
     PlanRefusal,
+    RewardDraft,
     sound_plan,
 )
+from domain.reward_details import RewardEntry, RewardRefusal
 from domain.shared.money import MINOR_DIGITS, Amount
 from domain.shared.period import Period
+from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Fault, Refused
-from tests.domain.examples import CARD_NUMBER, DAY, DINING, DRAFT, NOW, PLAN, SMS_FEE
+from domain.timeframes import Frequency, FrequencyKind, Timeframe, TimeframeKind, TimeframeRefusal
+from tests.domain.examples import (
+    CARD_NUMBER,
+    DAY,
+    DINING,
+    DRAFT,
+    FRAME,
+    MARKETING,
+    NOW,
+    PLAN,
+    POINTS,
+    RISK,
+    SMS_FEE,
+)
 from tests.given import PROPERTY, ExpectedFault, refused
 
 REQUIRED = CommonRefusal.REQUIRED
@@ -37,6 +60,19 @@ def budget(amount: str, currency: str = "CNY") -> Amount:
     return Amount(Decimal(amount), currency)
 
 
+OWNER, PARTNER = Choice(MARKETING, is_enabled=True), Choice(RISK, is_enabled=True)
+REWARD, GROUP = DRAFT.rewards[0], DRAFT.groups[0]
+LAST_WEEK = Timeframe(TimeframeKind.ROLLING, days=7)
+
+
+def partner(number: int) -> Choice:
+    return Choice(Reference(UUID(int=1_000 + number), 1), is_enabled=True)
+
+
+def groups(number: int) -> tuple[GroupLinkDraft, ...]:
+    return tuple(replace(GROUP, group=partner(each)) for each in range(number))
+
+
 def test_a_sound_plan_is_kept_as_it_was_entered() -> None:
     """ACT-04: all key details, amounts in minor units, references pinned at their revision."""
     assert sound_plan(DRAFT) == PLAN
@@ -44,16 +80,32 @@ def test_a_sound_plan_is_kept_as_it_was_entered() -> None:
 
 def test_windows_channels_and_cost_lines_may_be_left_out() -> None:
     """ACT-04: registration and award windows are optional."""
-    short = replace(DRAFT, description="", registration=None, award=None, channels=(), cost_lines=())
+    short = replace(
+        DRAFT, description="", registration=None, award=None, channels=(), cost_lines=(), groups=(),
+        goal=None, co_departments=(),
+    )  # fmt: skip
     kept = sound_plan(short)
     assert (kept.registration, kept.award, kept.channels, kept.cost_lines) == (None, None, (), ())
+    assert (kept.groups, kept.goal, kept.co_departments) == ((), None, ())
 
 
-@pytest.mark.parametrize("field", ["name", "activity_type", "starts_at", "ends_at", "budget"])
+MANDATORY: dict[str, Any] = {
+    "name": "",
+    "activity_type": None,
+    "starts_at": None,
+    "ends_at": None,
+    "budget": None,
+    "department": None,
+    "responsible": " ",
+    "rewards": (),
+}
+
+
+@pytest.mark.parametrize("field", [*MANDATORY])
 def test_each_missing_detail_has_one_fault(field: str) -> None:
-    """ACT-01: each missing mandatory field yields one field-level error."""
+    """ACT-01, ACT-04, PAR-14: each missing mandatory field yields one field-level error."""
     with refused((REQUIRED, field)):
-        sound_plan(replace(DRAFT, **{field: "" if field == "name" else None}))
+        sound_plan(replace(DRAFT, **{field: MANDATORY[field]}))
 
 
 @pytest.mark.parametrize("field", ["cost_type", "amount"])
@@ -74,8 +126,21 @@ def test_all_that_is_missing_is_said_at_once() -> None:
         (REQUIRED, "budget"),
         (REQUIRED, "cost_lines", 0, "cost_type"),
         (REQUIRED, "cost_lines", 0, "amount"),
+        (REQUIRED, "department"),
+        (REQUIRED, "responsible"),
+        (REQUIRED, "rewards", 0, "reward_type"),
+        (REQUIRED, "groups", 0, "group"),
+        (REQUIRED, "groups", 0, "role"),
+        (REQUIRED, "groups", 0, "frequency"),
+        (REQUIRED, "groups", 0, "timeframe"),
     ):
-        sound_plan(PlanDraft(cost_lines=(CostLineDraft(None, None),)))
+        sound_plan(
+            PlanDraft(
+                cost_lines=(CostLineDraft(None, None),),
+                rewards=(RewardDraft(None, RewardEntry()),),
+                groups=(GroupLinkDraft(None, None, None, None),),
+            )
+        )
 
 
 def test_faults_found_before_come_first() -> None:
@@ -130,6 +195,56 @@ FAULTY: list[tuple[dict[str, Any], ExpectedFault]] = [
     ),
     ({"cost_lines": (line("600"), line("400.01"))}, (PlanRefusal.COSTS_EXCEED_BUDGET, "cost_lines")),
     ({"cost_lines": (line("1"),) * (COST_LINES_MAX + 1)}, (CommonRefusal.TOO_MANY, "cost_lines")),
+    ({"department": Choice(None)}, (CommonRefusal.NOT_FOUND, "department")),
+    ({"department": Choice(MARKETING)}, (PlanRefusal.REFERENCE_DISABLED, "department")),
+    ({"department": Choice(MARKETING, True, 1)}, (PlanRefusal.REFERENCE_CHANGED, "department")),
+    ({"co_departments": (OWNER,)}, (CommonRefusal.DUPLICATE, "co_departments", 0)),
+    ({"co_departments": (PARTNER, PARTNER)}, (CommonRefusal.DUPLICATE, "co_departments", 1)),
+    (
+        {"co_departments": tuple(partner(number) for number in range(CO_DEPARTMENTS_MAX + 1))},
+        (CommonRefusal.TOO_MANY, "co_departments"),
+    ),
+    (
+        {"responsible": "x" * (RESPONSIBLE_CHARACTERS_MAX + 1)},
+        (CommonRefusal.TOO_LONG, "responsible"),
+    ),
+    ({"rewards": (REWARD,) * (REWARDS_MAX + 1)}, (CommonRefusal.TOO_MANY, "rewards")),
+    (
+        {"rewards": (replace(REWARD, reward_type=Choice(None)),)},
+        (CommonRefusal.NOT_FOUND, "rewards", 0, "reward_type"),
+    ),
+    (
+        {"rewards": (REWARD, replace(REWARD, reward_type=replace(POINTS, is_enabled=False)))},
+        (PlanRefusal.REFERENCE_DISABLED, "rewards", 1, "reward_type"),
+    ),
+    (
+        {"rewards": (replace(REWARD, reward_type=replace(POINTS, revision_seen=5)),)},
+        (PlanRefusal.REFERENCE_CHANGED, "rewards", 0, "reward_type"),
+    ),
+    (
+        {"rewards": (replace(REWARD, entry=RewardEntry("11")),)},
+        (RewardRefusal.ABOVE_MAXIMUM, "rewards", 0, "value"),
+    ),
+    (
+        {"rewards": (replace(REWARD, reward_type=replace(POINTS, frame=replace(FRAME, currency="USD"))),)},
+        (CommonRefusal.CURRENCY_MISMATCH, "rewards", 0, "reward_type"),
+    ),
+    (
+        {
+            "groups": (GROUP, replace(GROUP, timeframe=LAST_WEEK)),
+        },
+        (CommonRefusal.DUPLICATE, "groups", 1, "group"),
+    ),
+    ({"groups": (replace(GROUP, group=Choice(None)),)}, (CommonRefusal.NOT_FOUND, "groups", 0, "group")),
+    ({"groups": groups(GROUPS_MAX + 1)}, (CommonRefusal.TOO_MANY, "groups")),
+    (
+        {"groups": (replace(GROUP, frequency=Frequency(FrequencyKind.CRON, "every day")),)},
+        (TimeframeRefusal.BAD_CRON, "groups", 0, "frequency", "cron"),
+    ),
+    (
+        {"groups": (replace(GROUP, timeframe=Timeframe(TimeframeKind.ROLLING, days=0)),)},
+        (CommonRefusal.OUT_OF_RANGE, "groups", 0, "timeframe", "days"),
+    ),
 ]
 
 
@@ -153,12 +268,25 @@ def test_each_unsound_detail_has_one_fault_at_its_place(
         {"cost_lines": (line("600"), line("400"))},
         {"cost_lines": (line("10"),) * COST_LINES_MAX},
         {"channels": tuple(Channel)},
+        {"co_departments": tuple(partner(number) for number in range(CO_DEPARTMENTS_MAX))},
+        {"rewards": (REWARD,) * REWARDS_MAX},
+        {"groups": groups(GROUPS_MAX)},
+        {"responsible": "x" * RESPONSIBLE_CHARACTERS_MAX},
     ],
     ids=lambda changes: next(iter(changes)),
 )
 def test_a_plan_may_go_up_to_each_limit(changes: dict[str, Any]) -> None:
     """ACT-04: registration may begin early, awards may be given late."""
     sound_plan(replace(DRAFT, **changes))
+
+
+def test_a_group_may_be_linked_in_both_roles() -> None:
+    """SEG-06"""
+    both = (GROUP, replace(GROUP, role=GroupRole.REWARDED))
+    assert [link.role for link in sound_plan(replace(DRAFT, groups=both)).groups] == [
+        GroupRole.TARGET,
+        GroupRole.REWARDED,
+    ]
 
 
 def test_a_changed_reference_tells_its_current_revision() -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from domain.activity_plans import Choice, PlanRefusal
 from domain.catalogues import (
     ATTRIBUTE_CHARACTERS_MAX,
     DECIDERS,
@@ -34,7 +35,9 @@ from domain.catalogues import (
     ReviseEntry,
     Status,
 )
-from domain.shared.references import User
+from domain.reward_details import RewardRefusal
+from domain.shared.field_rules import FieldRefusal
+from domain.shared.references import Reference, User
 from domain.shared.refusal import CommonRefusal
 from tests.domain.examples import CARD_NUMBER
 from tests.given import ExpectedFault, Given, all_pairs, grid, outcome
@@ -109,6 +112,8 @@ def test_every_kind_has_its_rules_and_its_own_stream_type() -> None:
         Kind.ACTIVITY_TYPE: "activity_type",
         Kind.COST_TYPE: "cost_type",
         Kind.ACTIVITY_FORM: "activity_form",
+        Kind.DEPARTMENT: "department",
+        Kind.REWARD_TYPE: "reward_type",
     }
 
 
@@ -355,3 +360,113 @@ def test_an_entry_keeps_its_own_status_whatever_happens_above() -> None:
     fold = DECIDERS[Kind.ACTIVITY_TYPE].fold
     assert fold([added, EntryDisabled(), EntryMoved(2, RETAIL.id)]).status is Status.DISABLED
     assert fold([added, EntryDisabled(), EntryEnabled(), EntryRevised(2, LUNCH)]).status is Status.ENABLED
+
+
+# --- Departments ----------------------------------------------------------
+
+department = Given(DECIDERS[Kind.DEPARTMENT])
+RETENTION = Details("Retention", attributes={"contact": "Li, ext. 12", "role": "business"})
+add_department = AddEntry(ID, Kind.DEPARTMENT, "RETENTION", RETENTION, UNDER_CARD_USE, is_code_free=True)
+department_added = EntryAdded("RETENTION", RETENTION, CARD_USE.id)
+
+
+def test_a_department_stands_in_a_tree_with_contact_and_role() -> None:
+    """PAR-10, PAR-11"""
+    department.given().when(add_department).then(department_added)
+    renamed = replace(RETENTION, name="Loyalty", attributes={"role": "research"})
+    command = ReviseEntry(ID, Kind.DEPARTMENT, renamed, UNDER_RETAIL)
+    department.given(department_added).when(command).then(EntryRevised(2, renamed), EntryMoved(3, RETAIL.id))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "fault"),
+    [
+        ({}, (CommonRefusal.REQUIRED, "role")),
+        ({"role": "BUSINESS"}, (FieldRefusal.NOT_A_CHOICE, "role")),
+        ({"role": "sales"}, (FieldRefusal.NOT_A_CHOICE, "role")),
+        ({"role": "business", "contact": "x" * 121}, (CommonRefusal.TOO_LONG, "contact")),
+        ({"role": "business", "contact": " " * 121}, (CommonRefusal.TOO_LONG, "contact")),
+    ],
+)
+def test_each_unsound_attribute_of_a_department_has_one_fault(
+    attributes: dict[str, str], fault: ExpectedFault
+) -> None:
+    """PAR-11"""
+    details = replace(RETENTION, attributes=attributes)
+    department.given().when(replace(add_department, details=details)).then_refused(fault)
+
+
+def test_a_department_with_children_or_activities_is_not_removed() -> None:
+    """PAR-12: the refusal names them."""
+    given = department.given(department_added)
+    child = User(UUID(int=0xD), Kind.DEPARTMENT, "LOYALTY")
+    [fault] = given.when(RemoveEntry(Kind.DEPARTMENT, (child, SPRING))).then_refused(
+        CatalogueRefusal.HAS_CHILDREN
+    )
+    assert fault.values == {"children": "LOYALTY"}
+    [fault] = given.when(RemoveEntry(Kind.DEPARTMENT, (SPRING,))).then_refused(CatalogueRefusal.IN_USE)
+    assert fault.values == {"users": "activity SPRING-26"}
+    given.when(RemoveEntry(Kind.DEPARTMENT)).then(EntryRemoved())
+
+
+# --- Reward types ---------------------------------------------------------
+
+reward_type = Given(DECIDERS[Kind.REWARD_TYPE])
+FRAME = {
+    "unit": "times", "minimum": "1", "maximum": "10", "route": "points", "cost_type": str(ID),
+    "unit_cost": "0.002", "currency": "CNY",
+}  # fmt: skip
+TIMES_POINTS = Details("Points times N", attributes=FRAME)
+
+
+def with_rule(**rules: str) -> Details:
+    return replace(TIMES_POINTS, attributes={**FRAME, **rules})
+
+
+POINTS_COST = Choice(Reference(UUID(int=0x20), 1), is_enabled=True)
+add_reward = AddEntry(ID, Kind.REWARD_TYPE, "POINTS-N", TIMES_POINTS, ROOT, True, POINTS_COST)
+reward_added = EntryAdded("POINTS-N", TIMES_POINTS, None)
+
+
+def test_a_reward_type_is_added_with_its_frame() -> None:
+    """PAR-20: points times N, 1 to 10."""
+    reward_type.given().when(add_reward).then(reward_added)
+
+
+@pytest.mark.parametrize("name", FRAME)
+def test_each_missing_rule_of_a_reward_type_has_one_fault(name: str) -> None:
+    """PAR-20: missing unit is refused; the caps alone may be left out."""
+    details = replace(TIMES_POINTS, attributes={key: text for key, text in FRAME.items() if key != name})
+    reward_type.given().when(replace(add_reward, details=details)).then_refused(
+        (CommonRefusal.REQUIRED, name)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"details": with_rule(minimum="11")}, (RewardRefusal.MINIMUM_ABOVE_MAXIMUM, "minimum")),
+        ({"details": with_rule(route="pigeon")}, (FieldRefusal.NOT_A_CHOICE, "route")),
+        ({"details": with_rule(colour="red")}, (CatalogueRefusal.UNKNOWN_ATTRIBUTE, "colour")),
+        ({"cost_type": Choice(None)}, (CommonRefusal.NOT_FOUND, "cost_type")),
+        (
+            {"cost_type": replace(POINTS_COST, is_enabled=False)},
+            (PlanRefusal.REFERENCE_DISABLED, "cost_type"),
+        ),
+        ({"place": UNDER_CARD_USE}, (CatalogueRefusal.NOT_A_TREE, "parent")),
+    ],
+)
+def test_each_unsound_rule_of_a_reward_type_has_one_fault(
+    changes: dict[str, Any], fault: ExpectedFault
+) -> None:
+    """PAR-20"""
+    reward_type.given().when(replace(add_reward, **changes)).then_refused(fault)
+
+
+def test_a_reward_type_in_use_is_revised_but_never_removed() -> None:
+    """PAR-21, PAR-22"""
+    narrowed = with_rule(maximum="5")
+    given = reward_type.given(reward_added)
+    given.when(ReviseEntry(ID, Kind.REWARD_TYPE, narrowed, ROOT, (SPRING,))).then(EntryRevised(2, narrowed))
+    given.when(RemoveEntry(Kind.REWARD_TYPE)).then_refused(CatalogueRefusal.NOT_REMOVABLE)
+    given.when(DisableEntry()).then(EntryDisabled())

