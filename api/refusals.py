@@ -16,7 +16,7 @@ from domain.customer_groups import GroupRefusal
 from domain.group_rules import RuleRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
-from domain.work_order_contents import ContentRefusal
+from domain.work_order_contents import WorkOrderContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
 
 REFUSALS: tuple[type[StrEnum], ...] = (
@@ -26,7 +26,7 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     PlanRefusal,
     ActivityRefusal,
     ApprovalRefusal,
-    ContentRefusal,
+    WorkOrderContentRefusal,
     WorkOrderRefusal,
     CancellationRefusal,
     GroupRefusal,
