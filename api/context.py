@@ -11,6 +11,7 @@ from api.planner.reads import Reads
 from api.planner.requests import Viewer
 from api.tail import Tail
 from application.access import Principal
+from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log, Position
 
@@ -38,6 +39,7 @@ class Context:
     progress: Progress
     tail: Tail
     connection_params: Mapping[str, object] | None = None
+    engine: Engine | None = None
 
 
 Info = strawberry.Info[Context, Any]

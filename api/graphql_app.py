@@ -35,6 +35,7 @@ from api.planner.reads import DATABASE_FAULTS, Reads, is_away
 from api.tail import Tail
 from application.access import Principal, Role
 from application.authentication import TokenRefused
+from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log
 from application.shared.records import Position as LogPosition
@@ -67,6 +68,7 @@ class Services:
     projections: Sequence[str]
     page_sizes: PageSizes
     tail: Tail
+    engine: Engine | None = None
 
     def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
         sizes = self.page_sizes
@@ -82,6 +84,7 @@ class Services:
             reads=self.reads,
             progress=self.progress,
             tail=self.tail,
+            engine=self.engine,
         )
 
 

@@ -156,6 +156,41 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "cancellation_not_pending": ("撤销申请已处理（{status}）。", "The request is closed: it is {status}."),
     "not_your_request": ("只有申请人可以撤回。", "Only who asked for it may take it back."),
+    # Customer groups and their rules.
+    "membership_unclear": (
+        "客群由规则或名单定义，二者选一。",
+        "A group has a rule or a list of members: one of the two.",
+    ),
+    "bad_customer_id": (
+        "客户号为 1 到 20 个字母、数字、“_”或“-”。",
+        "A customer id has 1 to 20 of A-Z, a-z, 0-9, _ and -.",
+    ),
+    "purpose_fixed": (
+        "已被引用，用途不可更改：{users}。",
+        "The purpose can't change any more: {users} refers to the group.",
+    ),
+    "group_retired": ("客群已停用，不可修改。", "The group is retired and can't be edited."),
+    "rule_unclear": (
+        "每个节点须且只须有 allOf、anyOf、not、condition 之一。",
+        "A node has exactly one of allOf, anyOf, not and condition.",
+    ),
+    "rule_too_deep": ("规则最多 {most} 层。", "A rule has at most {most} levels."),
+    "rule_too_large": ("规则过大：{what} 最多 {most}。", "The rule is too large: at most {most} {what}."),
+    "comparison_unfit": (
+        "比较方式 {comparison} 不适用于类型 {type}。",
+        "{comparison} does not compare values of the type {type}.",
+    ),
+    "value_count": ("值的个数应在 {least} 到 {most} 之间。", "It takes from {least} to {most} values."),
+    "range_reversed": ("区间的下限大于上限。", "The range ends before it begins."),
+    "transactions_unfit": (
+        "只有交易类指标才能限定交易。",
+        "Only dimensions of transactions say of which transactions.",
+    ),
+    "window_unclear": (
+        "时间窗口为最近天数，或起止日期，二者选一。",
+        "A window is a number of days, or a first day and an end: one of the two.",
+    ),
+    "preview_failed": ("预览失败（{reason}）。", "The preview failed: {reason}."),
     # The way in.
     "unauthenticated": ("请先登录：缺少有效令牌。", "Sign in first: there is no valid token."),
     "forbidden": ("您没有此操作的权限。", "You have no permission for this."),

@@ -12,6 +12,8 @@ from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
 from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
+from domain.customer_groups import GroupRefusal
+from domain.group_rules import RuleRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.work_order_contents import ContentRefusal
@@ -27,6 +29,8 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     ContentRefusal,
     WorkOrderRefusal,
     CancellationRefusal,
+    GroupRefusal,
+    RuleRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -44,6 +48,7 @@ INPUT_NAMES: Mapping[str, str] = {
     "department": "departmentId",
     "form": "formId",
     "parent": "parentId",
+    "negated": "not",
 }
 """Where the input's name for a thing differs from the domain's."""
 

@@ -8,6 +8,7 @@ from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.catalogues import ActivityType, CatalogueMutations, CostType
+from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
 from api.differences import DifferenceQueries
 from api.events import EventQueries, EventSubscription
 from api.history import HistoryEntry
@@ -32,6 +33,10 @@ class ReadQueries:
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
     )
+    customer_group: CustomerGroup | None = one(description="One group, with asOf as it was then.")
+    customer_groups: Connection[CustomerGroup] = many(
+        description="The customer groups in sight, with asOf as they were then."
+    )
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -41,9 +46,16 @@ class ReadQueries:
     timeline: Connection[HistoryEntry] = many(description="Everything that happened, oldest first.")
 
 
-Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries))
+Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries, CustomerGroupQueries))
 Mutation = merge_types(
-    "Mutation", (CatalogueMutations, ActivityFormMutations, ActivityMutations, ApprovalMutations)
+    "Mutation",
+    (
+        CatalogueMutations,
+        ActivityFormMutations,
+        ActivityMutations,
+        ApprovalMutations,
+        CustomerGroupMutations,
+    ),
 )
 
 schema = strawberry.Schema(

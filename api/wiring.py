@@ -16,6 +16,7 @@ from api.planner.reads import Reads, configure
 from api.schema import schema
 from api.tail import Tail
 from application.shared.approvable import ApprovalPolicy
+from application.shared.engines import Engine
 from application.shared.handler import Handler
 from infrastructure.append_notices import AppendNotices
 from infrastructure.database import connection_options, pool
@@ -38,6 +39,7 @@ class GraphQL:
     count_append: Callable[[], None]
     page_sizes: PageSizes = field(default_factory=PageSizes)
     connections_max: int = COMMAND_CONNECTIONS_MAX
+    engine: Engine | None = None
     _app: GraphQLApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,6 +76,7 @@ class GraphQL:
                 projections=NAMES,
                 page_sizes=self.page_sizes,
                 tail=tail,
+                engine=self.engine,
             )
             self._app = GraphQLApp(schema, services)
             try:

@@ -27,6 +27,7 @@ from domain.customer_groups import (
     Status,
     membership_faults,
 )
+from domain.group_rules import Rule
 from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, Release, claim_id
 from domain.shared.references import Reference, User
@@ -139,17 +140,22 @@ class Preview:
     sample: tuple[str, ...]
 
 
-def preview_query(work: Work, asked: Definition | Reference, extraction: Extraction) -> Query:
-    """The query of a definition that is not recorded, or of a group in sight; its name does not matter.
-
-    Refuse all that is wrong with it. It asks for no customer that the principal's units do not have.
-    """
+def recorded_query(work: Work, group_id: UUID, revision: int | None, extraction: Extraction) -> Query:
+    """The query of a group in sight, in one of its revisions or (None) the newest."""
     refuse_any(_timeframe_faults(extraction))
-    if isinstance(asked, Reference):
-        _subject(work, asked.id)
-        return query_of(work, asked, work.principal.units, extraction)
-    refuse_any(membership_faults(asked.rule, asked.members))
-    return compiled(asked.rule, asked.members, work.principal.units, extraction)
+    group = Reference(group_id, revision or _subject(work, group_id).revision)
+    return query_of(work, group, work.principal.units, extraction)
+
+
+def draft_query(
+    work: Work, rule: Rule | None, members: tuple[str, ...] | None, extraction: Extraction
+) -> Query:
+    """The query of a rule or list that is not recorded, over the customers of the principal's units.
+
+    Refuse all that is wrong with it.
+    """
+    refuse_any([*membership_faults(rule, members), *_timeframe_faults(extraction)])
+    return compiled(rule, members, work.principal.units, extraction)
 
 
 def preview(engine: Engine, query: Query) -> Preview:

@@ -12,7 +12,6 @@ from typing import Any
 from domain import (
     activities,
     approvals,
-    catalogues,
     cancellations,
     catalogues,
     customer_groups,
@@ -20,7 +19,6 @@ from domain import (
     segment_definitions,
     segment_runs,
     source_grants,
-)
     work_orders,
 )
 from domain import work_order_executions as executions

@@ -6,6 +6,7 @@ from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
 from projections.cancellations import CANCELLATIONS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
+from projections.customer_groups import CUSTOMER_GROUPS
 from projections.departments import DEPARTMENTS
 from projections.downloads import DOWNLOADS
 from projections.reward_types import REWARD_TYPES
@@ -30,5 +31,6 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     DOWNLOADS,
     WORK_ORDERS,
     CANCELLATIONS,
+    CUSTOMER_GROUPS,
 )
 NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)

@@ -20,6 +20,7 @@ from projections.catalogues import (
     ActivityTypeRow,
     CostTypeRow,
 )
+from projections.customer_groups import CUSTOMER_GROUPS, CustomerGroupRow
 from projections.departments import DEPARTMENTS, DepartmentRow
 from projections.downloads import DOWNLOADS, DownloadRow
 from projections.reward_types import REWARD_TYPES, RewardTypeRow
@@ -134,6 +135,14 @@ def _run_related(row: SegmentRunRow) -> tuple[UUID | None, ...]:
     return (row.definition_id, row.work_order_id)
 
 
+def _group_unit(row: CustomerGroupRow) -> str:
+    return row.org_unit
+
+
+def _group_revision(row: CustomerGroupRow) -> int:
+    return row.revision
+
+
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
@@ -146,6 +155,7 @@ TOLD = (
     Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
     Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
     Told(DOWNLOADS, "download", _download_unit, lambda _: 1, lambda _: ()),
+    Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
 
@@ -222,7 +232,7 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
 
 
 IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type",
-                         "role", "route", "goal", "frequency", "timeframe",
+                         "role", "route", "goal", "frequency", "timeframe", "purpose", "membership",
                          "kind", "format", "mask", "retention"})  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
@@ -239,6 +249,7 @@ KIND_OF_ID = {
     "reward_type_ids": "reward_type",
     "approval_id": "approval",
     "definition_id": "segment_definition",
+    "work_order_id": "work_order",
 }
 """What the ids in a column are of; in `subject_id` that is the row's `subject_kind`."""
 

@@ -17,6 +17,7 @@ PREFIXES: Mapping[str, str] = {
     "download": "dl",
     "work_order": "wo",
     "cancellation": "cr",
+    "customer_group": "cg",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
