@@ -17,7 +17,7 @@ from domain.approvals import Level
 if TYPE_CHECKING:
     from api.activities import Activity
 
-PROJECTIONS = ("approvals", "activities", "timeline")
+PROJECTIONS = ("approvals", "activities", "segment_definitions", "timeline")
 
 ApprovalLevel = strawberry.enum(Level, name="ApprovalLevel", description="Who judges: in this order.")
 
@@ -76,6 +76,7 @@ class Approval(Node):
     decisions: list[ApprovalDecision]
     reason: str | None
     closed_at: datetime | None
+    subject: Node | None = one("subject_id", kind="subject_kind", description="What is to be approved.")
     activity: Annotated["Activity", strawberry.lazy("api.activities")] | None = one("subject_id")
     activity_id: strawberry.ID = ref("subject_id", "act")
     history: Connection[HistoryEntry] = many("stream_id", description="Every event, oldest first.")
