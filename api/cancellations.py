@@ -30,6 +30,7 @@ class CancellationStatus(StrEnum):
 @view(
     "read.cancellations",
     prefix="cr",
+    kind="cancellation",
     scope="org_unit",
     order=("requested_at",),
     description="A request to cancel a work order: who asked why, who decided why. It is never edited.",

@@ -191,6 +191,136 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "A window is a number of days, or a first day and an end: one of the two.",
     ),
     "preview_failed": ("预览失败（{reason}）。", "The preview failed: {reason}."),
+    # Segment definitions, their runs, and what units may use of the warehouse.
+    "bad_column_name": (
+        "字段名为字母或“_”开头的 1 到 63 个字母、数字或“_”。",
+        "A column's name has 1 to 63 of A-Z, a-z, 0-9 and _, and does not begin with a digit.",
+    ),
+    "bad_parameter_name": (
+        "参数名为小写字母开头的 1 到 40 个小写字母、数字或“_”。",
+        "A parameter's name has 1 to 40 of a-z, 0-9 and _, and begins with a letter.",
+    ),
+    "standard_parameter": ("参数 {name} 为标准参数，无需声明。", "{name} is there without being declared."),
+    "primary_index_not_output": (
+        "主索引字段 {column} 不在输出字段中。",
+        "The primary-index column {column} is not among the outputs.",
+    ),
+    "output_unclassified": (
+        "须说明该字段是否为个人信息。",
+        "Say of this column whether it is personal.",
+    ),
+    "personal_unmasked": (
+        "个人信息字段 {column} 须脱敏，或说明豁免理由。",
+        "{column} is personal: mask it, or give the reason for an exemption.",
+    ),
+    "source_or_constant": ("来源字段与常量须且只能填一项。", "Give either a source or a constant."),
+    "not_an_output": ("{column} 不在输出字段中。", "{column} is not among the outputs."),
+    "exemption_unused": ("此处无需豁免。", "Nothing here needs an exemption."),
+    "work_order_not_open": (
+        "工单不存在，或当前状态不可建立细分定义。",
+        "There is no such work order, or it may get no definition any more.",
+    ),
+    "general_has_no_work_order": (
+        "通用细分不属于任何工单。",
+        "A general definition belongs to no work order.",
+    ),
+    "withdraw_first": ("审批中（{status}），请先撤回。", "It is {status}: withdraw it first."),
+    "unknown_source": ("没有数据源 {source}。", "There is no source {source}."),
+    "unknown_table": ("没有表 {table}。", "There is no table {table}."),
+    "unknown_column": ("没有字段 {column}。", "There is no column {column}."),
+    "source_not_granted": (
+        "数据源 {source} 未授权给本机构。",
+        "Nothing of the source {source} is granted to this unit.",
+    ),
+    "nothing_approved": (
+        "尚无已批准的版本，只能试运行。",
+        "Nothing of it is approved: it can only be tried.",
+    ),
+    "run_already_live": (
+        "该定义已有执行在排队或运行中，请待其结束。",
+        "A run of this definition is queued or running: wait until it is over.",
+    ),
+    "run_over": ("执行已结束（{status}）。", "The run is over: {status}."),
+    "run_not_failed": (
+        "只有失败的执行可以重试（{status}）。",
+        "Only a failed run is retried; it is {status}.",
+    ),
+    "too_many_retries": ("最多重试 {most} 次。", "A run is retried {most} times at most."),
+    "no_result": ("没有结果（{status}）。", "There is no result: the run is {status}."),
+    "unknown_parameter": ("没有参数 {name}。", "There is no parameter {name}."),
+    # What the gate says of SQL, with the place.
+    "sql_too_long": ("SQL 最多 {most} 字节。", "The SQL has more than {most} bytes."),
+    "sql_syntax": (
+        "第 {line} 行第 {column} 列：语法错误（{snippet}）。",
+        "Line {line}, column {column}: a syntax error at {snippet}",
+    ),
+    "sql_too_complex": (
+        "第 {line} 行第 {column} 列：SQL 过于复杂。",
+        "Line {line}, column {column}: the SQL is too complex.",
+    ),
+    "sql_not_one_select": (
+        "第 {line} 行第 {column} 列：只允许一个 SELECT 语句。",
+        "Line {line}, column {column}: one SELECT is allowed and nothing else.",
+    ),
+    "sql_construct_forbidden": (
+        "第 {line} 行第 {column} 列：不允许此写法（{snippet}）。",
+        "Line {line}, column {column}: this is not allowed: {snippet}",
+    ),
+    "sql_function_forbidden": (
+        "第 {line} 行第 {column} 列：不允许函数 {name}。",
+        "Line {line}, column {column}: the function {name} is not allowed.",
+    ),
+    "sql_not_deterministic": (
+        "第 {line} 行第 {column} 列：结果不确定（{name}）。",
+        "Line {line}, column {column}: {name} gives another answer each time.",
+    ),
+    "sql_table_not_granted": (
+        "第 {line} 行第 {column} 列：表 {name} 不存在或未授权。",
+        "Line {line}, column {column}: there is no table {name}, or it is not granted.",
+    ),
+    "sql_column_not_granted": (
+        "第 {line} 行第 {column} 列：字段 {name} 不存在或未授权。",
+        "Line {line}, column {column}: there is no column {name}, or it is not granted.",
+    ),
+    "sql_column_ambiguous": (
+        "第 {line} 行第 {column} 列：字段 {name} 不明确。",
+        "Line {line}, column {column}: it is not clear which {name} is meant.",
+    ),
+    "sql_all_columns": (
+        "第 {line} 行第 {column} 列：请逐一列出字段，不用 *。",
+        "Line {line}, column {column}: name the columns instead of *.",
+    ),
+    "sql_parameter_unknown": (
+        "第 {line} 行第 {column} 列：参数 {name} 未声明。",
+        "Line {line}, column {column}: the parameter {name} is not declared.",
+    ),
+    "sql_parameter_bad": ("参数 {name} 不可用。", "The parameter {name} can't be used."),
+    "sql_output_unnamed": (
+        "第 {line} 行第 {column} 列：输出字段须有名称。",
+        "Line {line}, column {column}: an output needs a name.",
+    ),
+    "sql_output_duplicate": (
+        "第 {line} 行第 {column} 列：输出字段 {name} 重复。",
+        "Line {line}, column {column}: the output {name} is there twice.",
+    ),
+    "sql_output_undeclared": (
+        "第 {line} 行第 {column} 列：输出字段 {name} 未声明。",
+        "Line {line}, column {column}: the output {name} is not declared.",
+    ),
+    "sql_output_missing": ("SQL 没有输出字段 {name}。", "The SQL does not give the output {name}."),
+    "sql_output_personal": (
+        "第 {line} 行第 {column} 列：{name} 来自个人信息，须标为个人信息。",
+        "Line {line}, column {column}: {name} is made of personal data and must be classified so.",
+    ),
+    "sql_primary_index_missing": (
+        "主索引字段 {name} 不在输出中。",
+        "The primary-index column {name} is not given out.",
+    ),
+    "sql_source_unknown": ("没有数据源 {name}。", "There is no source {name}."),
+    "sql_does_not_bind": (
+        "第 {line} 行第 {column} 列：无法执行（{snippet}）。",
+        "Line {line}, column {column}: it can't be performed: {snippet}",
+    ),
     # The way in.
     "unauthenticated": ("请先登录：缺少有效令牌。", "Sign in first: there is no valid token."),
     "forbidden": ("您没有此操作的权限。", "You have no permission for this."),

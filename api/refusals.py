@@ -7,6 +7,7 @@ import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from api.messages import Language, message
+from application.shared.engines import SqlRefusal
 from domain.activities import ActivityRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
@@ -14,9 +15,14 @@ from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
 from domain.group_rules import RuleRefusal
+from domain.run_parameters import ParameterRefusal
+from domain.segment_contents import SegmentRefusal
+from domain.segment_definitions import DefinitionRefusal
+from domain.segment_runs import RunRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
-from domain.work_order_contents import WorkOrderContentRefusal
+from domain.source_grants import GrantRefusal
+from domain.work_order_contents import ContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
 
 REFUSALS: tuple[type[StrEnum], ...] = (
@@ -26,11 +32,17 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     PlanRefusal,
     ActivityRefusal,
     ApprovalRefusal,
-    WorkOrderContentRefusal,
+    ContentRefusal,
     WorkOrderRefusal,
     CancellationRefusal,
     GroupRefusal,
     RuleRefusal,
+    SegmentRefusal,
+    DefinitionRefusal,
+    GrantRefusal,
+    RunRefusal,
+    ParameterRefusal,
+    SqlRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -49,6 +61,7 @@ INPUT_NAMES: Mapping[str, str] = {
     "form": "formId",
     "parent": "parentId",
     "negated": "not",
+    "work_order": "workOrderId",
 }
 """Where the input's name for a thing differs from the domain's."""
 

@@ -16,6 +16,9 @@ from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
+from api.segment_definitions import SegmentDefinition, SegmentDefinitionMutations
+from api.segment_runs import SegmentRun, SegmentRunMutations
+from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
 from api.work_orders import WorkOrder, WorkOrderMutations
 
 
@@ -47,6 +50,14 @@ class ReadQueries:
     customer_groups: Connection[CustomerGroup] = many(
         description="The customer groups in sight, with asOf as they were then."
     )
+    segment_definition: SegmentDefinition | None = one(description="One, with asOf as it was then.")
+    segment_definitions: Connection[SegmentDefinition] = many(
+        description="The segment definitions in sight, with asOf as they were then."
+    )
+    segment_run: SegmentRun | None = one()
+    segment_runs: Connection[SegmentRun] = many(description="The runs in sight, the newest first.")
+    source_grant: SourceGrant | None = one()
+    source_grants: Connection[SourceGrant] = many(description="What units in sight may use.")
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -56,7 +67,9 @@ class ReadQueries:
     timeline: Connection[HistoryEntry] = many(description="Everything that happened, oldest first.")
 
 
-Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries, CustomerGroupQueries))
+Query = merge_types(
+    "Query", (ReadQueries, EventQueries, DifferenceQueries, CustomerGroupQueries, SourceQueries)
+)
 Mutation = merge_types(
     "Mutation",
     (
@@ -67,6 +80,9 @@ Mutation = merge_types(
         WorkOrderMutations,
         CancellationMutations,
         CustomerGroupMutations,
+        SegmentDefinitionMutations,
+        SegmentRunMutations,
+        SourceGrantMutations,
     ),
 )
 

@@ -95,7 +95,7 @@ class ContentDraft:
     remark: str = ""
 
 
-class WorkOrderContentRefusal(StrEnum):
+class ContentRefusal(StrEnum):
     ACTIVITY_OVER = "activity_over"
     ACTIVITY_NOT_READY = "activity_not_ready"
     GROUP_NOT_LINKED = "group_not_linked"
@@ -144,7 +144,7 @@ def reference_faults(
     """Whether a work order may be submitted with what it refers to, as that stands now."""
     yield from _activity_faults(kind, activity)
     if activity.reference and activity.status not in (*OVER[kind], *READY[kind]):
-        yield Fault(WorkOrderContentRefusal.ACTIVITY_NOT_READY, ("activity",), {"status": activity.status})
+        yield Fault(ContentRefusal.ACTIVITY_NOT_READY, ("activity",), {"status": activity.status})
     yield from customer_group.faults("customer_group")
     yield from _link_faults(activity, customer_group)
     yield from department.faults("department")
@@ -183,7 +183,7 @@ def _activity_faults(kind: Kind, chosen: ActivityChoice) -> Iterator[Fault]:
         current = {"revision": str(chosen.reference.revision)}
         yield Fault(PlanRefusal.REFERENCE_CHANGED, ("activity",), current)
     elif chosen.status in OVER[kind]:
-        yield Fault(WorkOrderContentRefusal.ACTIVITY_OVER, ("activity",), {"status": chosen.status})
+        yield Fault(ContentRefusal.ACTIVITY_OVER, ("activity",), {"status": chosen.status})
 
 
 def _choice_faults(choice: Choice | None, name: str) -> Iterator[Fault]:
@@ -197,7 +197,7 @@ def _link_faults(activity: ActivityChoice, customer_group: Choice) -> Iterator[F
     """An activity that names its groups has its customers picked from those alone."""
     group, linked = customer_group.reference, activity.customer_groups
     if group is not None and linked and group.id not in linked:
-        yield Fault(WorkOrderContentRefusal.GROUP_NOT_LINKED, ("customer_group",))
+        yield Fault(ContentRefusal.GROUP_NOT_LINKED, ("customer_group",))
 
 
 def _field_faults(names: Sequence[str]) -> Iterator[Fault]:

@@ -32,5 +32,6 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     DOWNLOADS,
     WORK_ORDERS,
     CANCELLATIONS,
+    CUSTOMER_GROUPS,
 )
 NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)

@@ -27,7 +27,7 @@ API_WITHOUT_NAMESAKE = {
     # one kind of catalogue, with the fields that it defines
     "activity_forms",
     # the log, as integrators and auditors see it
-    "events", "history", "public_events", "public_work_orders", "tail", "watch",
+    "events", "history", "public_events", "public_mappings", "public_segments", "public_work_orders", "tail", "watch",
 }  # fmt: skip
 """Files of api/ that are no capability. A capability has the same name in every layer."""
 

@@ -22,8 +22,8 @@ from domain.catalogues import CatalogueRefusal, Kind
 from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import claim_id
 from domain.shared.refusal import CommonRefusal
+from domain.work_order_contents import ContentRefusal
 from domain.work_order_contents import Kind as WorkOrderKind
-from domain.work_order_contents import WorkOrderContentRefusal
 from domain.work_order_statuses import Status, WorkOrderRefusal
 from tests.application.bank import ALL_UNITS, IN_SHANGHAI, LIN, NOW, RAO, TAN, WU, Bank, at_once, codes
 from tests.application.orders import EXECUTOR, SOON, Orders, orders_of
@@ -154,7 +154,7 @@ def test_it_is_submitted_only_for_an_activity_that_is_approved_or_runs(orders: O
     bank = orders.bank
     planned = bank.draft(bank.plan(bank.add_type("Travel")))
     order = orders.draft(orders.content(activity=Chosen(planned)))
-    with refused((WorkOrderContentRefusal.ACTIVITY_NOT_READY, "activity")):
+    with refused((ContentRefusal.ACTIVITY_NOT_READY, "activity")):
         orders.submit(order)
     bank.approved(planned)
     orders.submit(order)

@@ -18,10 +18,10 @@ from domain.work_order_contents import (
     ActivityChoice,
     Content,
     ContentDraft,
+    ContentRefusal,
     DataTimeframe,
     Kind,
     Priority,
-    WorkOrderContentRefusal,
 )
 from domain.work_order_executions import (
     EXECUTIONS_MAX,
@@ -295,12 +295,12 @@ def test_all_that_is_missing_is_named_at_once() -> None:
         ({"segmentation_rules": "x" * 4_001}, (CommonRefusal.TOO_LONG, "segmentation_rules")),
         ({"activity": ActivityChoice(None)}, (CommonRefusal.NOT_FOUND, "activity")),
         ({"activity": replace(RUNNING, revision_seen=1)}, (PlanRefusal.REFERENCE_CHANGED, "activity")),
-        ({"activity": CANCELLED}, (WorkOrderContentRefusal.ACTIVITY_OVER, "activity")),
-        ({"activity": ENDED}, (WorkOrderContentRefusal.ACTIVITY_OVER, "activity")),
+        ({"activity": CANCELLED}, (ContentRefusal.ACTIVITY_OVER, "activity")),
+        ({"activity": ENDED}, (ContentRefusal.ACTIVITY_OVER, "activity")),
         ({"customer_group": UNUSED}, (PlanRefusal.REFERENCE_DISABLED, "customer_group")),
         (
             {"activity": replace(RUNNING, customer_groups=(DEPARTMENT,))},
-            (WorkOrderContentRefusal.GROUP_NOT_LINKED, "customer_group"),
+            (ContentRefusal.GROUP_NOT_LINKED, "customer_group"),
         ),
         ({"department": Choice(None)}, (CommonRefusal.NOT_FOUND, "department")),
         ({"output_fields": ("A", "A")}, (CommonRefusal.DUPLICATE, "output_fields")),
@@ -358,10 +358,10 @@ def test_it_is_submitted_only_for_an_activity_that_stands_ready(kind: Kind, stat
             DECIDER.decide(command, DECIDER.fold([draft]))
 
 
-def _not_ready(kind: Kind, status: ActivityStatus) -> tuple[WorkOrderContentRefusal, str]:
+def _not_ready(kind: Kind, status: ActivityStatus) -> tuple[ContentRefusal, str]:
     ended = kind is Kind.ACTIVITY and status is ActivityStatus.ENDED
     over = ended or status is ActivityStatus.CANCELLED
-    code = WorkOrderContentRefusal.ACTIVITY_OVER if over else WorkOrderContentRefusal.ACTIVITY_NOT_READY
+    code = ContentRefusal.ACTIVITY_OVER if over else ContentRefusal.ACTIVITY_NOT_READY
     return code, "activity"
 
 
