@@ -11,8 +11,10 @@ from domain.activities import ActivityRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
 from domain.catalogues import CatalogueRefusal
+from domain.reward_details import RewardRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
+from domain.timeframes import TimeframeRefusal
 
 REFUSALS: tuple[type[StrEnum], ...] = (
     CommonRefusal,
@@ -21,6 +23,8 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     PlanRefusal,
     ActivityRefusal,
     ApprovalRefusal,
+    RewardRefusal,
+    TimeframeRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -34,6 +38,10 @@ INPUT_NAMES: Mapping[str, str] = {
     "cost_type": "costTypeId",
     "form": "formId",
     "parent": "parentId",
+    "department": "departmentId",
+    "co_departments": "coDepartmentIds",
+    "reward_type": "rewardTypeId",
+    "group": "customerGroupId",
 }
 """Where the input's name for a thing differs from the domain's."""
 

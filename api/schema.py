@@ -8,12 +8,15 @@ from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.catalogues import ActivityType, CatalogueMutations, CostType
+from api.departments import Department, DepartmentMutations
 from api.differences import DifferenceQueries
+from api.downloads import Download
 from api.events import EventQueries, EventSubscription
 from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
+from api.reward_types import RewardType, RewardTypeMutations
 
 
 @strawberry.type
@@ -28,6 +31,12 @@ class ReadQueries:
     cost_types: Connection[CostType] = many()
     activity_form: ActivityForm | None = one()
     activity_forms: Connection[ActivityForm] = many(description="The forms of promotion that are defined.")
+    department: Department | None = one()
+    departments: Connection[Department] = many(description="The tree flat; filter depth 0 for its roots.")
+    reward_type: RewardType | None = one()
+    reward_types: Connection[RewardType] = many(description="The types of rewards with their frames.")
+    download: Download | None = one()
+    downloads: Connection[Download] = many(description="What was taken out as files, oldest first.")
     activity: Activity | None = one(description="One activity, with asOf as it was then.")
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
@@ -43,7 +52,15 @@ class ReadQueries:
 
 Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries))
 Mutation = merge_types(
-    "Mutation", (CatalogueMutations, ActivityFormMutations, ActivityMutations, ApprovalMutations)
+    "Mutation",
+    (
+        CatalogueMutations,
+        ActivityFormMutations,
+        DepartmentMutations,
+        RewardTypeMutations,
+        ActivityMutations,
+        ApprovalMutations,
+    ),
 )
 
 schema = strawberry.Schema(

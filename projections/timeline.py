@@ -194,8 +194,9 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
     return names, attrgetter(*names)
 
 
-IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type",
-                         "role", "route", "goal", "frequency", "timeframe"})  # fmt: skip
+IN_CAPITALS = frozenset(
+    {"status", "awaiting", "channels", "level", "verdict", "type", "role", "route", "goal", "kind"}
+)
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
 PARENT = "parent_id"

@@ -12,6 +12,7 @@ PREFIXES: Mapping[str, str] = {
     "department": "dp",
     "reward_type": "rt",
     "download": "dl",
+    "customer_group": "cg",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
