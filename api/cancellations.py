@@ -27,6 +27,17 @@ class CancellationStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+@strawberry.enum(description="Where a work order stands when its cancellation may be asked for.")
+class CancellableStatus(StrEnum):
+    DRAFT = "draft"
+    IN_APPROVAL = "in_approval"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SCHEDULED = "scheduled"
+    EXECUTING = "executing"
+    FAILED = "failed"
+
+
 @view(
     "read.cancellations",
     prefix="cr",
@@ -43,7 +54,9 @@ class CancellationRequest(Node):
     org_unit: str
     status: CancellationStatus
     awaiting: ApprovalLevel | None  # type: ignore[valid-type]
-    former_status: str = column(description="Where the work order stood when its cancellation was asked for.")
+    former_status: CancellableStatus = column(
+        description="Where the work order stood when its cancellation was asked for."
+    )
     reason: str
     requested_by: str
     requested_at: datetime

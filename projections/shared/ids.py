@@ -18,6 +18,7 @@ PREFIXES: Mapping[str, str] = {
     "download": "dl",
     "work_order": "wo",
     "cancellation": "cr",
+    "points_job": "pj",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
