@@ -210,6 +210,8 @@ KIND_OF_ID = {
     "co_department_ids": "department",
     "reward_type_id": "reward_type",
     "reward_type_ids": "reward_type",
+    "customer_group_id": "customer_group",
+    "customer_group_ids": "customer_group",
     "approval_id": "approval",
     "subject_id": "activity",
 }
