@@ -26,6 +26,13 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "UNAVAILABLE": ("服务暂不可用，请稍后再试。", "The service is unavailable for the moment: try again."),
     "NO_ROLE": ("您没有任何角色，请联系管理员。", "You have no role here: ask an administrator."),
+    "FORBIDDEN": ("您没有此操作的权限。", "You have no permission for this."),
+    "BAD_FILTER": (
+        "筛选条件不正确：须为 GraphQL 列表的 JSON 筛选。",
+        "The filter is no filter: give the JSON of the list's filter in GraphQL.",
+    ),
+    "EXPORT_TOO_LARGE": ("行数过多，请缩小筛选范围。", "There are too many rows: narrow the filter."),
+    "EXPORTS_BUSY": ("正在导出其他文件，请稍后再试。", "Other files are being made: try again soon."),
     "OPERATION_UNCLEAR": (
         "文档须以 operationName 指明其中一个操作。",
         "Name one of the document's operations in operationName.",

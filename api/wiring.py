@@ -3,13 +3,16 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from api.authentication import Authentication, Verify
+from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp, PageSizes, Services
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
@@ -22,11 +25,13 @@ from infrastructure.append_notices import AppendNotices
 from infrastructure.database import connection_options, pool
 from infrastructure.event_log import EventLog
 from infrastructure.projection_progress import Progress
+from infrastructure.workbooks import Workbook
 from projections.registry import NAMES
 
 TIMELINE = "read.timeline"
 COMMAND_CONNECTIONS_MAX = 16
 READ_CONNECTIONS_MAX = 8
+BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(slots=True)
@@ -40,11 +45,15 @@ class GraphQL:
     page_sizes: PageSizes = field(default_factory=PageSizes)
     connections_max: int = COMMAND_CONNECTIONS_MAX
     engine: Engine | None = None
+    time_zone: tzinfo = BUSINESS_TIME_ZONE
     _app: GraphQLApp | None = None
+    _exports: Exports | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._app is not None, "the lifespan comes first"
-        await self._app(scope, receive, send)
+        assert self._exports is not None
+        is_export = scope["type"] == "http" and scope["path"] == ACTIVITIES_PATH
+        await (self._exports if is_export else self._app)(scope, receive, send)
 
     def lifespan(self, _: Starlette) -> AbstractAsyncContextManager[None]:
         return self._opened()
@@ -79,6 +88,7 @@ class GraphQL:
                 engine=self.engine,
             )
             self._app = GraphQLApp(schema, services)
+            self._exports = Exports(services, self.time_zone, Workbook)
             try:
                 yield
             finally:

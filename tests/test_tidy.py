@@ -27,7 +27,7 @@ API_WITHOUT_NAMESAKE = {
     # one kind of catalogue each, with the fields that it defines
     "activity_forms", "departments", "reward_types",
     # what leaves as a file
-    "exports",
+    "exports", "activity_sheet",
     # the log, as integrators and auditors see it
     "events", "history", "public_events", "public_mappings", "public_segments", "public_work_orders",
     "tail", "watch",

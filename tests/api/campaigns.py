@@ -30,7 +30,7 @@ def reward_type(house: House, **given: Any) -> Any:
 
 
 _furnished: dict[str, str] = {}
-"""Department and reward type of plans that name none, in the house that an activity type was last added to."""
+"""Department and reward type of plans that name none, in the house that last got an activity type."""
 
 
 def _furnish(house: House) -> None:
