@@ -109,6 +109,108 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "Something that it refers to has changed since: it must be submitted anew.",
     ),
     "deadline_passed": ("审批期限已过，须重新提交。", "The deadline has passed: it must be submitted anew."),
+    # Analysts' SQL, at the gate.
+    "sql_too_long": ("SQL 最多 {most} 字节。", "The SQL has at most {most} bytes."),
+    "sql_syntax": (
+        "第 {line} 行第 {column} 列有语法错误：{snippet}",
+        "There is a syntax error in line {line}, column {column}: {snippet}",
+    ),
+    "sql_too_complex": (
+        "第 {line} 行第 {column} 列过于复杂（上限：{name}）。",
+        "It is too complex in line {line}, column {column} (limit: {name}).",
+    ),
+    "sql_not_one_select": (
+        "只能有一条 SELECT 语句（第 {line} 行第 {column} 列）。",
+        "There must be one SELECT and nothing else (line {line}, column {column}).",
+    ),
+    "sql_construct_forbidden": (
+        "第 {line} 行第 {column} 列不允许使用 {name}：{snippet}",
+        "{name} is not allowed in line {line}, column {column}: {snippet}",
+    ),
+    "sql_function_forbidden": (
+        "第 {line} 行第 {column} 列不允许使用函数 {name}。",
+        "The function {name} is not allowed in line {line}, column {column}.",
+    ),
+    "sql_not_deterministic": (
+        "第 {line} 行第 {column} 列的 {name} 结果不确定：请用 :business_date 并指定排序。",
+        "{name} in line {line}, column {column} may answer differently each time: use :business_date and an order.",
+    ),
+    "sql_table_not_granted": (
+        "第 {line} 行第 {column} 列的表 {name} 不存在或未授权。",
+        "The table {name} in line {line}, column {column} does not exist or is not granted.",
+    ),
+    "sql_column_not_granted": (
+        "第 {line} 行第 {column} 列的字段 {name} 不存在或未授权。",
+        "The column {name} in line {line}, column {column} does not exist or is not granted.",
+    ),
+    "sql_column_ambiguous": (
+        "第 {line} 行第 {column} 列的名称 {name} 有歧义。",
+        "The name {name} in line {line}, column {column} is ambiguous.",
+    ),
+    "sql_all_columns": (
+        "第 {line} 行第 {column} 列请逐一列出字段（{name}）。",
+        "Name the columns one by one in line {line}, column {column} ({name}).",
+    ),
+    "sql_parameter_unknown": (
+        "第 {line} 行第 {column} 列的参数 {name} 未声明。",
+        "The parameter {name} in line {line}, column {column} is not declared.",
+    ),
+    "sql_parameter_bad": (
+        "参数 {name} 的名称或值无效。",
+        "The name or value of the parameter {name} is no good.",
+    ),
+    "sql_output_unnamed": (
+        "第 {line} 行第 {column} 列的输出需要名称（1 到 63 个可见字符）。",
+        "The output in line {line}, column {column} needs a name of 1 to 63 printable characters.",
+    ),
+    "sql_output_duplicate": ("输出 {name} 出现了不止一次。", "The output {name} is given more than once."),
+    "sql_output_undeclared": ("输出 {name} 未声明。", "The output {name} is not declared."),
+    "sql_output_missing": (
+        "SQL 中没有已声明的输出 {name}。",
+        "The SQL does not give the declared output {name}.",
+    ),
+    "sql_output_personal": (
+        "输出 {name} 含个人信息，必须声明为个人信息字段。",
+        "The output {name} is made of personal columns and must be declared as personal.",
+    ),
+    "sql_output_type": ("输出 {name} 的类型不能保存。", "The output {name} has a type that can't be stored."),
+    "sql_primary_index_missing": (
+        "主索引字段“{name}”不在输出中。",
+        "The primary-index column “{name}” is not among the outputs.",
+    ),
+    "sql_source_unknown": ("没有数据源 {name}。", "There is no source {name}."),
+    "sql_does_not_bind": ("SQL 无法执行：{name}", "The SQL can't be run: {name}"),
+    # Runs of segments, and loading the user's files.
+    "sql_refused": ("SQL 未通过检查（{reason}）。", "The SQL did not pass the gate ({reason})."),
+    "primary_index_null": ("{offenders} 行的主索引为空。", "{offenders} rows have no primary index."),
+    "primary_index_duplicate": (
+        "{offenders} 行的主索引不唯一。",
+        "{offenders} rows do not have a primary index of their own.",
+    ),
+    "time_limit": ("运行超过 {seconds} 秒。", "The run took more than {seconds} seconds."),
+    "memory_limit": ("运行所需内存超出限制。", "The run needs more memory than it may have."),
+    "disk_full": ("磁盘空间不足。", "There is not enough space on the disk."),
+    "result_too_large": ("结果超过 {most} 行。", "The result has more than {most} rows."),
+    "warehouse_missing": ("数据源 {name} 尚无数据。", "There is no data in the source {name} yet."),
+    "sql_failed": ("SQL 执行出错（{detail}）。", "The SQL failed on the data ({detail})."),
+    "result_missing": ("没有运行 {run} 的结果。", "There is no result of the run {run}."),
+    "result_damaged": ("运行 {run} 的结果文件已损坏。", "The result of the run {run} is damaged."),
+    "bad_mapping": (
+        "字段 {name} 的映射无效：{detail}（{offenders} 行）。",
+        "The mapping of the field {name} is no good: {detail} ({offenders} rows).",
+    ),
+    "load_folder_missing": ("没有文件夹 {folder}。", "There is no folder {folder}."),
+    "load_file_missing": ("文件夹中没有 {file}。", "The folder has no {file}."),
+    "load_too_many_files": ("文件夹最多 {most} 个文件。", "The folder has at most {most} files."),
+    "load_file_too_large": ("{file} 超过 {most} 字节。", "{file} has more than {most} bytes."),
+    "load_too_many_rows": ("{file} 超过 {most} 行。", "{file} has more than {most} rows."),
+    "load_bad_mapping": ("映射文件无效：{detail}", "The mapping is no good: {detail}"),
+    "load_columns_missing": ("{file} 缺少字段：{columns}。", "{file} lacks the columns {columns}."),
+    "load_bad_encoding": (
+        "{file} 第 {line} 行不是 {encoding} 编码。",
+        "Line {line} of {file} is not in the encoding {encoding}.",
+    ),
+    "load_no_good_rows": ("{file} 没有可用的行：{reasons}", "{file} has no good row: {reasons}"),
     # The way in.
     "unauthenticated": ("请先登录：缺少有效令牌。", "Sign in first: there is no valid token."),
     "forbidden": ("您没有此操作的权限。", "You have no permission for this."),

@@ -7,6 +7,7 @@ import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from api.messages import Language, message
+from application.shared.engines import SqlRefusal
 from domain.activities import ActivityRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
@@ -21,6 +22,7 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     PlanRefusal,
     ActivityRefusal,
     ApprovalRefusal,
+    SqlRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
