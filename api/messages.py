@@ -59,6 +59,42 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "in_use": ("正在使用：{users}。", "It is in use by {users}."),
     "ancestor_disabled": ("上级“{ancestor}”已停用。", "Its ancestor {ancestor} is disabled."),
     "unknown_attribute": ("未知属性 {name}。", "There is no attribute {name}."),
+    "not_removable": (
+        "该目录项不能删除，请改为停用。",
+        "Entries of this catalogue are not removed: disable it.",
+    ),
+    # Reward types and reward details.
+    "bad_number": ("须为数字，如 1.5（无千分位）。", "It must be a number such as 1.5, without separators."),
+    "minimum_above_maximum": (
+        "最小值大于最大值 {maximum}。",
+        "The minimum is above the maximum of {maximum}.",
+    ),
+    "customer_cap_above_activity_cap": (
+        "每户上限大于活动上限 {cap}。",
+        "The cap per customer is above the activity's cap of {cap}.",
+    ),
+    "below_minimum": (
+        "低于奖励类型的最小值 {minimum} {unit}。",
+        "It is below the reward type's minimum of {minimum} {unit}.",
+    ),
+    "above_maximum": (
+        "高于奖励类型的最大值 {maximum} {unit}。",
+        "It is above the reward type's maximum of {maximum} {unit}.",
+    ),
+    "above_customer_cap": (
+        "超出奖励类型的每户上限 {cap}。",
+        "It exceeds the reward type's cap per customer of {cap}.",
+    ),
+    "above_activity_cap": (
+        "超出奖励类型的活动上限 {cap}。",
+        "It exceeds the reward type's cap per activity of {cap}.",
+    ),
+    # Links to customer groups.
+    "not_of_this_kind": ("类型 {kind} 不用填写此项。", "This does not go with the kind {kind}."),
+    "bad_cron": (
+        "须为五段的 cron 表达式，如“0 6 * * 1”。",
+        "It must be a schedule of five fields, such as 0 6 * * 1.",
+    ),
     # Forms that people fill in.
     "bad_field_name": (
         "字段名为小写字母开头的 1 到 40 个小写字母、数字或“_”。",

@@ -20,7 +20,9 @@ from domain import activities as a
 from domain import approvals as ap
 from domain import catalogues as c
 from domain import customer_groups as g
-from domain.activity_plans import Plan
+from domain import downloads as d
+from domain.activity_plans import GroupLink, Plan
+from domain.reward_details import Reward
 from domain.shared.money import MINOR_DIGITS, Money
 from domain.shared.period import Period
 from projections.customer_groups import membership, shown_rule
@@ -103,6 +105,38 @@ def _plan(plan: Plan) -> Data:
             }
             for line in plan.cost_lines
         ],
+        "department": plan.department and _reference("department", plan.department),
+        "coDepartments": [_reference("department", each) for each in plan.co_departments],
+        "responsible": plan.responsible,
+        "goal": plan.goal and plan.goal.name,
+        "rewards": [_reward(reward) for reward in plan.rewards],
+        "groups": [_link(link) for link in plan.groups],
+    }
+
+
+def _reward(reward: Reward) -> Data:
+    return {
+        "rewardType": _reference("reward_type", reward.reward_type),
+        "value": reward.value,
+        "capPerCustomer": reward.cap_per_customer,
+        "capTotal": reward.cap_total,
+        "remark": reward.remark,
+        "fieldValues": dict(reward.field_values),
+    }
+
+
+def _link(link: GroupLink) -> Data:
+    days = link.timeframe
+    return {
+        "customerGroup": _reference("customer_group", link.group),
+        "role": link.role.name,
+        "frequency": {"kind": link.frequency.kind.name, "cron": link.frequency.cron or None},
+        "timeframe": {
+            "kind": days.kind.name,
+            "startsOn": days.starts_on and days.starts_on.isoformat(),
+            "endsOn": days.ends_on and days.ends_on.isoformat(),
+            "days": days.days,
+        },
     }
 
 
@@ -180,6 +214,19 @@ _maps(a.ActivityResumed, "resumed", lambda _: {})
 _maps(a.ActivityEnded, "ended", lambda _: {})
 _maps(a.ActivityCancelled, "cancelled", lambda e: {"reason": e.reason})
 _maps(a.ActivityDeleted, "deleted", lambda _: {})
+
+_maps(
+    d.DownloadRecorded,
+    "recorded",
+    lambda e: {
+        "subject": e.subject,
+        "filter": e.filter,
+        "rows": e.rows,
+        "address": e.address,
+        "orgUnit": e.org_unit,
+        "by": e.by,
+    },
+)
 
 _maps(
     ap.ApprovalOpened,

@@ -15,6 +15,7 @@ from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
 from domain.group_rules import RuleRefusal
+from domain.reward_details import RewardRefusal
 from domain.run_parameters import ParameterRefusal
 from domain.segment_contents import SegmentRefusal
 from domain.segment_definitions import DefinitionRefusal
@@ -22,6 +23,7 @@ from domain.segment_runs import RunRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.source_grants import GrantRefusal
+from domain.timeframes import TimeframeRefusal
 from domain.work_order_contents import ContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
 
@@ -43,6 +45,8 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     RunRefusal,
     ParameterRefusal,
     SqlRefusal,
+    RewardRefusal,
+    TimeframeRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -57,11 +61,14 @@ INPUT_NAMES: Mapping[str, str] = {
     "cost_type": "costTypeId",
     "customer_group": "customerGroupId",
     "definition": "definitionId",
-    "department": "departmentId",
     "form": "formId",
     "parent": "parentId",
     "negated": "not",
     "work_order": "workOrderId",
+    "department": "departmentId",
+    "co_departments": "coDepartmentIds",
+    "reward_type": "rewardTypeId",
+    "group": "customerGroupId",
 }
 """Where the input's name for a thing differs from the domain's."""
 

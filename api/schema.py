@@ -9,12 +9,15 @@ from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.catalogues import ActivityType, CatalogueMutations, CostType
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
+from api.departments import Department, DepartmentMutations
 from api.differences import DifferenceQueries
+from api.downloads import Download
 from api.events import EventQueries, EventSubscription
 from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
+from api.reward_types import RewardType, RewardTypeMutations
 from api.segment_definitions import SegmentDefinition, SegmentDefinitionMutations
 from api.segment_runs import SegmentRun, SegmentRunMutations
 from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
@@ -32,6 +35,12 @@ class ReadQueries:
     cost_types: Connection[CostType] = many()
     activity_form: ActivityForm | None = one()
     activity_forms: Connection[ActivityForm] = many(description="The forms of promotion that are defined.")
+    department: Department | None = one()
+    departments: Connection[Department] = many(description="The tree flat; filter depth 0 for its roots.")
+    reward_type: RewardType | None = one()
+    reward_types: Connection[RewardType] = many(description="The types of rewards with their frames.")
+    download: Download | None = one()
+    downloads: Connection[Download] = many(description="What was taken out as files, oldest first.")
     activity: Activity | None = one(description="One activity, with asOf as it was then.")
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
@@ -71,6 +80,8 @@ Mutation = merge_types(
         SegmentDefinitionMutations,
         SegmentRunMutations,
         SourceGrantMutations,
+        DepartmentMutations,
+        RewardTypeMutations,
     ),
 )
 

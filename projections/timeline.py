@@ -247,6 +247,8 @@ KIND_OF_ID = {
     "co_department_ids": "department",
     "reward_type_id": "reward_type",
     "reward_type_ids": "reward_type",
+    "customer_group_id": "customer_group",
+    "customer_group_ids": "customer_group",
     "approval_id": "approval",
     "definition_id": "segment_definition",
     "work_order_id": "work_order",

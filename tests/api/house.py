@@ -87,7 +87,7 @@ INPUTS = {
     **{
         f"{verb}{kind}": "EntryInput"
         for verb in ("enable", "disable", "remove")
-        for kind in ("ActivityType", "CostType", "ActivityForm")
+        for kind in ("ActivityType", "CostType", "ActivityForm", "Department", "RewardType")
     },
     **{f"{verb}Activity": "ActivityInput" for verb in ("submit", "withdraw", "launch", "resume", "delete")},
     **{f"{verb}Activity": "ActivityReasonInput" for verb in ("pause", "cancel")},

@@ -16,7 +16,8 @@ from infrastructure.event_types import EVENT_TYPES
 from projections.shared.ids import PREFIXES
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema.graphql"
-INTERNAL = {"endActivity"}
+INTERNAL = {"endActivity", "exportActivities"}
+"""Of the scheduler, and of files."""
 
 
 def test_the_committed_schema_is_the_one_that_is_served() -> None:
