@@ -16,6 +16,7 @@ from api.exports import ACTIVITIES_PATH
 from api.health import Parts, health_routes
 from api.http_errors import error_response
 from api.request_log import Observe, RequestLog
+from api.result_files import RESULTS_PATH
 
 GRAPHQL_PATH = "/graphql"
 KNOWN_PATHS = frozenset({GRAPHQL_PATH, ACTIVITIES_PATH, "/healthz", "/readyz", "/metrics"})
@@ -39,7 +40,7 @@ def create_app(
     if graphql_app is not None:
         endpoint = _Endpoint(graphql_app)
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
-        routes.append(Route(ACTIVITIES_PATH, endpoint))
+        routes += [Route(ACTIVITIES_PATH, endpoint), Route(f"{RESULTS_PATH}/{{id}}", endpoint)]
     app = Starlette(
         routes=routes,
         middleware=[

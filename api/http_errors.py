@@ -38,6 +38,11 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "Name one of the document's operations in operationName.",
     ),
     "SUBSCRIBE_BY_WEBSOCKET": ("订阅请使用 WebSocket。", "Subscriptions go by WebSocket."),
+    "NO_RESULT": ("该执行没有结果。", "The run has no result."),
+    "RESULT_UNUSABLE": (
+        "结果无法按映射导出，请联系技术人员。",
+        "The result can't be written by this mapping: ask the technical staff.",
+    ),
     "INTERNAL": ("系统内部错误，请凭请求号联系管理员。", "An internal fault: quote the request id."),
 }
 """Code to (zh, en)."""

@@ -16,6 +16,7 @@ from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp, PageSizes, Services
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
+from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.tail import Tail
 from application.shared.approvable import ApprovalPolicy
@@ -44,16 +45,23 @@ class GraphQL:
     count_append: Callable[[], None]
     page_sizes: PageSizes = field(default_factory=PageSizes)
     connections_max: int = COMMAND_CONNECTIONS_MAX
-    engine: Engine | None = None
     time_zone: tzinfo = BUSINESS_TIME_ZONE
+    engine: Engine | None = None
     _app: GraphQLApp | None = None
     _exports: Exports | None = None
+    _results: ResultFiles | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._app is not None, "the lifespan comes first"
         assert self._exports is not None
-        is_export = scope["type"] == "http" and scope["path"] == ACTIVITIES_PATH
-        await (self._exports if is_export else self._app)(scope, receive, send)
+        assert self._results is not None
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path == ACTIVITIES_PATH:
+            await self._exports(scope, receive, send)
+        elif path.startswith(f"{RESULTS_PATH}/"):
+            await self._results(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     def lifespan(self, _: Starlette) -> AbstractAsyncContextManager[None]:
         return self._opened()
@@ -89,6 +97,7 @@ class GraphQL:
             )
             self._app = GraphQLApp(schema, services)
             self._exports = Exports(services, self.time_zone, Workbook)
+            self._results = ResultFiles(services)
             try:
                 yield
             finally:

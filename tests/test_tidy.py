@@ -31,6 +31,8 @@ API_WITHOUT_NAMESAKE = {
     # the log, as integrators and auditors see it
     "events", "history", "public_events", "public_mappings", "public_segments", "public_work_orders",
     "tail", "watch",
+    # what a run has found, a work order as a document
+    "result_files", "work_order_forms",
 }  # fmt: skip
 """Files of api/ that are no capability. A capability has the same name in every layer."""
 
