@@ -381,6 +381,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             metrics.count_append,
             PageSizes(settings.page_size_max, settings.page_size_integrator_max),
             settings.database_connections_max,
+            time_zone=settings.time_zone,
             graphiql=not settings.is_production,
         )
         app = create_app(

@@ -132,7 +132,9 @@ class User:
     def download(self, path: str) -> bytes:
         return self._send("GET", path)
 
-    def until(self, what: str, look: Callable[[], Any], fails: Callable[[Any], bool] = lambda _: False) -> Any:
+    def until(
+        self, what: str, look: Callable[[], Any], fails: Callable[[Any], bool] = lambda _: False
+    ) -> Any:
         """Look again and again until something is found."""
         deadline_s = time.monotonic() + ENDED_WITHIN_S
         while time.monotonic() < deadline_s:

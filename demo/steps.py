@@ -35,7 +35,9 @@ class Steps:
         self.console.print(f"{len(self.done):>3}. {name}  [dim]{step.figures}  {step.duration_s:.1f} s[/dim]")
 
     def table(self) -> Table:
-        table = Table("", "step", "figures", "seconds", title="One campaign, from parameters to posted points")
+        table = Table(
+            "", "step", "figures", "seconds", title="One campaign, from parameters to posted points"
+        )
         for number, step in enumerate(self.done, start=1):
             table.add_row(str(number), step.name, step.figures, f"{step.duration_s:.1f}")
         table.add_row("", "all of it", "", f"{time.monotonic() - self.begun_s:.1f}", style="bold")
