@@ -6,11 +6,10 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from application import catalogues
+from application import catalogues, customer_groups
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
-from application.unknown_groups import choice as group_choice
 from domain.activities import (
     DECIDER,
     Activity,
@@ -223,7 +222,9 @@ def _looked_up(work: Work, plan: PlanEntry, responsible: str) -> PlanDraft:
     ) + (RewardDraft(None, RewardEntry()),) * max(len(plan.rewards) - REWARDS_MAX, 0)
     groups = tuple(
         GroupLinkDraft(
-            None if link.group is None else group_choice(work, link.group.id, link.group.revision_seen),
+            None
+            if link.group is None
+            else customer_groups.choice(work, link.group.id, link.group.revision_seen),
             link.role,
             link.frequency,
             link.timeframe,
@@ -288,7 +289,7 @@ def _choices(work: Work, activity_id: UUID) -> PlanChoices:
         department=None if plan.department is None else standing(Kind.DEPARTMENT, plan.department)[0],
         co_departments=standing(Kind.DEPARTMENT, *plan.co_departments),
         reward_types=standing(Kind.REWARD_TYPE, *(reward.reward_type for reward in plan.rewards)),
-        groups=tuple(group_choice(work, link.group.id, None) for link in plan.groups),
+        groups=tuple(customer_groups.choice(work, link.group.id, None) for link in plan.groups),
     )
 
 

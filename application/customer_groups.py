@@ -143,7 +143,8 @@ class Preview:
 def recorded_query(work: Work, group_id: UUID, revision: int | None, extraction: Extraction) -> Query:
     """The query of a group in sight, in one of its revisions or (None) the newest."""
     refuse_any(_timeframe_faults(extraction))
-    group = Reference(group_id, revision or _subject(work, group_id).revision)
+    newest = _subject(work, group_id).revision
+    group = Reference(group_id, newest if revision is None else revision)
     return query_of(work, group, work.principal.units, extraction)
 
 

@@ -5,7 +5,7 @@ All aggregates of a rule come from one pass over the transactions; whoever has n
 and has no last one. A window of n days ends with the day before the business date.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -28,6 +28,8 @@ from domain.shared.refusal import CommonRefusal, Refused
 from domain.warehouse_schema import BANK
 
 CUSTOMER_ID = "customer_id"
+TEXT_CHARACTERS_MAX = 1_000
+"""The longest text that one parameter may hold."""
 _COLUMNS = {
     Dimension.AGE: "birth_year",
     Dimension.GENDER: "gender",
@@ -149,9 +151,24 @@ class _Writer:
         return ", ".join([self.bound(value) for value in values]) or "null"
 
     def members(self, members: Iterable[str]) -> str:
-        """A list as one value: an id has no comma, and thousands of values would be slow to parse."""
-        split = f"string_split({self.bound(','.join(members))}, ',')"
-        return f"c.customer_id in (select unnest({split}))"
+        """A long list as few values: the one part of it, found by halving, that can hold the customer's id.
+
+        An id has no comma, so it can't be found across two others.
+        """
+        parts: list[list[str]] = []
+        for member in sorted(members):
+            if not parts or sum(map(len, parts[-1])) + len(parts[-1]) + len(member) + 2 > TEXT_CHARACTERS_MAX:
+                parts.append([])
+            parts[-1].append(member)
+        return f"contains({self._part(parts)}, ',' || c.customer_id || ',')"
+
+    def _part(self, parts: Sequence[Sequence[str]]) -> str:
+        if len(parts) == 1:
+            return self.bound(f",{','.join(parts[0])},")
+        middle = len(parts) // 2
+        first = self.bound(parts[middle][0])
+        below, above = self._part(parts[:middle]), self._part(parts[middle:])
+        return f"case when c.customer_id < {first} then {below} else {above} end"
 
     def _subject(self, condition: Condition) -> str:
         match condition.dimension:

@@ -282,7 +282,7 @@ def _value_faults(condition: Condition, at: Path) -> Iterator[Fault]:
     type_, found = TYPES[condition.dimension], []
     for index, text in enumerate(condition.values[:SET_MEMBERS_MAX]):
         if type_ is FieldType.TEXT:
-            yield from name_faults(text, VALUE_CHARACTERS_MAX, *at, index)
+            yield from _word_faults(text, *at, index)
         elif (value := value_of(condition, text)) is None:
             yield Fault(FieldRefusal.BAD_VALUE, (*at, index), {"type": type_})
         else:
@@ -320,6 +320,14 @@ def _filter_faults(members: Sequence[str], at: Path) -> Iterator[Fault]:
     if len(members) > SET_MEMBERS_MAX:
         yield Fault(CommonRefusal.TOO_MANY, at, {"most": str(SET_MEMBERS_MAX)})
     for index, member in enumerate(members[:SET_MEMBERS_MAX]):
-        yield from name_faults(member, VALUE_CHARACTERS_MAX, *at, index)
+        yield from _word_faults(member, *at, index)
     if len(set(members)) < len(members):
         yield Fault(CommonRefusal.DUPLICATE, at)
+
+
+def _word_faults(text: str, *at: str | int) -> Iterator[Fault]:
+    """A word is one line."""
+    found = tuple(name_faults(text, VALUE_CHARACTERS_MAX, *at))
+    if not found and not text.isprintable():
+        found = (Fault(CommonRefusal.BAD_CHARACTERS, at),)
+    yield from found

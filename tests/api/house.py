@@ -17,6 +17,7 @@ from api.wiring import GraphQL
 from application.access import Principal, units_of
 from application.authentication import TokenCode, TokenRefused
 from application.shared.approvable import ApprovalPolicy
+from application.shared.engines import Engine
 from infrastructure.projection_runner import Projector
 from infrastructure.tokens import SAMPLE_USERS
 
@@ -91,17 +92,20 @@ INPUTS = {
     },
     **{f"{verb}Activity": "ActivityInput" for verb in ("submit", "withdraw", "launch", "resume", "delete")},
     **{f"{verb}Activity": "ActivityReasonInput" for verb in ("pause", "cancel")},
+    **{f"{verb}CustomerGroup": "CustomerGroupInput" for verb in ("retire", "delete")},
 }
 
 
 @contextmanager
-def running_house(url: str, policy: ApprovalPolicy | None = None) -> Iterator[House]:
+def running_house(
+    url: str, policy: ApprovalPolicy | None = None, engine: Engine | None = None
+) -> Iterator[House]:
     """The house on a migrated database; everything ends with the block."""
     stop = threading.Event()
     projector = threading.Thread(target=Projector(url).run, args=(stop,))
     projector.start()
     appended: list[None] = []
-    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None))
+    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), engine=engine)
     app = create_app(
         parts=lambda: (),
         metrics=lambda: b"",

@@ -1,6 +1,5 @@
 """A small warehouse of Parquet files, and what a query finds in it."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,6 +11,7 @@ import duckdb
 
 from application.shared.engines import DATABASE_TYPES, Query, ResultSet
 from domain.warehouse_schema import TABLES
+from infrastructure.sql_gate import examine
 
 Row = tuple[Any, ...]
 
@@ -72,15 +72,15 @@ class SmallEngine:
     results: dict[UUID, list[Row]] = field(default_factory=dict)
 
     def found(self, query: Query) -> list[Row]:
-        """The rows in primary-index order. Only granted columns are there, and every value must be bound."""
+        """The rows in primary-index order, of what the gate makes of the query."""
+        checked = examine(query)
         with duckdb.connect() as connection:
             for granted in query.granted:
                 columns = ", ".join(granted.columns)
                 file = self.folder / f"{granted.name}.parquet"
                 connection.execute(f"create view {granted.name} as select {columns} from '{file}'")
             values = {parameter.name: parameter.value for parameter in query.parameters}
-            sql = re.sub(r":(\w+)", r"$\1", query.sql)
-            cursor = connection.execute(sql, values)
+            cursor = connection.execute(checked.sql, {name: values[name] for name in checked.parameters})
             assert cursor.description is not None
             assert [column[0] for column in cursor.description] == [output.name for output in query.outputs]
             return sorted(cursor.fetchall())

@@ -58,6 +58,10 @@ launchActivity      yes      no         no           no      no         no
 pauseActivity       yes      no         no           no      no         no
 resumeActivity      yes      no         no           no      no         no
 cancelActivity      yes      no         no           no      no         no
+defineCustomerGroup yes      no         no           no      no         no
+reviseCustomerGroup yes      no         no           no      no         no
+retireCustomerGroup yes      no         no           no      no         no
+deleteCustomerGroup yes      no         no           no      no         no
 approve             no       yes        yes          no      no         no
 reject              no       yes        yes          no      no         no
 endActivity         no       no         no           no      no         no

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,12 @@ from application.group_sql import Extraction, compiled
 from domain.customer_groups import MEMBERS_MAX
 from domain.group_rules import (
     AGGREGATES,
+    AGGREGATES_MAX,
     COMPARISONS,
+    NODES_MAX,
+    SET_MEMBERS_MAX,
     TYPES,
+    VALUES_MAX,
     Comparison,
     Condition,
     Dimension,
@@ -197,9 +202,33 @@ def test_a_list_finds_the_customers_that_there_are(engine: SmallEngine) -> None:
     ids = ("C00000003", "C00000001", "C99999999", "C00000014")
     assert engine.found(compiled(None, ids, frozenset({"HO"}), TODAY)) == [("C00000001",), ("C00000003",)]
     longest = tuple(f"C{number:08}" for number in range(2, MEMBERS_MAX + 2))
-    query = compiled(None, longest, ALL, TODAY)
-    assert len(query.parameters) == len(ALL) + 1
-    assert engine.count(query) == len(CUSTOMERS) - 1
+    assert engine.count(compiled(None, longest, ALL, TODAY)) == len(CUSTOMERS) - 1
+
+
+def test_a_list_is_found_by_halving_whatever_its_length(tmp_path: Path) -> None:
+    """SEG-11: at each border between two of its parts, and for ids of every length."""
+    ids = [f"C{number:0{1 + number % 19}}" for number in range(3_000)]
+    engine = SmallEngine(write_warehouse(tmp_path, [(id_, *customer(1)[1:]) for id_ in ids], []))
+    for step in (1, 2, 3, 700):
+        some = tuple(ids[::step])
+        assert engine.found(compiled(None, some, ALL, TODAY)) == sorted((id_,) for id_ in some)
+
+
+def test_the_largest_groups_pass_the_gate(engine: SmallEngine) -> None:
+    """SEG-04, SEG-11"""
+    words = tuple(f"{'餐' * 30}{number:010}" for number in range(SET_MEMBERS_MAX))
+    of_cities = asked(D.CITY, C.NOT_IN, *words)
+    large = Rule(all_of=(of_cities,) * (VALUES_MAX // SET_MEMBERS_MAX - 1))
+    spends = [
+        asked(D.TRANSACTION_SUM, C.BETWEEN, "0", "1", window=Window(days=days), currency="CNY")
+        for days in range(1, AGGREGATES_MAX + 1)
+    ]
+    ages = [asked(D.AGE, C.AT_LEAST, "0")] * (NODES_MAX - AGGREGATES_MAX - len(large.all_of or ()) - 3)
+    rule = Rule(any_of=(large, Rule(all_of=(*spends, *ages))))
+    assert list(rule_faults(rule)) == []
+    assert engine.count(compiled(rule, None, ALL, TODAY)) == len(CUSTOMERS) - 1
+    longest = tuple(f"{number:_>20}" for number in range(MEMBERS_MAX))
+    assert engine.count(compiled(None, longest, ALL, TODAY)) == 0
 
 
 # --- Against a plain evaluation -------------------------------------------

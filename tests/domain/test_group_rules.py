@@ -185,6 +185,7 @@ def test_a_text_is_short_clean_and_no_card_number() -> None:
         ("", CommonRefusal.REQUIRED),
         ("x" * 41, CommonRefusal.TOO_LONG),
         ("a\x00", CommonRefusal.BAD_CHARACTERS),
+        ("a\tb", CommonRefusal.BAD_CHARACTERS),
         ("4111111111111111", CommonRefusal.CARD_NUMBER_IN_TEXT),
     ):
         assert fault_of(Condition(D.CITY, C.EQUAL, (text,))) == [(code, "values", 0)]
