@@ -355,6 +355,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
     from api.wiring import GraphQL
     from infrastructure.metrics import Metrics
     from infrastructure.readiness import Part, Readiness
+    from infrastructure.segment_engine import segment_engine
     from infrastructure.tokens import TokenRules, Verifier, trusted_keys
     from projections.registry import NAMES
 
@@ -382,6 +383,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             PageSizes(settings.page_size_max, settings.page_size_integrator_max),
             settings.database_connections_max,
             time_zone=settings.time_zone,
+            engine=segment_engine(settings),
             graphiql=not settings.is_production,
         )
         app = create_app(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NoReturn
 from uuid import UUID
 
 import dramatiq
@@ -11,13 +11,19 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from application.processes.ended_activities import Ended
+from domain.segment_runs import ATTEMPTS_MAX
 from infrastructure.schedules import Schedule
 
 END_DUE_ACTIVITIES = "end_due_activities"
+EXECUTE_SEGMENT_RUN = "execute_segment_run"
 # Half of the statement's limit on the server times the commands of one run stays well below this.
 TIME_LIMIT_MS = 10 * 60 * 1000
 # The next minute's run does what this one could not.
 RETRIES_MAX = 3
+# Above the limit of the engine, which stops a query by itself.
+RUN_TIME_LIMIT_MS = 30 * 60 * 1000
+# One more than the attempts of a run: the last delivery records that it has failed.
+RUN_RETRIES_MAX = ATTEMPTS_MAX
 
 DUE = """
 select id from read.activities
@@ -34,7 +40,9 @@ order by execution_at, id limit %s
 logger = structlog.get_logger("cardinal.tasks")
 
 
-def declare(broker: dramatiq.Broker, end_due: Callable[[], Ended]) -> None:
+def declare(
+    broker: dramatiq.Broker, end_due: Callable[[], Ended], execute_run: Callable[[UUID], None]
+) -> None:
     """Make the tasks known to the broker, for who performs them and for who enqueues them alike."""
 
     @dramatiq.actor(
@@ -47,14 +55,23 @@ def declare(broker: dramatiq.Broker, end_due: Callable[[], Ended]) -> None:
         if ended.told:
             logger.info("activities that are over were ended", count=ended.told)
 
+    @dramatiq.actor(
+        actor_name=EXECUTE_SEGMENT_RUN,
+        broker=broker,
+        max_retries=RUN_RETRIES_MAX,
+        time_limit=RUN_TIME_LIMIT_MS,
+    )
+    def execute_segment_run(run_id: str) -> None:
+        execute_run(UUID(run_id))
+
 
 def declare_names(broker: dramatiq.Broker) -> None:
     """The same for a process that only enqueues."""
 
-    def elsewhere() -> Ended:
+    def elsewhere(*_: object) -> NoReturn:
         raise AssertionError("the worker performs tasks, not this process")
 
-    declare(broker, elsewhere)
+    declare(broker, elsewhere, elsewhere)
 
 
 def schedules(time_zone: str) -> Sequence[Schedule]:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from uuid import UUID
 
 from dramatiq import Broker, Worker
 
+from application import segment_runs
 from application.processes.ended_activities import end_due
 from application.shared.handler import Handler
 from infrastructure import actors
@@ -13,6 +15,7 @@ from infrastructure.append_notices import AppendNotices
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
 from infrastructure.postgres_broker import broker_of
+from infrastructure.segment_engine import segment_engine
 from infrastructure.settings import Settings
 
 # Below the time that a stopping process has.
@@ -36,7 +39,12 @@ def working(settings: Settings, url: str) -> Iterator[None]:
         notices.start()
         handler = Handler(EventLog(connections, notices), policy=settings.approval_policy)
         due_ids = actors.due_activities(connections)
-        actors.declare(broker, partial(end_due, handler, due_ids, settings.units))
+        engine = segment_engine(settings)
+
+        def execute_run(run_id: UUID) -> None:
+            segment_runs.execute(handler, engine, run_id, settings.units)
+
+        actors.declare(broker, partial(end_due, handler, due_ids, settings.units), execute_run)
         broker.emit_after("process_boot")  # dramatiq's time limits begin with it
         worker = Worker(broker, worker_threads=settings.worker_threads)
         worker.start()

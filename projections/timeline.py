@@ -269,9 +269,11 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
     return names, attrgetter(*names)
 
 
-IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type", "role", "route",
-                         "goal", "kind", "purpose", "membership", "format", "mask", "retention",
-                         "priority", "next_step", "former_status"})  # fmt: skip
+IN_CAPITALS = frozenset({
+    "status", "awaiting", "channels", "level", "verdict", "type", "role", "route", "goal", "frequency",
+    "timeframe", "purpose", "membership", "kind", "format", "mask", "retention", "priority", "next_step",
+    "former_status",
+})  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
 PARENT = "parent_id"

@@ -21,7 +21,6 @@ PREFIXES: Mapping[str, str] = {
     "budget": "bd",
     "points_job": "pj",
     "points_ledger": "pa",
-    "points_job": "pj",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

@@ -27,6 +27,7 @@ from domain import (
     work_order_executions,
     work_orders,
 )
+from domain import activities, approvals, catalogues, customer_groups, downloads
 from domain.activity_plans import Channel, CostLine, Goal, GroupLink, GroupRole, Plan
 from domain.approvals import Level, Subject
 from domain.catalogues import Details
