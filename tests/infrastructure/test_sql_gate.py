@@ -639,7 +639,46 @@ def test_the_list_of_functions_holds_no_stranger() -> None:
 
 
 WORDS = st.sampled_from(
-    ["select", "from", "where", "customers", "cards", "transactions", "customer_id", "name", "mobile", "city", "c", "t", "*", ",", "(", ")", ".", "=", "'x'", "1", "and", "or", "not", "as", "join", "using", "on", "group", "by", "order", "having", "limit", "union", "all", "with", "a", "exists", "in", "over", "partition", ":data_from", ":x", "$", ";", "--", "/*", "*/", '"', "[", "]", "{", "}", "read_parquet", "count", "sum", "random", "now", "case", "when", "then", "end", "interval", "day", "null", "distinct", "lateral"]
+    [
+        *("select", "from", "where", "customers", "cards", "customer_id", "name", "mobile", "city", "c", "t"),
+        *(
+            "*",
+            ",",
+            "(",
+            ")",
+            ".",
+            "=",
+            "'x'",
+            "1",
+            "and",
+            "or",
+            "not",
+            "as",
+            "join",
+            "using",
+            "on",
+            "group by",
+        ),
+        *("order by", "having", "limit", "union all", "with a", "exists", "in", "over", "partition by"),
+        *(
+            ":data_from",
+            ":x",
+            "$",
+            ";",
+            "--",
+            "/*",
+            "*/",
+            '"',
+            "[",
+            "]",
+            "{",
+            "}",
+            "read_parquet",
+            "count",
+            "sum",
+        ),
+        *("random", "now", "case", "when", "then", "end", "interval", "day", "null", "distinct", "lateral"),
+    ]
 )
 
 
