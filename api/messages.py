@@ -356,7 +356,8 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "sql_not_deterministic": (
         "第 {line} 行第 {column} 列的 {name} 结果不确定：请用 :business_date 并指定排序。",
-        "{name} in line {line}, column {column} may answer differently each time: use :business_date and an order.",
+        "{name} in line {line}, column {column} may answer differently each time: use :business_date and"
+        " an order.",
     ),
     "sql_table_not_granted": (
         "第 {line} 行第 {column} 列的表 {name} 不存在或未授权。",
