@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -135,7 +136,7 @@ def test_an_answer_that_got_lost_can_be_given_later(folder: Path) -> None:
     [
         (lambda t: t.replace(b"|101|", b"|102|", 1), "trailer"),
         (lambda t: resealed(t.replace(b"|101|", b"|102|", 1)), "trailer"),
-        (lambda t: resealed(t.replace(b"D|5|C00000005|622588********1234|105|CAMPAIGN_REWARD\n", b"")), "line 6"),
+        (lambda t: resealed(re.sub(rb"D\|5\|.*\n", b"", t)), "line 6"),
         (lambda t: resealed(t.replace(b"D|10|", b"D|9|")), "line 11"),
         (lambda t: resealed(t.replace(b"POINTS|1", b"POINTS|2")), "header"),
         (lambda t: t[: t.rindex(b"T|")], "no trailer"),
