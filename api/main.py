@@ -413,6 +413,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             metrics.count_append,
             PageSizes(settings.page_size_max, settings.page_size_integrator_max),
             settings.database_connections_max,
+            graphiql=not settings.is_production,
         )
         app = create_app(
             parts=readiness.parts,

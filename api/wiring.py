@@ -38,6 +38,7 @@ class GraphQL:
     count_append: Callable[[], None]
     page_sizes: PageSizes = field(default_factory=PageSizes)
     connections_max: int = COMMAND_CONNECTIONS_MAX
+    graphiql: bool = False
     _app: GraphQLApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +76,7 @@ class GraphQL:
                 page_sizes=self.page_sizes,
                 tail=tail,
             )
-            self._app = GraphQLApp(schema, services)
+            self._app = GraphQLApp(schema, services, graphiql=self.graphiql)
             try:
                 yield
             finally:

@@ -101,7 +101,7 @@ def running_house(url: str, policy: ApprovalPolicy | None = None) -> Iterator[Ho
     projector = threading.Thread(target=Projector(url).run, args=(stop,))
     projector.start()
     appended: list[None] = []
-    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None))
+    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), graphiql=True)
     app = create_app(
         parts=lambda: (),
         metrics=lambda: b"",
