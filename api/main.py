@@ -313,14 +313,14 @@ def worker() -> None:
 
 @cardinal.command()
 def scheduler() -> None:
-    """Enqueue tasks when they fall due."""
+    """Enqueue tasks when they fall due, and hand them to another broker where BROKER_URL names one."""
 
     def schedule(settings: "Settings", database: "Database", signals: Signals) -> None:
         from infrastructure import actors
         from infrastructure.schedules import Scheduler
-        from infrastructure.task_worker import open_broker
+        from infrastructure.task_worker import open_broker, relaying
 
-        with closing(open_broker(settings, database.url)) as broker:
+        with closing(open_broker(settings, database.url)) as broker, relaying(settings, database.url):
             actors.declare_names(broker)
             scheduler = Scheduler(database.url, broker)
             scheduler.ensure(actors.schedules(settings.business_time_zone))
