@@ -225,6 +225,38 @@ def projections_rebuild(
             )
 
 
+@cardinal.command()
+def counterpart(
+    folder: Annotated[Path, typer.Option(help="The exchange folder; it is made where it is missing.")],
+    reject_every: Annotated[int, typer.Option(help="Reject each so many lines; 0 rejects none.")] = 0,
+    reject_code: Annotated[str, typer.Option(help="The code of these rejections.")] = "51",
+    drop_line: Annotated[int, typer.Option(help="Say nothing of the line with this number.")] = 0,
+    lose_every: Annotated[int, typer.Option(help="Answer each so many files not at all.")] = 0,
+    answer_after: Annotated[float, typer.Option(help="Wait so many seconds before an answer.")] = 0.0,
+    answer_lost: Annotated[bool, typer.Option(help="First answer what was not answered.")] = False,
+    once: Annotated[bool, typer.Option(help="End when everything that is there is answered.")] = False,
+) -> None:
+    """Be the points system at the other end of an exchange folder, for drills."""
+    from infrastructure.points_counterpart import Counterpart, CounterpartBusy, Rules
+
+    _settings("counterpart")
+    try:
+        rules = Rules(reject_every, reject_code, drop_line, lose_every)
+        with Signals(CHILD_LIMIT_S) as signals, Counterpart(folder, rules, answer_after).at_work() as at_work:
+            if answer_lost:
+                at_work.answer_lost()
+            at_work.tick()
+            signals.defer()
+            if not once:
+                run_until_stopped(signals, at_work.run)
+    except ValueError as error:
+        raise CommandFailed(
+            f"It can't behave so: {error}.", "See `cardinal counterpart --help`.", 2
+        ) from None
+    except CounterpartBusy as error:
+        raise CommandFailed(f"{error}.", "End that one first.") from None
+
+
 # --- Single roles -------------------------------------------------------------
 
 
@@ -281,14 +313,14 @@ def worker() -> None:
 
 @cardinal.command()
 def scheduler() -> None:
-    """Enqueue tasks when they fall due."""
+    """Enqueue tasks when they fall due, and hand them to another broker where BROKER_URL names one."""
 
     def schedule(settings: "Settings", database: "Database", signals: Signals) -> None:
         from infrastructure import actors
         from infrastructure.schedules import Scheduler
-        from infrastructure.task_worker import open_broker
+        from infrastructure.task_worker import open_broker, relaying
 
-        with closing(open_broker(settings, database.url)) as broker:
+        with closing(open_broker(settings, database.url)) as broker, relaying(settings, database.url):
             actors.declare_names(broker)
             scheduler = Scheduler(database.url, broker)
             scheduler.ensure(actors.schedules(settings.business_time_zone))
