@@ -313,19 +313,21 @@ def worker() -> None:
 
 @cardinal.command()
 def scheduler() -> None:
-    """Enqueue tasks when they fall due, and hand them to another broker where BROKER_URL names one."""
+    """Enqueue tasks when they fall due or are owed, and hand them on where BROKER_URL names a broker."""
 
     def schedule(settings: "Settings", database: "Database", signals: Signals) -> None:
         from infrastructure import actors
+        from infrastructure.process_runner import Processes
         from infrastructure.schedules import Scheduler
-        from infrastructure.task_worker import open_broker, relaying
+        from infrastructure.task_worker import PROCESSES, open_broker, relaying
 
         with closing(open_broker(settings, database.url)) as broker, relaying(settings, database.url):
             actors.declare_names(broker)
             scheduler = Scheduler(database.url, broker)
             scheduler.ensure(actors.schedules(settings.business_time_zone))
+            processes = Processes(database.url, broker, PROCESSES)
             _at_work()
-            run_until_stopped(signals, scheduler.run)
+            run_until_stopped(signals, scheduler.run, processes.run)
 
     _role("scheduler", schedule)
 

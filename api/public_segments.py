@@ -131,6 +131,9 @@ SEGMENT_MAPPINGS: dict[type, Mapping] = {
     ),
     sr.SegmentRunTerminated: mapping("terminated", lambda e: {"reason": e.reason}),
     sr.SegmentRunRetried: mapping("retried", lambda e: {"retry": e.retry}),
+    sr.SegmentRunHandedOver: mapping(
+        "handed_over", lambda e: {"pointsJobId": public_id("points_job", e.points_job)}
+    ),
     sr.SegmentRunCleanedUp: mapping(
         "cleaned_up", lambda e: {"attempt": e.attempt, "dropped": list(e.dropped)}
     ),

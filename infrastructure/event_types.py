@@ -26,7 +26,6 @@ from domain import (
     work_orders,
 )
 from domain import work_order_executions as executions
-from domain import activities, approvals, catalogues, customer_groups, downloads
 from domain.shared import claims
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -113,6 +112,7 @@ EVENT_TYPES = (
     EventType("segment_run.terminated", segment_runs.SegmentRunTerminated),
     EventType("segment_run.retried", segment_runs.SegmentRunRetried),
     EventType("segment_run.cleaned_up", segment_runs.SegmentRunCleanedUp),
+    EventType("segment_run.handed_over", segment_runs.SegmentRunHandedOver),
     EventType("download.recorded", downloads.DownloadRecorded),
     EventType("customer_group.defined", customer_groups.CustomerGroupDefined),
     EventType("customer_group.revised", customer_groups.CustomerGroupRevised),

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import psycopg
-from dramatiq import Broker, Message
+from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
 
 from application.processes.process import Process, Step
@@ -87,7 +87,7 @@ class ProcessRunner:
     """One process in one session. Not thread-safe."""
 
     def __init__(
-        self, connection: psycopg.Connection[Any], log: EventLog, broker: Broker, process: Process
+        self, connection: psycopg.Connection[Any], log: EventLog, broker: PostgresBroker, process: Process
     ) -> None:
         self._connection, self._log, self._broker, self._process = connection, log, broker, process
         self.position = Position(0, 0)
@@ -155,24 +155,13 @@ class ProcessRunner:
             self._enqueue(each, each.step, 1)
 
     def _enqueue(self, owed: Owed, step: Step, driven: int) -> None:
-        message = self._message(owed, step, driven)
-        send(self._broker, self._connection, message, _delay_ms(step.due_at))
+        with self._broker.joining(self._connection):
+            self._broker.enqueue(self._message(owed, step, driven), delay=_delay_ms(step.due_at))
 
     def _message(self, owed: Owed, step: Step, driven: int) -> Message[Any]:
         name = f"{self._process.name}:{owed.version}:{step.task}:{driven}"
         message = self._broker.get_actor(step.task).message(str(owed.stream_id))
         return message.copy(message_id=str(uuid5(owed.stream_id, name)))
-
-
-def send(
-    broker: Broker, connection: psycopg.Connection[Any], message: Message[Any], delay_ms: int | None
-) -> None:
-    """Enqueue in the connection's transaction, where the broker can."""
-    if isinstance(broker, PostgresBroker):
-        with broker.joining(connection):
-            broker.enqueue(message, delay=delay_ms)
-    else:
-        broker.enqueue(message, delay=delay_ms)
 
 
 def _delay_ms(due_at: datetime | None) -> int | None:
@@ -184,7 +173,7 @@ def _delay_ms(due_at: datetime | None) -> int | None:
 class Processes:
     """Runs processes, each in a thread of its own. Any number of operating-system processes may run one."""
 
-    def __init__(self, url: str, broker: Broker, processes: Sequence[Process]) -> None:
+    def __init__(self, url: str, broker: PostgresBroker, processes: Sequence[Process]) -> None:
         self._url, self._broker, self._processes = url, broker, processes
 
     def run(self, stop: threading.Event) -> None:

@@ -3,22 +3,27 @@
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from uuid import UUID
 
 from dramatiq import Broker, Worker
 
 from application import segment_runs
+from application.points_pipeline import PointsDesk
+from application.processes import points_delivery, work_order_execution
 from application.processes.ended_activities import end_due
+from application.processes.work_order_execution import ExecutionDesk
 from application.shared.handler import Handler
 from infrastructure import actors, task_relay
 from infrastructure.append_notices import AppendNotices
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
+from infrastructure.file_folder import DirectoryFolder
+from infrastructure.points_gateway import gateway_of
 from infrastructure.postgres_broker import PostgresBroker, broker_of
 from infrastructure.segment_engine import segment_engine
 from infrastructure.settings import Settings
 from infrastructure.task_relay import LEASE_S
 
+PROCESSES = (work_order_execution.PROCESS, points_delivery.PROCESS)
 # Below the time that a stopping process has.
 GRACE_MS = 6_000
 
@@ -64,13 +69,18 @@ def working(settings: Settings, url: str) -> Iterator[None]:
     ):
         notices.start()
         handler = Handler(EventLog(connections, notices), policy=settings.approval_policy)
-        due_ids = actors.due_activities(connections)
         engine = segment_engine(settings)
-
-        def execute_run(run_id: UUID) -> None:
-            segment_runs.execute(handler, engine, run_id, settings.units)
-
-        actors.declare(broker, partial(end_due, handler, due_ids, settings.units), execute_run)
+        desk = ExecutionDesk(handler, settings.units)
+        folder = DirectoryFolder(settings.home / "points")
+        points = PointsDesk(handler, engine, gateway_of(settings), folder, settings.units)
+        perform = actors.Performers(
+            end_due=partial(end_due, handler, actors.due_activities(connections), settings.units),
+            start_order=desk.start,
+            execute_run=lambda run_id: segment_runs.execute(handler, engine, run_id, settings.units),
+            hand_over=desk.hand_over,
+            deliver_points=partial(points_delivery.advance, points),
+        )
+        actors.declare(broker, perform)
         broker.emit_after("process_boot")  # dramatiq's time limits begin with it
         worker = Worker(broker, worker_threads=settings.worker_threads)
         worker.start()

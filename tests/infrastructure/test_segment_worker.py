@@ -64,7 +64,7 @@ def test_a_run_that_is_enqueued_is_performed_by_the_worker(settings: Settings, c
         run = desk.request(desk.approved())
         with working(settings, cardinal_url), closing(open_broker(settings, cardinal_url)) as broker:
             actors.declare_names(broker)
-            message = broker.get_actor(actors.EXECUTE_SEGMENT_RUN).message(str(run))
+            message = broker.get_actor(actors.EXECUTE_RUN).message(str(run))
             broker.enqueue(message.copy(message_id=str(uuid4())))
             eventually(lambda: desk.run(run).cleaned == 1)
         state = desk.run(run)
