@@ -20,7 +20,8 @@ MAY_PRINT = ("api/main.py", "api/terminal.py", "bench/")
 
 API_WITHOUT_NAMESAKE = {
     # how it is served
-    "application", "authentication", "bounded_body", "graphql_app", "health", "http_errors", "http_protocol",
+    "application", "authentication", "bounded_body", "graphiql", "graphql_app", "health", "http_errors",
+    "http_protocol",
     "listener", "main", "processes", "request_log", "server", "terminal", "wiring",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
