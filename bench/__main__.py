@@ -1,4 +1,4 @@
-"""`make bench`: all figures, or those whose module is named: python -m bench log projections memory."""
+"""`make bench`: all figures, or those of the modules named: python -m bench log projections broker memory."""
 
 import sys
 import tempfile
@@ -9,7 +9,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import log, memory, projections
+from bench import broker, log, memory, projections
 from bench.rounds import Figure
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.migrate import migrate
@@ -29,6 +29,7 @@ def _on_a_fresh_log(figures: Callable[[str], Iterator[Figure]]) -> Iterator[Figu
 BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "log": lambda: _on_a_fresh_log(log.figures),
     "projections": lambda: _on_a_fresh_log(projections.figures),
+    "broker": lambda: _on_a_fresh_log(broker.figures),
     "memory": memory.figures,
 }
 

@@ -20,7 +20,6 @@ from uuid import UUID, uuid5
 import psycopg
 import structlog
 from dramatiq import Broker, Consumer, Message, MessageProxy, Middleware
-from dramatiq.common import q_name
 from dramatiq.middleware import SkipMessage
 from dramatiq.middleware.middleware import MiddlewareError
 
@@ -150,12 +149,11 @@ class DoneOnce(Middleware):
         self._let_go()
 
     def before_nack(self, _: Broker, message: MessageProxy) -> None:
-        options = {key: value for key, value in message.options.items() if key not in RETRY_OPTIONS | {"eta"}}
-        queue = q_name(message.queue_name)
-        body = replace(message._message, queue_name=queue, options=options).encode()
+        options = {key: value for key, value in message.options.items() if key not in RETRY_OPTIONS}
+        body = replace(message._message, options=options).encode()
         attempt = message.options.get("retries", 0) + 1
         with self._pool.connection() as connection:
-            row = [message.message_id, queue, attempt, reason_of(message._exception), body]
+            row = [message.message_id, message.queue_name, attempt, reason_of(message._exception), body]
             connection.execute(BURY, row)
 
     def close(self) -> None:
