@@ -6,10 +6,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from application.access import Forbidden
+from application.segment_runs import mapping_for_export
 from domain.approvals import ApprovalRefusal, Level
 from domain.approvals import Status as ApprovalStatus
 from domain.cancellations import CancellationRefusal
 from domain.cancellations import Status as RequestStatus
+from domain.segment_runs import RunRefusal
 from domain.segment_runs import Status as RunStatus
 from domain.shared.refusal import CommonRefusal
 from domain.work_order_statuses import CANCELLABLE, Status, WorkOrderRefusal
@@ -162,6 +164,23 @@ def test_a_cancelled_execution_is_stopped_and_releases_nothing(orders: Orders) -
     orders.complete(order, run)
     assert orders.state(order).status is Status.CANCELLED
     assert not may_release(orders.state(order))
+
+
+def test_no_result_file_leaves_of_what_is_to_be_cancelled(orders: Orders) -> None:
+    """WO-16: not while the request is open, and never once it is granted; after a rejection it may."""
+    handler = orders.bank.handler
+    order, run = orders.executing()
+    orders.succeed(run)
+    assert mapping_for_export(handler, TAN, run)
+    for verdict in (orders.bank.reject, orders.bank.approve):
+        request = orders.request_cancellation(order)
+        with refused(RunRefusal.NO_RESULT):
+            mapping_for_export(handler, TAN, run)
+        verdict(orders.approval_of(request), by=TAN)
+        if verdict == orders.bank.reject:
+            assert mapping_for_export(handler, TAN, run)
+    with refused(RunRefusal.NO_RESULT):
+        mapping_for_export(handler, TAN, run)
 
 
 def test_of_a_completion_and_a_cancellation_at_once_nothing_goes_out_if_it_is_cancelled(
