@@ -48,11 +48,6 @@ class Permission(StrEnum):
     SOURCES_GRANT = "sources.grant"
 
 
-_STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
-_WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
-_SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
-_POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST})
-_HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
 _STAFF = frozenset(
     {
         Permission.ACTIVITIES_EXPORT,
@@ -64,6 +59,7 @@ _STAFF = frozenset(
 )
 _WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
 _SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
+_POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST})
 _HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
