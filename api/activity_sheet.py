@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from api.messages import Language
-from infrastructure.workbooks import Cell, CellType
+from application.shared.sheets import Cell, CellType
 
 Node = Mapping[str, Any]
 

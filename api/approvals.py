@@ -16,8 +16,17 @@ from domain.approvals import Level
 
 if TYPE_CHECKING:
     from api.activities import Activity
+    from api.cancellations import CancellationRequest
+    from api.work_orders import WorkOrder
 
-PROJECTIONS = ("approvals", "activities", "segment_definitions", "timeline")
+PROJECTIONS = (
+    "approvals",
+    "activities",
+    "work_orders",
+    "cancellations",
+    "segment_definitions",
+    "timeline",
+)
 
 ApprovalLevel = strawberry.enum(Level, name="ApprovalLevel", description="Who judges: in this order.")
 
@@ -79,6 +88,10 @@ class Approval(Node):
     subject: Node | None = one("subject_id", kind="subject_kind", description="What is to be approved.")
     activity: Annotated["Activity", strawberry.lazy("api.activities")] | None = one("subject_id")
     activity_id: strawberry.ID = ref("subject_id", "act")
+    work_order: Annotated["WorkOrder", strawberry.lazy("api.work_orders")] | None = one("subject_id")
+    cancellation_request: Annotated["CancellationRequest", strawberry.lazy("api.cancellations")] | None = one(
+        "subject_id"
+    )
     history: Connection[HistoryEntry] = many("stream_id", description="Every event, oldest first.")
 
 

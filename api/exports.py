@@ -32,9 +32,9 @@ from application.access import Forbidden, authorise
 from application.authentication import TokenRefused
 from application.shared.handler import Request as Command
 from application.shared.records import Position
+from application.shared.sheets import Column, OpenSheet
 from domain.downloads import FILTER_CHARACTERS_MAX
 from domain.shared.refusal import Refused
-from infrastructure.workbooks import Column, Workbook
 
 ACTIVITIES_PATH = "/exports/activities.xlsx"
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -64,6 +64,7 @@ class Exports:
 
     services: Services
     time_zone: tzinfo
+    open_sheet: OpenSheet
     _running: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,11 +114,11 @@ class Exports:
         zone = self.time_zone
         titles = [column.titled(context.language, zone) for column in COLUMNS]
         columns = [Column(title, each.type, each.width) for title, each in zip(titles, COLUMNS, strict=True)]
-        with Workbook(path, "activities", columns) as workbook:
+        with self.open_sheet(path, "activities", columns) as sheet:
             async for nodes in self._pages(context, chosen):
                 rows = [cells(node, zone) for node in nodes]
-                await to_thread.run_sync(workbook.add, rows)
-        return workbook.rows
+                await to_thread.run_sync(sheet.add, rows)
+        return sheet.rows
 
     async def _pages(
         self, context: Context, chosen: Mapping[str, Any] | None

@@ -15,6 +15,7 @@ from api.public_mappings import maps as _maps
 from api.public_mappings import public_id as _id
 from api.public_mappings import reference as _reference
 from api.public_segments import SEGMENT_MAPPINGS
+from api.public_work_orders import WORK_ORDER_MAPPINGS
 from application.shared.records import Record
 from domain import activities as a
 from domain import approvals as ap
@@ -169,6 +170,7 @@ def _money(money: Money) -> Data:
 
 
 _MAPPINGS.update(SEGMENT_MAPPINGS)
+_MAPPINGS.update(WORK_ORDER_MAPPINGS)
 
 _MAPPINGS[c.EntryAdded] = _Mapping("added", _added)
 _MAPPINGS[c.EntryMoved] = _Mapping("moved", _moved)

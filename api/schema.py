@@ -7,6 +7,7 @@ from strawberry.tools import merge_types
 from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
+from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
 from api.departments import Department, DepartmentMutations
@@ -21,6 +22,7 @@ from api.reward_types import RewardType, RewardTypeMutations
 from api.segment_definitions import SegmentDefinition, SegmentDefinitionMutations
 from api.segment_runs import SegmentRun, SegmentRunMutations
 from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
+from api.work_orders import WorkOrder, WorkOrderMutations
 
 
 @strawberry.type
@@ -44,6 +46,14 @@ class ReadQueries:
     activity: Activity | None = one(description="One activity, with asOf as it was then.")
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
+    )
+    work_order: WorkOrder | None = one(description="One work order, with asOf as it was then.")
+    work_orders: Connection[WorkOrder] = many(
+        description="The work orders in sight, for activities and for evaluations; with asOf as then."
+    )
+    cancellation_request: CancellationRequest | None = one()
+    cancellation_requests: Connection[CancellationRequest] = many(
+        description="All requests to cancel work orders in sight."
     )
     customer_group: CustomerGroup | None = one(description="One group, with asOf as it was then.")
     customer_groups: Connection[CustomerGroup] = many(
@@ -74,14 +84,16 @@ Mutation = merge_types(
     (
         CatalogueMutations,
         ActivityFormMutations,
+        DepartmentMutations,
+        RewardTypeMutations,
         ActivityMutations,
         ApprovalMutations,
+        WorkOrderMutations,
+        CancellationMutations,
         CustomerGroupMutations,
         SegmentDefinitionMutations,
         SegmentRunMutations,
         SourceGrantMutations,
-        DepartmentMutations,
-        RewardTypeMutations,
     ),
 )
 

@@ -26,6 +26,7 @@ from infrastructure.append_notices import AppendNotices
 from infrastructure.database import connection_options, pool
 from infrastructure.event_log import EventLog
 from infrastructure.projection_progress import Progress
+from infrastructure.workbooks import Workbook
 from projections.registry import NAMES
 
 TIMELINE = "read.timeline"
@@ -95,7 +96,7 @@ class GraphQL:
                 engine=self.engine,
             )
             self._app = GraphQLApp(schema, services)
-            self._exports = Exports(services, self.time_zone)
+            self._exports = Exports(services, self.time_zone, Workbook)
             self._results = ResultFiles(services)
             try:
                 yield

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, LiteralString, NoReturn
 from uuid import UUID
 
 import dramatiq
@@ -29,6 +29,12 @@ DUE = """
 select id from read.activities
 where status in ('running', 'paused') and ends_at <= %s
 order by ends_at, id limit %s
+"""
+
+DUE_WORK_ORDERS = """
+select id from read.work_orders
+where status = 'scheduled' and execution_at <= %s
+order by execution_at, id limit %s
 """
 
 logger = structlog.get_logger("cardinal.tasks")
@@ -77,9 +83,21 @@ def due_activities(
     pool: ConnectionPool[psycopg.Connection[Any]],
 ) -> Callable[[datetime, int], Sequence[UUID]]:
     """Reads who is due from the read table; a projection that lags only makes it later."""
+    return _due(pool, DUE)
 
+
+def due_work_orders(
+    pool: ConnectionPool[psycopg.Connection[Any]],
+) -> Callable[[datetime, int], Sequence[UUID]]:
+    """Reads which scheduled work orders are due from the read table, in the same way."""
+    return _due(pool, DUE_WORK_ORDERS)
+
+
+def _due(
+    pool: ConnectionPool[psycopg.Connection[Any]], query: LiteralString
+) -> Callable[[datetime, int], Sequence[UUID]]:
     def due_ids(now: datetime, most: int) -> Sequence[UUID]:
         with pool.connection() as connection:
-            return [activity_id for (activity_id,) in connection.execute(DUE, [now, most])]
+            return [due for (due,) in connection.execute(query, [now, most])]
 
     return due_ids

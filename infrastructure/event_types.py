@@ -22,7 +22,6 @@ from domain import (
     work_orders,
 )
 from domain import work_order_executions as executions
-from domain import activities, approvals, catalogues, customer_groups, downloads
 from domain.shared import claims
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]

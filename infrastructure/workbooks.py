@@ -4,15 +4,15 @@ Text is always written as text: what begins with =, +, - or @ is no formula, and
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import xlsxwriter  # type: ignore[import-untyped]
+
+from application.shared.sheets import Cell, CellType, Column
 
 TEXT_CHARACTERS_MAX = 32_767
 """Of one cell. Source: Excel specifications and limits."""
@@ -20,25 +20,6 @@ TEXT_CHARACTERS_MAX = 32_767
 ROWS_MAX = 1_048_575
 """Of one sheet, without its header. Source: the same."""
 
-
-class CellType(StrEnum):
-    TEXT = "text"
-    INTEGER = "integer"
-    DECIMAL = "decimal"
-    DATE_TIME = "date_time"
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """`width` in characters."""
-
-    title: str
-    type: CellType = CellType.TEXT
-    width: int = 16
-
-
-Cell = str | int | Decimal | datetime | None
-"""DATE_TIME cells are local times without a zone, for Excel knows none."""
 
 NUMBER_FORMATS = {
     CellType.TEXT: "@",
@@ -66,7 +47,7 @@ class Workbook:
         self._formats = {
             type_: self._book.add_format({"num_format": format_}) for type_, format_ in NUMBER_FORMATS.items()
         }
-        self.rows = 0
+        self._rows = 0
         bold = self._book.add_format({"bold": True})
         for place, column in enumerate(columns):
             self._sheet.set_column(place, place, column.width)
@@ -81,11 +62,15 @@ class Workbook:
     ) -> None:
         self._book.close()
 
+    @property
+    def rows(self) -> int:
+        return self._rows
+
     def add(self, rows: Iterable[Sequence[Cell]]) -> None:
         """Write rows below those that are there; a cell that is None stays empty."""
         for row in rows:
-            assert self.rows < ROWS_MAX, "a sheet has no more rows"
-            self.rows += 1
+            assert self._rows < ROWS_MAX, "a sheet has no more rows"
+            self._rows += 1
             for place, (column, cell) in enumerate(zip(self._columns, row, strict=True)):
                 if cell is not None:
                     self._write(place, column.type, cell)
@@ -94,8 +79,8 @@ class Workbook:
         format_ = self._formats[type_]
         match cell:
             case datetime():
-                self._sheet.write_datetime(self.rows, place, cell, format_)
+                self._sheet.write_datetime(self._rows, place, cell, format_)
             case Decimal() | int():
-                self._sheet.write_number(self.rows, place, float(cell), format_)
+                self._sheet.write_number(self._rows, place, float(cell), format_)
             case str():
-                self._sheet.write_string(self.rows, place, cell[:TEXT_CHARACTERS_MAX], format_)
+                self._sheet.write_string(self._rows, place, cell[:TEXT_CHARACTERS_MAX], format_)

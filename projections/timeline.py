@@ -12,6 +12,7 @@ from uuid import UUID
 from application.shared.records import Record
 from projections.activities import ACTIVITIES, ActivityRow
 from projections.approval_inbox import APPROVALS, ApprovalRow
+from projections.cancellations import CANCELLATIONS, CancellationRow
 from projections.catalogues import (
     ACTIVITY_FORMS,
     ACTIVITY_TYPES,
@@ -29,6 +30,7 @@ from projections.segment_runs import SEGMENT_RUNS, SegmentRunRow
 from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
 from projections.source_grants import SOURCE_GRANTS, SourceGrantRow
+from projections.work_orders import WORK_ORDERS, WorkOrderRow
 
 TIMELINE = "timeline"
 TABLE = "timeline"
@@ -115,6 +117,24 @@ def _approval_related(row: ApprovalRow) -> tuple[UUID | None, ...]:
     return (row.subject_id,)
 
 
+def _order_unit(row: WorkOrderRow | CancellationRow) -> str:
+    return row.org_unit
+
+
+def _order_revision(row: WorkOrderRow) -> int:
+    return row.revision
+
+
+def _order_related(row: WorkOrderRow) -> tuple[UUID | None, ...]:
+    """Its activity's timeline tells of it too."""
+    told = row.activity_id, row.approval_id, row.definition_id, row.run_id, row.points_job_id
+    return (*told, row.cancellation_id)
+
+
+def _cancellation_related(row: CancellationRow) -> tuple[UUID | None, ...]:
+    return (row.work_order_id, row.approval_id)
+
+
 def _segment_unit(row: SegmentDefinitionRow | SegmentRunRow | SourceGrantRow) -> str:
     return row.org_unit
 
@@ -151,6 +171,8 @@ TOLD = (
     _shared_entry(REWARD_TYPES, "reward_type"),
     Told(ACTIVITIES, "activity", _activity_unit, _activity_revision, _activity_related),
     Told(APPROVALS, "approval", _approval_unit, _approval_revision, _approval_related),
+    Told(WORK_ORDERS, "work_order", _order_unit, _order_revision, _order_related),
+    Told(CANCELLATIONS, "cancellation", _order_unit, lambda _: 1, _cancellation_related),
     Told(SEGMENT_DEFINITIONS, "segment_definition", _segment_unit, _segment_revision, _definition_related),
     Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
     Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
@@ -231,9 +253,9 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
     return names, attrgetter(*names)
 
 
-IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type",
-                         "role", "route", "goal", "frequency", "timeframe", "purpose", "membership",
-                         "kind", "format", "mask", "retention"})  # fmt: skip
+IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type", "role", "route",
+                         "goal", "frequency", "timeframe", "kind", "purpose", "membership", "format", "mask",
+                         "retention", "priority", "next_step", "former_status"})  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
 PARENT = "parent_id"
@@ -250,8 +272,12 @@ KIND_OF_ID = {
     "customer_group_id": "customer_group",
     "customer_group_ids": "customer_group",
     "approval_id": "approval",
-    "definition_id": "segment_definition",
+    "activity_id": "activity",
     "work_order_id": "work_order",
+    "cancellation_id": "cancellation",
+    "run_id": "segment_run",
+    "points_job_id": "points_job",
+    "definition_id": "segment_definition",
 }
 """What the ids in a column are of; in `subject_id` that is the row's `subject_kind`."""
 

@@ -29,7 +29,8 @@ API_WITHOUT_NAMESAKE = {
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
-    "events", "history", "public_events", "public_mappings", "public_segments", "tail", "watch",
+    "events", "history", "public_events", "public_mappings", "public_segments", "public_work_orders",
+    "tail", "watch",
     # what a run has found, as a file
     "result_files",
 }  # fmt: skip

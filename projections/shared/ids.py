@@ -12,12 +12,13 @@ PREFIXES: Mapping[str, str] = {
     "segment_definition": "sd",
     "segment_run": "sr",
     "source_grant": "sg",
+    "customer_group": "cg",
     "department": "dp",
     "reward_type": "rt",
     "download": "dl",
     "work_order": "wo",
     "cancellation": "cr",
-    "customer_group": "cg",
+    "points_job": "pj",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

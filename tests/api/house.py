@@ -91,8 +91,11 @@ INPUTS = {
         for kind in ("ActivityType", "CostType", "ActivityForm", "Department", "RewardType")
     },
     **{f"{verb}Activity": "ActivityInput" for verb in ("submit", "withdraw", "launch", "resume", "delete")},
+    **{f"{verb}WorkOrder": "WorkOrderInput" for verb in ("submit", "withdraw", "retry")},
     **{f"{verb}Activity": "ActivityReasonInput" for verb in ("pause", "cancel")},
     **{f"{verb}CustomerGroup": "CustomerGroupInput" for verb in ("retire", "delete")},
+    **{f"{verb}SegmentDefinition": "SegmentDefinitionInput" for verb in ("submit", "withdraw", "delete")},
+    "retrySegmentRun": "SegmentRunInput",
 }
 
 

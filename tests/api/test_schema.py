@@ -16,8 +16,9 @@ from infrastructure.event_types import EVENT_TYPES
 from projections.shared.ids import PREFIXES
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema.graphql"
-INTERNAL = {"endActivity", "exportActivities"}
-"""Of the scheduler, and of files."""
+INTERNAL = {"endActivity", "exportActivities", "exportWorkOrder", "startWorkOrder", "completeWorkOrder",
+            "failWorkOrder", "exportSegmentRun", "executeSegmentRun"}  # fmt: skip
+"""Of the scheduler and the worker, and of files."""
 
 
 def test_the_committed_schema_is_the_one_that_is_served() -> None:

@@ -27,7 +27,6 @@ from domain import (
     work_order_executions,
     work_orders,
 )
-from domain import activities, approvals, catalogues, customer_groups, downloads
 from domain.activity_plans import Channel, CostLine, Goal, GroupLink, GroupRole, Plan
 from domain.approvals import Level, Subject
 from domain.catalogues import Details
@@ -235,9 +234,6 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("segment_run.terminated", 1): segment_runs.SegmentRunTerminated("wrong timeframe", "lin"),
     ("segment_run.retried", 1): segment_runs.SegmentRunRetried(1, "lin"),
     ("segment_run.cleaned_up", 1): segment_runs.SegmentRunCleanedUp(1, ("spill",)),
-    ("download.recorded", 1): downloads.DownloadRecorded(
-        "activities", '{"code":{"eq":"SPRING-26"}}', 37, "203.0.113.9", "HO", "lin"
-    ),
     ("customer_group.defined", 1): customer_groups.CustomerGroupDefined(
         "PREMIUM", "HO", customer_groups.Purpose.REWARDED, GROUP, HASH, "lin"
     ),
@@ -279,6 +275,9 @@ GOLDEN: dict[tuple[str, int], Any] = {
         OWNER, APPROVAL, "technology", "快完成了 nearly done", "tan"
     ),
     ("cancellation.withdrawn", 1): cancellations.CancellationWithdrawn(OWNER, "lin"),
+    ("download.recorded", 1): downloads.DownloadRecorded(
+        "activities", '{"code":{"eq":"SPRING-26"}}', 37, "203.0.113.9", "HO", "lin"
+    ),
 }
 """Each as today's code reads it: after an upcaster was added, the old version's example is the upcast one."""
 

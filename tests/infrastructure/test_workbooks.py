@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from infrastructure.workbooks import TEXT_CHARACTERS_MAX, Cell, CellType, Column, Workbook
+from application.shared.sheets import Cell, CellType, Column
+from infrastructure.workbooks import TEXT_CHARACTERS_MAX, Workbook
 
 COLUMNS = (
     Column("=Name"),
