@@ -1,7 +1,7 @@
 """Results as files: what a segment run has found, by the mapping of its definition.
 
 GET /exports/segment-runs/<id> with the bearer token; `encoding` is utf-8 or gb18030, `separator` one
-character or empty for fields of fixed width, `header` true or false. Every file that leaves is recorded first.
+character or empty for fields of fixed width, `header` true or false. Every file that leaves is recorded.
 """
 
 from dataclasses import dataclass

@@ -31,6 +31,7 @@ from domain.segment_definitions import DefinitionKind
 
 if TYPE_CHECKING:
     from api.segment_runs import SegmentRun
+    from api.work_orders import WorkOrder
 
 PROJECTIONS = ("segment_definitions", "approvals", "timeline")
 
@@ -116,6 +117,7 @@ class SegmentDefinition(Node):
     org_unit: str
     kind: DefinitionKind
     work_order_id: strawberry.ID | None = ref("work_order_id", "wo")
+    work_order: Annotated["WorkOrder", strawberry.lazy("api.work_orders")] | None = one("work_order_id")
     status: SegmentDefinitionStatus
     name: str
     description: str

@@ -94,6 +94,8 @@ INPUTS = {
     **{f"{verb}WorkOrder": "WorkOrderInput" for verb in ("submit", "withdraw", "retry")},
     **{f"{verb}Activity": "ActivityReasonInput" for verb in ("pause", "cancel")},
     **{f"{verb}CustomerGroup": "CustomerGroupInput" for verb in ("retire", "delete")},
+    **{f"{verb}SegmentDefinition": "SegmentDefinitionInput" for verb in ("submit", "withdraw", "delete")},
+    "retrySegmentRun": "SegmentRunInput",
 }
 
 

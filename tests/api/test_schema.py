@@ -17,7 +17,7 @@ from projections.shared.ids import PREFIXES
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema.graphql"
 INTERNAL = {"endActivity", "exportActivities", "exportWorkOrder", "startWorkOrder", "completeWorkOrder",
-            "failWorkOrder"}  # fmt: skip
+            "failWorkOrder", "exportSegmentRun", "executeSegmentRun"}  # fmt: skip
 """Of the scheduler and the worker, and of files."""
 
 
