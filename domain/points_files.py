@@ -251,10 +251,11 @@ def sound(parts: Iterable[Part | FileFault]) -> Iterator[Part]:
 
 
 def _read_points_file(pieces: Iterable[bytes]) -> Iterator[PointsPart]:
-    digest, count, total, ended, number = sha256(), 0, 0, False, 0
+    digest, count, total, ended, number, expected = sha256(), 0, 0, False, 0, 1
     for number, raw in enumerate(_lines(pieces), start=1):
         fields = _fields(raw)
         if isinstance(fields, FileRefusal):
+            expected += number > 1
             yield FileFault(fields, number)
         elif ended:
             yield FileFault(FileRefusal.AFTER_TRAILER, number)
@@ -265,7 +266,8 @@ def _read_points_file(pieces: Iterable[bytes]) -> Iterator[PointsPart]:
             yield from _points_trailer(fields, number, count, total, digest.hexdigest())
         else:
             count += 1
-            line = _points_line(fields, number, count)
+            line = _points_line(fields, number, expected)
+            expected = max(expected - 1, _number(fields) or expected) + 1
             total += line.points if isinstance(line, PointsLine) else 0
             yield line
         digest.update(raw)
@@ -343,6 +345,11 @@ def _day(text: str) -> date:
     return date(int(text[:4]), int(text[4:6]), int(text[6:]))
 
 
+def _number(fields: list[str]) -> int:
+    """The number that the line gives itself, 0 if it gives none: what follows is compared with that."""
+    return int(fields[1]) if len(fields) > 1 and _NUMBER.fullmatch(fields[1]) else 0
+
+
 def _points_line(fields: list[str], at: int, number: int) -> PointsLine | FileFault:
     if len(fields) != 6 or fields[0] != "D":
         return FileFault(FileRefusal.RAGGED, at)
@@ -355,7 +362,7 @@ def _points_line(fields: list[str], at: int, number: int) -> PointsLine | FileFa
     fault = line_fault(line, number)
     if fault is None:
         return line
-    code = FileRefusal.TWICE if fault[1] == "number" and line.number == number - 1 else fault[0]
+    code = FileRefusal.TWICE if fault[1] == "number" and line.number < number else fault[0]
     return FileFault(code, at, fault[1])
 
 
