@@ -21,6 +21,7 @@ from api.processes import (
     run_until_stopped,
 )
 from api.terminal import CommandFailed, failed, progress, say_ready, table
+from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
     from infrastructure.embedded_database import Database
@@ -39,6 +40,7 @@ audit = typer.Typer(help="Questions of auditors to the log.", no_args_is_help=Tr
 projections = typer.Typer(help="The read tables and how far they are.", no_args_is_help=True)
 cardinal.add_typer(audit, name="audit")
 cardinal.add_typer(projections, name="projections")
+cardinal.add_typer(warehouse, name="warehouse")
 
 _parent: Parent | None = None
 

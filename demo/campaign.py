@@ -9,6 +9,10 @@ from demo.cases import POINTS_COST, Case
 from demo.product import DemoFailed, User
 from demo.steps import Steps
 
+WAY = (
+    "OPENED", "RESERVED", "FILED", "RELEASED", "SENT", "AWAITING_ACKNOWLEDGEMENT", "ACKNOWLEDGED", "POSTED",
+    "RECONCILED", "SETTLED",
+)  # fmt: skip
 LEVELS = (("RESEARCH", "researcher"), ("TECHNOLOGY", "technologist"))
 
 
@@ -166,10 +170,10 @@ class Campaign:
 
     def _todo(self, user: str, name: str) -> Any:
         document = """{ approvalInbox(first: 50, box: TODO) { nodes {
-            id subjectId subjectRevision contentHash } } }"""
+            id subject { id } subjectRevision contentHash } } }"""
         nodes = self.users[user].ask(document)["approvalInbox"]["nodes"]
         subject = self.made[name]["id"]
-        return next((node for node in nodes if node["subjectId"] == subject), None)
+        return next((node for node in nodes if node["subject"]["id"] == subject), None)
 
     def _order(self) -> None:
         with self.steps.step("raise the work order") as step:
@@ -187,8 +191,8 @@ class Campaign:
                 departmentId=self.made["department"]["id"],
                 outputFields=["customer_id", "card_token", "spent_minor", "points"],
                 dataTimeframe={
-                    "from": self.case.data_from.isoformat(),
-                    "to": self.case.data_to.isoformat(),
+                    "dataFrom": self.case.data_from.isoformat(),
+                    "dataTo": self.case.data_to.isoformat(),
                 },
             )
             self.made["workOrder"] = order
@@ -198,7 +202,7 @@ class Campaign:
     def _define(self) -> None:
         with self.steps.step("write the segment definition") as step:
             names = ("customer_id", "card_token", "spent_minor", "points")
-            definition = self.users["technologist-writer"].do(
+            definition = self.users["analyst"].do(
                 "draftSegmentDefinition",
                 "segmentDefinition { id }",
                 code="DEMO-1",
@@ -216,6 +220,9 @@ class Campaign:
                 ],
             )
             self.made["segmentDefinition"] = definition
+            self.users["analyst"].do(
+                "submitSegmentDefinition", "segmentDefinition { id }", id=definition["id"]
+            )
             step.figures = f"{len(self.case.sql.splitlines())} lines of SQL, checked"
 
     def _schedule(self) -> None:
@@ -229,7 +236,56 @@ class Campaign:
             step.figures = scheduled["status"].lower()
 
     def _run(self) -> None:
-        raise DemoFailed("to be written when the names are known")
+        with self.steps.step("execute the work order: run the segment") as step:
+            document = """query ($id: ID!) { workOrder(id: $id) { status failureCode runId pointsJobId } }"""
+            order = self.operator.until(
+                "the run of the work order",
+                lambda: self._when(document, "workOrder", self.made["workOrder"], lambda o: o["pointsJobId"]
+                                   or o["status"] in ("FAILED", "COMPLETED")),
+            )  # fmt: skip
+            if not order["pointsJobId"]:
+                raise DemoFailed(f"the work order has no points job: {order}")
+            self.made["job"], self.made["run"] = {"id": order["pointsJobId"]}, {"id": order["runId"]}
+            document = "query ($id: ID!) { segmentRun(id: $id) { status rowCount byteCount durationMs contentHash } }"
+            run = self._ask(document, "segmentRun", self.made["run"])
+            self.made["run"] |= run
+            step.figures = (
+                f"{run['rowCount']:,} customers, {run['durationMs']} ms, {run['contentHash'][:12]}…"
+            )
 
     def _deliver(self) -> None:
-        raise DemoFailed("to be written when the names are known")
+        """The pipeline is shown as it goes: budget, file, gateway, ledgers, reconciliation, settlement."""
+        document = """query ($id: ID!) { pointsJob(id: $id) { status failure faults { reason } fileName lines points
+            amount { amount currency } consumed { amount currency } bytes sha256 accepted rejected acceptedPoints
+            posted postedPoints refused differing } }"""
+        named = (
+            ("RESERVED", "reserve the budget", "{lines:,} lines, {points:,} points, {amount[amount]} {amount[currency]}"),
+            ("FILED", "write the points file", "{fileName}, {bytes:,} bytes, {sha256:.12}…"),
+            ("SENT", "hand it over to the points system", "{fileName}"),
+            ("ACKNOWLEDGED", "take the acknowledgement", "{accepted:,} accepted, {rejected:,} rejected"),
+            ("POSTED", "post to the ledgers", "{posted:,} entries, {postedPoints:,} points"),
+            ("RECONCILED", "reconcile line by line", "{differing} differ"),
+            ("SETTLED", "settle the budget", "{consumed[amount]} {consumed[currency]} consumed"),
+        )  # fmt: skip
+        for status, name, figures in named:
+            with self.steps.step(name) as step:
+                job = self.operator.until(
+                    name,
+                    lambda s=status: self._when(
+                        document, "pointsJob", self.made["job"], lambda j: self._is_past(j, s)
+                    ),
+                )
+                step.figures = figures.format(**{**job, "differing": job["differing"] or 0})
+        self.made["job"] |= job
+
+    def _is_past(self, job: Mapping[str, Any], status: str) -> bool:
+        if job["status"] not in WAY:
+            raise DemoFailed(f"the points job stands at {job}")
+        return WAY.index(job["status"]) >= WAY.index(status)
+
+    def _when(self, document: str, name: str, of: Mapping[str, Any], holds: Any) -> Any:
+        found = self._ask(document, name, of)
+        return found if found and holds(found) else None
+
+    def _ask(self, document: str, name: str, of: Mapping[str, Any]) -> Any:
+        return self.operator.ask(document, id=of["id"])[name]

@@ -9,16 +9,15 @@ POINTS_COST = "0.002"
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How many customers, what they bought for in minor units, and how many points that makes."""
+    """How many customers, and how many points for all of them."""
 
     customers: int
-    amount_minor: int
     points: int
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Spend at least `spend_minor` from `data_from` until before `data_to`: a point for each `minor_per_point`.
+    """Who spends `spend_minor` from `data_from` until before `data_to` gets a point for each `minor_per_point`.
 
     `budget` is in units of the currency. `independent` counts the same without the product.
     """
