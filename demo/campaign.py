@@ -13,6 +13,8 @@ WAY = (
     "OPENED", "RESERVED", "FILED", "RELEASED", "SENT", "AWAITING_ACKNOWLEDGEMENT", "ACKNOWLEDGED", "POSTED",
     "RECONCILED", "SETTLED",
 )  # fmt: skip
+COUNTED = ("lines", "points", "bytes", "accepted", "rejected", "posted", "postedPoints", "differing")
+"""Whole numbers, which the API writes as texts where they may pass 2^53."""
 LEVELS = (("RESEARCH", "researcher"), ("TECHNOLOGY", "technologist"))
 
 
@@ -82,12 +84,14 @@ class Campaign:
                 "condition": {
                     "dimension": "TRANSACTION_SUM",
                     "comparison": "AT_LEAST",
-                    "values": [str(self.case.spend_minor)],
+                    "values": [f"{self.case.spend_minor / 100:.2f}"],
                     "transactions": {"window": self._window(), "currency": self.case.currency},
                 }
             }
             known = {"condition": {"dimension": "TRANSACTION_COUNT", "comparison": "AT_LEAST", "values": ["1"],
                                    "transactions": {"window": self._window()}}}  # fmt: skip
+            overdue = {"condition": {"dimension": "IS_OVERDUE", "comparison": "EQUAL", "values": ["true"]}}
+            spent = {"allOf": [spent, {"not": overdue}]}
             for key, purpose, rule in (("target", "TARGET", known), ("rewarded", "REWARDED", spent)):
                 self.made[key] = self.operator.do(
                     "defineCustomerGroup",
@@ -101,8 +105,7 @@ class Campaign:
             step.figures = f"{found['target']:,} targeted, {found['rewarded']:,} to be rewarded"
 
     def _window(self) -> dict[str, str]:
-        last = self.case.data_to - timedelta(days=1)
-        return {"startsOn": self.case.data_from.isoformat(), "endsOn": last.isoformat()}
+        return {"startsOn": self.case.data_from.isoformat(), "endsOn": self.case.data_to.isoformat()}
 
     def _preview(self, rule: Mapping[str, Any]) -> int:
         document = (
@@ -119,7 +122,7 @@ class Campaign:
             timeframe = {
                 "kind": "FIXED",
                 "startsOn": self.case.data_from.isoformat(),
-                "endsOn": (self.case.data_to - timedelta(days=1)).isoformat(),
+                "endsOn": self.case.data_to.isoformat(),
             }
             links = [
                 {
@@ -189,7 +192,7 @@ class Campaign:
                 executionAt=(datetime.now(UTC) + timedelta(seconds=1)).isoformat(),
                 requester="operator",
                 departmentId=self.made["department"]["id"],
-                outputFields=["customer_id", "card_token", "spent_minor", "points"],
+                outputFields=["customer_id", "card", "spent_minor", "points"],
                 dataTimeframe={
                     "dataFrom": self.case.data_from.isoformat(),
                     "dataTo": self.case.data_to.isoformat(),
@@ -201,7 +204,7 @@ class Campaign:
 
     def _define(self) -> None:
         with self.steps.step("write the segment definition") as step:
-            names = ("customer_id", "card_token", "spent_minor", "points")
+            names = ("customer_id", "card", "spent_minor", "points")
             definition = self.users["analyst"].do(
                 "draftSegmentDefinition",
                 "segmentDefinition { id }",
@@ -215,7 +218,7 @@ class Campaign:
                 outputs=[{"name": name, "isPersonal": False} for name in names],
                 mapping=[
                     {"target": "CUSTOMER", "source": "customer_id"},
-                    {"target": "CARD", "source": "card_token"},
+                    {"target": "CARD", "source": "card"},
                     {"target": "POINTS", "source": "points", "format": "INTEGER"},
                 ],
             )
@@ -248,6 +251,7 @@ class Campaign:
             self.made["job"], self.made["run"] = {"id": order["pointsJobId"]}, {"id": order["runId"]}
             document = "query ($id: ID!) { segmentRun(id: $id) { status rowCount byteCount durationMs contentHash } }"
             run = self._ask(document, "segmentRun", self.made["run"])
+            run["rowCount"] = int(run["rowCount"])
             self.made["run"] |= run
             step.figures = (
                 f"{run['rowCount']:,} customers, {run['durationMs']} ms, {run['contentHash'][:12]}…"
@@ -255,7 +259,7 @@ class Campaign:
 
     def _deliver(self) -> None:
         """The pipeline is shown as it goes: budget, file, gateway, ledgers, reconciliation, settlement."""
-        document = """query ($id: ID!) { pointsJob(id: $id) { status failure faults { reason } fileName lines points
+        document = """query ($id: ID!) { pointsJob(id: $id) { status failure faults { code line name value } fileName lines points
             amount { amount currency } consumed { amount currency } bytes sha256 accepted rejected acceptedPoints
             posted postedPoints refused differing } }"""
         named = (
@@ -275,7 +279,8 @@ class Campaign:
                         document, "pointsJob", self.made["job"], lambda j: self._is_past(j, s)
                     ),
                 )
-                step.figures = figures.format(**{**job, "differing": job["differing"] or 0})
+                job |= {name: int(job[name] or 0) for name in COUNTED}
+                step.figures = figures.format(**job)
         self.made["job"] |= job
 
     def _is_past(self, job: Mapping[str, Any], status: str) -> bool:

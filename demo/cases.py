@@ -35,11 +35,12 @@ class Case:
     def sql(self) -> str:
         return f"""
 select t.customer_id as customer_id,
-       min(t.card_token) as card_token,
+       min(k.card_masked) as card,
        sum(t.amount_minor) as spent_minor,
        cast(floor(sum(t.amount_minor) / {self.minor_per_point}) as bigint) as points
 from transactions t
 join customers c on c.customer_id = t.customer_id
+join cards k on k.card_token = t.card_token
 where t.booked_on >= :data_from
   and t.booked_on < :data_to
   and not c.is_overdue

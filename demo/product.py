@@ -161,7 +161,12 @@ class User:
         return text
 
 
-INPUTS = {"approve": "ApproveInput", "reject": "RejectInput"}
+INPUTS = {
+    "submitActivity": "ActivityInput",
+    "submitWorkOrder": "WorkOrderInput",
+    "submitSegmentDefinition": "SegmentDefinitionInput",
+}
+"""Mutations whose input is not named after them."""
 
 
 def users(home: Path, url: str, names: Sequence[str]) -> dict[str, User]:

@@ -31,9 +31,9 @@ def why(campaign: Campaign) -> Tree:
     if not nodes:
         raise DemoFailed("no posting of the job is to be seen")
     entry, job = nodes[0], nodes[0]["why"]["job"]
-    tree = Tree(f"[bold]why {entry['customer']} got {entry['points']:,} points[/bold] (card {entry['card']})")
+    tree = Tree(f"[bold]why {entry['customer']} got {int(entry['points']):,} points[/bold] (card {entry['card']})")
     line = tree.add(f"line {entry['why']['lineNumber']} of {job['fileName']}, {job['lines']:,} lines")
-    run = line.add(f"run {job['run']['code']}: {job['run']['rowCount']:,} rows of {job['run']['snapshot']}")
+    run = line.add(f"run {job['run']['code']}: {int(job['run']['rowCount']):,} rows of {job['run']['snapshot']}")
     definition = run.add(f"definition {job['definition']['code']}, revision {job['definitionRevision']}")
     definition.add(Syntax(job["definitionSql"], "sql", background_color="default"))
     _approved(definition, job["definition"])
