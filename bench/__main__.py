@@ -1,4 +1,4 @@
-"""`make bench`: all figures, or those whose module is named: python -m bench log projections memory."""
+"""`make bench`: all figures, or those whose module is named: python -m bench log projections engine."""
 
 import sys
 import tempfile
@@ -9,7 +9,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import log, memory, projections
+from bench import engine, log, memory, projections
 from bench.rounds import Figure
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.migrate import migrate
@@ -30,6 +30,7 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "log": lambda: _on_a_fresh_log(log.figures),
     "projections": lambda: _on_a_fresh_log(projections.figures),
     "memory": memory.figures,
+    "engine": engine.figures,
 }
 
 
