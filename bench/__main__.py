@@ -1,4 +1,4 @@
-"""`make bench`: all figures, or those of the modules named: python -m bench log projections broker memory."""
+"""`make bench`: all figures, or those whose modules are named: python -m bench log projections."""
 
 import sys
 import tempfile
@@ -9,7 +9,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import broker, log, memory, projections
+from bench import broker, engine, log, memory, projections
 from bench.rounds import Figure
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.migrate import migrate
@@ -31,6 +31,7 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "projections": lambda: _on_a_fresh_log(projections.figures),
     "broker": lambda: _on_a_fresh_log(broker.figures),
     "memory": memory.figures,
+    "engine": engine.figures,
 }
 
 

@@ -31,7 +31,8 @@ def why(campaign: Campaign) -> Tree:
     if not nodes:
         raise DemoFailed("no posting of the job is to be seen")
     entry, job = nodes[0], nodes[0]["why"]["job"]
-    tree = Tree(f"[bold]why {entry['customer']} got {int(entry['points']):,} points[/bold] {' with card ' + entry['card'] if entry['card'] else ''}")
+    card = f" with card {entry['card']}" if entry["card"] else ""
+    tree = Tree(f"[bold]why {entry['customer']} got {int(entry['points']):,} points{card}[/bold]")
     line = tree.add(f"line {entry['why']['lineNumber']} of {job['fileName']}, {job['lines']:,} lines")
     run = line.add(f"run {job['run']['code']}: {int(job['run']['rowCount']):,} rows of {job['run']['snapshot']}")
     definition = run.add(f"definition {job['definition']['code']}, revision {job['definitionRevision']}")

@@ -63,10 +63,11 @@ class DuckDBEngine:
             checked = examine(query)
         except Refused as refused:
             return refused.faults
-        try:
-            self._columns(checked, query)
-        except Refused as refused:
-            return refused.faults
+        with session(None, checked.uses, (), self._limits, Path("unused")) as connection:
+            try:
+                _columns(connection, checked, query, _values(checked, query, _SAMPLE))
+            except Refused as refused:
+                return refused.faults
         return ()
 
     def count(self, query: Query) -> int:
@@ -129,38 +130,13 @@ class DuckDBEngine:
         try:
             return examine(query)
         except Refused as refused:
-            first = refused.faults[0]
-            raise RunFailed(RunFailure.SQL_REFUSED, {"reason": first.code.value, **first.values}) from refused
+            raise _refused(refused) from refused
 
     def _snapshot(self, query: Query) -> Snapshot:
         found = self._warehouse.snapshot(query.source)
         if found is None:
             raise RunFailed(RunFailure.WAREHOUSE_MISSING, {"name": query.source})
         return found
-
-    def _columns(self, checked: CheckedQuery, query: Query) -> tuple[Column, ...]:
-        """The outputs with their types. Raise Refused when the engine can't make sense of the query."""
-        with session(None, checked.uses, (), self._limits, Path("unused")) as connection:
-            try:
-                described = connection.execute(
-                    f"describe {checked.sql}", _values(checked, query, _SAMPLE)
-                ).fetchall()
-            except duckdb.Error as error:
-                words = str(error).partition("\n")[0][
-                    :DETAIL_CHARACTERS_MAX
-                ]  # of the text only: no data is here
-                raise Refused(_fault(SqlRefusal.SQL_DOES_NOT_BIND, words)) from error
-        personal = {output.name for output in query.outputs if output.is_personal}
-        columns = []
-        faults = []
-        for output, (_, type_, *_) in zip(checked.columns, described, strict=True):
-            stored = "BIGINT" if type_ in WIDE_INTEGERS else "INTEGER" if type_ == '"NULL"' else type_
-            if not stored.startswith(OUTPUT_TYPES) or stored.endswith("]"):
-                faults.append(_fault(SqlRefusal.SQL_OUTPUT_TYPE, output))
-            columns.append(Column(output, stored, output in personal))
-        if faults:
-            raise Refused(*faults)
-        return tuple(columns)
 
     def _write(
         self,
@@ -174,24 +150,25 @@ class DuckDBEngine:
         is_cancelled: Callable[[], bool],
     ) -> ResultSet:
         """Write `result.parquet` in the folder, in primary-index order; the index holds. Raise RunFailed."""
-        try:
-            columns = self._columns(checked, query)
-        except Refused as refused:
-            first = refused.faults[0]
-            raise RunFailed(RunFailure.SQL_REFUSED, {"reason": first.code.value, **first.values}) from refused
         file = building / "result.parquet"
         values = _values(checked, query)
-        index = [_declared(each, columns) for each in query.primary_index]
         with session(
             snapshot, checked.uses, query.org_units, self._limits, building / "temp", (file,)
         ) as connection:
 
-            def work() -> tuple[int, str]:
+            def work() -> tuple[int, str, tuple[Column, ...]]:
+                columns = _columns(connection, checked, query, values)
+                index = [_declared(each, columns) for each in query.primary_index]
                 connection.execute(_copy(checked.sql, columns, index, file), values)
                 rows = _require_index(connection, file, index, self._limits.rows)
-                return rows, content_hash(connection, file, columns)
+                return rows, content_hash(connection, file, columns), columns
 
-            rows, hash_ = supervised(connection, work, self._limits.time_s, progress, is_cancelled)
+            try:
+                rows, hash_, columns = supervised(
+                    connection, work, self._limits.time_s, progress, is_cancelled
+                )
+            except Refused as refused:
+                raise _refused(refused) from refused
         took_ms = int((time.monotonic() - begun) * 1_000)
         return ResultSet(run_id, rows, columns, hash_, snapshot.id, file.stat().st_size, took_ms)
 
@@ -211,6 +188,33 @@ def _values(
                 RunFailure.SQL_REFUSED, {"reason": SqlRefusal.SQL_PARAMETER_UNKNOWN, "name": used}
             )
     return {used: given[used] for used in checked.parameters}
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, checked: CheckedQuery, query: Query, values: Mapping[str, Any]
+) -> tuple[Column, ...]:
+    """The outputs with their types. Raise Refused when the engine can't make sense of the query."""
+    try:
+        described = connection.execute(f"describe {checked.sql}", values).fetchall()
+    except duckdb.Error as error:
+        words = str(error).partition("\n")[0][:DETAIL_CHARACTERS_MAX]  # of the text only: no row was read
+        raise Refused(_fault(SqlRefusal.SQL_DOES_NOT_BIND, words)) from error
+    personal = {output.name for output in query.outputs if output.is_personal}
+    columns = []
+    faults = []
+    for output, (_, type_, *_) in zip(checked.columns, described, strict=True):
+        stored = "BIGINT" if type_ in WIDE_INTEGERS else "INTEGER" if type_ == '"NULL"' else type_
+        if not stored.startswith(OUTPUT_TYPES) or stored.endswith("]"):
+            faults.append(_fault(SqlRefusal.SQL_OUTPUT_TYPE, output))
+        columns.append(Column(output, stored, output in personal))
+    if faults:
+        raise Refused(*faults)
+    return tuple(columns)
+
+
+def _refused(refused: Refused) -> RunFailed:
+    first = refused.faults[0]
+    return RunFailed(RunFailure.SQL_REFUSED, {"reason": first.code.value, **first.values})
 
 
 def _fault(code: SqlRefusal, named: str) -> Fault:
@@ -237,20 +241,22 @@ def _require_index(
     connection: duckdb.DuckDBPyConnection, file: Path, index: Sequence[str], rows_max: int
 ) -> int:
     """The number of rows, each with a primary index of its own and none without. Raise RunFailed."""
-    source = f"read_parquet('{quoted(file)}')"
     names = ", ".join(name(each) for each in index)
     is_null = " or ".join(f"{name(each)} is null" for each in index)
-    (rows, nulls) = _one(
-        connection.execute(f"select count(*), count(*) filter (where {is_null}) from {source}")
+    groups = (
+        f"select count(*) as n, {is_null} as is_null from read_parquet('{quoted(file)}') group by {names}"
     )
+    found = connection.execute(
+        f"select coalesce(sum(n), 0)::bigint, coalesce(sum(n) filter (where is_null), 0)::bigint,"
+        f" coalesce(sum(n) filter (where n > 1), 0)::bigint from ({groups})"
+    )
+    rows, nulls, doubled = _one(found)
     if rows > rows_max:
         raise RunFailed(RunFailure.RESULT_TOO_LARGE, {"most": str(rows_max)})
     if nulls:
         raise RunFailed(RunFailure.PRIMARY_INDEX_NULL, {"offenders": str(nulls)})
-    doubled = f"select count(*) as n from {source} group by {names} having count(*) > 1"
-    (offenders,) = _one(connection.execute(f"select coalesce(sum(n), 0)::bigint from ({doubled})"))
-    if offenders:
-        raise RunFailed(RunFailure.PRIMARY_INDEX_DUPLICATE, {"offenders": str(offenders)})
+    if doubled:
+        raise RunFailed(RunFailure.PRIMARY_INDEX_DUPLICATE, {"offenders": str(doubled)})
     return int(rows)
 
 

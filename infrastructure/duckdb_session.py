@@ -56,7 +56,6 @@ def session(
         "memory_limit": f"{limits.memory_bytes}B",
         "threads": limits.threads,
         "temp_directory": str(temporary),
-        "max_temp_directory_size": f"{limits.temporary_bytes}B",
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
     }
@@ -70,6 +69,8 @@ def session(
             connection.execute(f"set allowed_paths = [{', '.join(text(str(file)) for file in files)}]")
             for table, columns in uses.items():
                 connection.execute(_view(snapshot, table, columns, org_units))
+        # Given in `config`, this limit is shown but not kept (DuckDB 2.0).
+        connection.execute(f"set max_temp_directory_size = '{limits.temporary_bytes}B'")
         connection.execute("set enable_progress_bar = true")
         connection.execute("set enable_progress_bar_print = false")
         connection.execute("set enable_external_access = false")
@@ -208,7 +209,7 @@ def failure_of(error: BaseException) -> BaseException:
         return error
     words = str(error).lower()
     if isinstance(error, duckdb.OutOfMemoryException):
-        is_disk = "temp_directory" in words and "max_temp_directory_size" in words and "exceed" in words
+        is_disk = "max_temp_directory_size" in words
         return RunFailed(RunFailure.DISK_FULL if is_disk else RunFailure.MEMORY_LIMIT)
     if isinstance(error, duckdb.IOException) and ("no space left" in words or "disk quota" in words):
         return RunFailed(RunFailure.DISK_FULL)

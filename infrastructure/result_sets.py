@@ -5,10 +5,10 @@
     <folder>/.run-<run id>/              a run under way, or what a killed one left: gone when it starts again
     <folder>/.locks/<run id>             held by whoever performs the run
 
-The content hash is SHA-256 over hexadecimal SHA-256 hashes joined by line feeds: that of the header (a line
-`name<TAB>type` for each column), then those of each 10,000 rows. A row is its values parted by tabs and ended
-by a line feed, as DuckDB writes them as text, with backslash, tab, line feed, carriage return as \\\\, \\t,
-\\n, \\r and null as \\N. It does not depend on the file format: an auditor recomputes it from any copy.
+The content hash is SHA-256 over a header, a line `name<TAB>type` for each column, and the rows: values as
+DuckDB writes them as text, parted by tabs and ended by a line feed, with backslash, tab, line feed, carriage
+return as \\\\, \\t, \\n, \\r and null as \\N. It does not depend on the file format: an auditor recomputes it
+from any copy of the rows.
 """
 
 import hashlib
@@ -108,18 +108,12 @@ class ResultSets:
 
 def content_hash(connection: duckdb.DuckDBPyConnection, file: Path, columns: Sequence[Column]) -> str:
     """The hash of the rows in the file, in their order; see above for how it is made."""
-    header = "".join(f"{column.name}\t{column.type}\n" for column in columns)
-    values = [_text_of(column) for column in columns]
-    row = r" || e'\t' || ".join(values) + r" || e'\n'"
-    sql = f"""
-        select sha256(string_agg(line, '' order by n)) from (
-            select {row} as line, file_row_number as n
-            from read_parquet('{quoted(file)}', file_row_number = true)
-        ) group by n // {HASHED_ROWS} order by n // {HASHED_ROWS}
-    """
-    hashes = [hashlib.sha256(header.encode()).hexdigest()]
-    hashes += [hash_ for (hash_,) in connection.execute(sql).fetchall()]
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+    digest = hashlib.sha256("".join(f"{column.name}\t{column.type}\n" for column in columns).encode())
+    line = r" || e'\t' || ".join(_text_of(column) for column in columns)
+    cursor = connection.execute(f"select {line} from read_parquet('{quoted(file)}')")
+    while rows := cursor.fetchmany(HASHED_ROWS):
+        digest.update("".join(f"{text}\n" for (text,) in rows).encode())
+    return digest.hexdigest()
 
 
 def _text_of(column: Column) -> str:

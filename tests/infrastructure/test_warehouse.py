@@ -19,7 +19,7 @@ from domain.warehouse_schema import TABLES
 from infrastructure import warehouse_files
 from infrastructure.warehouse import Warehouse
 from infrastructure.warehouse_files import LoadReport
-from infrastructure.warehouse_mapping import LoadRefusal, LoadRefused
+from infrastructure.warehouse_mapping import LoadRefusal, LoadRefused, read_mapping
 from infrastructure.warehouse_sample import SampleSize
 
 BUSINESS_DATE = date(2026, 7, 1)
@@ -323,6 +323,15 @@ def test_a_mapping_that_makes_no_sense_is_refused(
 ) -> None:
     folder = own(transactions_csv="customer_id,booked_on,amount\nC1,2026-01-31,1\n", mapping_toml=mapping)
     assert refusal(warehouse, folder) == LoadRefusal.LOAD_BAD_MAPPING
+
+
+def test_the_mappings_of_the_documentation_are_good(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text()
+    examples = [part.partition("```")[0] for part in page.split("```toml\n")[1:]]
+    assert len(examples) == 2
+    for example in examples:
+        (tmp_path / "mapping.toml").write_text(example)
+        assert read_mapping(tmp_path / "mapping.toml").transactions.columns
 
 
 GENERATE = """
