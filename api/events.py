@@ -23,6 +23,7 @@ from projections.shared.ids import PREFIXES
 
 BATCH = 200
 PAGE_MAX = 500
+OF_BUDGETS = frozenset({"budget", "points_job"})
 SCANNED_MAX = 5_000
 TYPES_MAX = 50
 IDLE_WAIT_S = 30.0
@@ -161,10 +162,16 @@ def _selected(shown: PublicEvent, record: records.Record[Any], select: EventSele
     return select.subject is None or select.subject in (subject, shown.data.get("subjectId"))
 
 
+def _is_money(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"amount", "currency"}
+
+
 def _event(record: records.Record[Any], shown: PublicEvent, sees_budget: bool) -> Event:
     context, data = record.context, shown.data
     if "plan" in data and not sees_budget:
         data = {**data, "plan": {**data["plan"], "budget": None, "costLines": None}}
+    if record.stream_type in OF_BUDGETS and not sees_budget:
+        data = {name: None if _is_money(value) else value for name, value in data.items()}
     return Event(
         position=Position(*record.position),
         id=strawberry.ID(ids.encode("ev", record.event_id)),

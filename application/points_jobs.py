@@ -61,6 +61,7 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
         raise Refused.because(TermsRefusal.RUN_WITHOUT_WORK_ORDER, "run")
     order = work.state(WORK_ORDER, run.work_order)
     if order.run == run_id and order.points_job is not None:
+        work.state(DECIDER, order.points_job)
         return order.points_job
     assert order.content is not None, "a work order with a run has a content"
     activity = work.state(ACTIVITY, order.content.activity.id)

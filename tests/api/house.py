@@ -96,6 +96,9 @@ INPUTS = {
     **{f"{verb}CustomerGroup": "CustomerGroupInput" for verb in ("retire", "delete")},
     **{f"{verb}SegmentDefinition": "SegmentDefinitionInput" for verb in ("submit", "withdraw", "delete")},
     "retrySegmentRun": "SegmentRunInput",
+    "retryPointsJob": "PointsJobInput",
+    "withdrawPointsJob": "PointsJobReasonInput",
+    "acceptPointsJobDifferences": "PointsJobReasonInput",
 }
 
 

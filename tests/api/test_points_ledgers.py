@@ -13,8 +13,9 @@ from tests.api.house import House, running_house
 from tests.application.bank import Bank
 from tests.application.points_world import PointsWorld, rows
 
-JOB = """pointsJob(id: $id) { id status fileName lines points amount { amount } consumed { amount } accepted rejected
-    posted postedPoints differing workOrderId workOrder { number } activity { code } runId definitionId
+JOB = """pointsJob(id: $id) { id status fileName lines points amount { amount } consumed { amount }
+    accepted rejected posted postedPoints differing workOrderId workOrder { number } activity { code }
+    runId definitionId
     definitionRevision definitionHash approvalIds sha256
     history { nodes { eventType } } budgetMovements { nodes { kind amount { amount } } } }"""
 
@@ -37,7 +38,7 @@ def world(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Points
         yield PointsWorld(Bank(EventLog(connections)), folder)
 
 
-def caught_up(house: House, world: PointsWorld) -> None:
+def caught_up(house: House) -> None:
     """Wait until the read tables show everything: a command that changes them does."""
     house.done("operator", "adjustPoints", "pointsAccount { id }", **adjustment("SEEN", 1))
 
@@ -57,7 +58,7 @@ def adjustment(customer: str, points: int, **given: Any) -> dict[str, Any]:
 def test_a_job_shows_what_each_step_counted(house: House, world: PointsWorld) -> None:
     """PTS-05, PTS-07, PTS-08, BUD-06"""
     job = world.settled(rows(3), rejected=[2])
-    caught_up(house, world)
+    caught_up(house)
     id_ = shown_id("points_job", job)
     found = house.data("auditor", f"query ($id: ID!) {{ {JOB} }}", id=id_)["pointsJob"]
     assert found["status"] == "SETTLED"
@@ -68,3 +69,236 @@ def test_a_job_shows_what_each_step_counted(house: House, world: PointsWorld) ->
         "opened", "reserved", "filed", "released", "sent", "acknowledged", "posted", "reconciled", "settled",
     ]  # fmt: skip
     assert [node["kind"] for node in found["budgetMovements"]["nodes"]] == ["RESERVED", "CONSUMED"]
+
+
+ENTRIES = """query ($f: PointsEntryFilter) { pointsEntries(filter: $f) { totalCount nodes {
+    id points balance card businessType name origin customer isReversed reversesId accountId debit credit
+    why { lineNumber job { id fileName runId definitionId definitionRevision definitionHash approvalIds
+          workOrder { number } activity { code approvals { nodes { id } } } } } } } }"""
+
+
+def entries(house: House, **given: Any) -> list[Any]:
+    found = house.data("auditor", ENTRIES, f=given)["pointsEntries"]
+    assert found["totalCount"] == len(found["nodes"])
+    return found["nodes"]
+
+
+def adjusted(house: House, customer: str, points: int, **given: Any) -> Any:
+    selection = "pointsAccount { id balance earned used expired postings entries { nodes { id points } } }"
+    return house.done("operator", "adjustPoints", selection, **adjustment(customer, points, **given))
+
+
+def test_an_entry_tells_why_it_was_made_down_to_the_approvals(house: House, world: PointsWorld) -> None:
+    """PTS-06, PTS-03: to file line, job, run, definition, work order, activity and approvals."""
+    run = world.run([("WHY1", "622588********1234", 500), ("WHY2", "", 70)])
+    job = world.open(run)
+    world.step(job, 3)
+    world.system.answer(world.name(job))
+    world.step(job, 4)
+    caught_up(house)
+    [entry] = entries(house, customer={"eq": "WHY1"})
+    assert (entry["points"], entry["card"], entry["businessType"]) == (
+        "500",
+        "622588********1234",
+        "CAMPAIGN_REWARD",
+    )
+    opened, why = world.job(job).has, entry["why"]
+    assert why["lineNumber"] == 1
+    assert world.system.lines(why["job"]["fileName"])[0].customer == "WHY1"
+    assert why["job"]["id"] == shown_id("points_job", job)
+    assert why["job"]["runId"] == shown_id("segment_run", run)
+    assert why["job"]["definitionId"] == shown_id("segment_definition", opened.cause.definition.id)
+    assert (why["job"]["definitionRevision"], why["job"]["definitionHash"]) == (
+        1,
+        opened.cause.definition_hash,
+    )
+    activity = why["job"]["activity"]
+    assert {node["id"] for node in activity["approvals"]["nodes"]} < set(why["job"]["approvalIds"])
+    assert len(why["job"]["approvalIds"]) == 3
+
+
+def test_one_query_gives_points_of_segmentations_and_general_ones(house: House, world: PointsWorld) -> None:
+    """PTS-01: the origin tells them apart, and totals add up."""
+    adjusted(house, "BOTH", 30)
+    world.settled([("BOTH", "", 500)])
+    caught_up(house)
+    found = entries(house, customer={"eq": "BOTH"})
+    assert [(entry["origin"], entry["points"]) for entry in found] == [
+        ("GENERAL", "30"),
+        ("SEGMENTATION", "500"),
+    ]
+    assert sum(int(entry["points"]) for entry in found) == int(found[-1]["balance"]) == 530
+    assert found[0]["why"] is None
+    assert len(entries(house, customer={"eq": "BOTH"}, origin={"eq": "SEGMENTATION"})) == 1
+
+
+def test_entries_are_found_by_type_by_name_by_date_and_by_all_together(house: House) -> None:
+    """PTS-02"""
+    adjusted(house, "FIND", 1, businessType="GOODWILL", name="Apology")
+    adjusted(house, "FIND", 2, businessType="GOODWILL", name="Present")
+    adjusted(house, "FIND", 3, businessType="CORRECTION", name="Apology")
+    mine = {"customer": {"eq": "FIND"}}
+
+    def points(**given: Any) -> list[int]:
+        return [int(entry["points"]) for entry in entries(house, **mine, **given)]
+
+    today = {"gte": "2020-01-01T00:00:00Z"}
+    assert points(businessType={"eq": "GOODWILL"}) == [1, 2]
+    assert points(name={"eq": "Apology"}) == [1, 3]
+    assert points(createdAt=today) == [1, 2, 3]
+    assert points(createdAt={"lt": "2020-01-01T00:00:00Z"}) == []
+    assert points(businessType={"eq": "GOODWILL"}, name={"eq": "Apology"}, createdAt=today) == [1]
+
+
+def test_an_account_shows_balance_earned_used_and_expired(house: House) -> None:
+    """PTS-11: the sum of the entries is the balance."""
+    adjusted(house, "ACCT", 500)
+    adjusted(house, "ACCT", -120, contra="REDEMPTION")
+    account = adjusted(house, "ACCT", -30, contra="EXPIRY")
+    assert (account["balance"], account["earned"], account["used"], account["expired"]) == (
+        "350", "500", "120", "30",
+    )  # fmt: skip
+    assert sum(int(entry["points"]) for entry in account["entries"]["nodes"]) == 350
+
+
+def test_an_entry_is_corrected_by_a_reversal_with_a_link_and_never_edited(house: House) -> None:
+    """PTS-12"""
+    [entry] = adjusted(house, "BACK", 500)["entries"]["nodes"]
+    selection = "pointsAccount { balance earned postings }"
+    account = house.done("operator", "reversePointsEntry", selection, id=entry["id"], reason="wrong customer")
+    assert account == {"balance": "0", "earned": "0", "postings": 2}
+    first, second = entries(house, customer={"eq": "BACK"})
+    assert (second["points"], second["reversesId"], first["isReversed"]) == ("-500", entry["id"], True)
+    assert (second["debit"], second["credit"]) == ("CUSTOMER", "ISSUANCE")
+    again = {"id": entry["id"], "reason": "again"}
+    assert house.refused("operator", "reversePointsEntry", **again) == [("ALREADY_REVERSED", "input.id")]
+    unknown = {"id": "pe_" + "1" * 32, "reason": "none"}
+    assert house.refused("operator", "reversePointsEntry", **unknown) == [("NO_SUCH_ENTRY", "input.id")]
+    assert house.refused("operator", "reversePointsEntry", id="nonsense", reason="x") == [
+        ("NO_SUCH_ENTRY", "input.id")
+    ]
+    fields = house.data("auditor", "{ __schema { mutationType { fields { name } } } }")
+    names = {field["name"] for field in fields["__schema"]["mutationType"]["fields"]}
+    assert {name for name in names if "PointsEntry" in name} == {"reversePointsEntry"}
+
+
+def test_points_that_are_not_there_are_not_taken(house: House) -> None:
+    """PTS-12"""
+    assert house.refused("operator", "adjustPoints", **adjustment("POOR", -1)) == [
+        ("OVERDRAWN", "input.points")
+    ]
+    assert house.refused(
+        "operator", "adjustPoints", **adjustment("4111111111111111", 0, businessType="x")
+    ) == [
+        ("BAD_POSTING", "input.businessType"),
+        ("BAD_POSTING", "input.customer"),
+        ("ZERO_POINTS", "input.points"),
+    ]
+
+
+def test_a_closed_account_takes_no_points(house: House) -> None:
+    account = adjusted(house, "GONE", 5)
+    closed = house.done(
+        "operator", "closePointsAccount", "pointsAccount { status }", id=account["id"], reason="left"
+    )
+    assert closed == {"status": "CLOSED"}
+    assert house.refused("operator", "adjustPoints", **adjustment("GONE", 1)) == [("LEDGER_CLOSED", "input")]
+
+
+@pytest.mark.parametrize("user", ["auditor", "researcher", "integrator"])
+def test_who_may_not_adjust_points_may_not(house: House, user: str) -> None:
+    """SEC-03"""
+    document = "mutation ($i: AdjustPointsInput!) { adjustPoints(input: $i) { position } }"
+    answer = house.answer(user, document, i=adjustment("NO", 1))
+    assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+def test_another_units_points_are_not_seen(house: House) -> None:
+    """SEC-03"""
+    account = adjusted(house, "HEAD", 5)
+    query = """query ($id: ID!) { node(id: $id) { id } pointsAccount(id: $id) { id }
+        pointsEntries(filter: {customer: {eq: "HEAD"}}) { totalCount } }"""
+    assert house.data("branch", query, id=account["id"]) == {
+        "node": None,
+        "pointsAccount": None,
+        "pointsEntries": {"totalCount": 0},
+    }
+
+
+def test_what_the_customers_have_stands_against_the_contra_accounts(house: House) -> None:
+    """PTS-12: double entry: all accounts of a programme together are zero."""
+    adjusted(house, "EVEN", 100, programme="VIP")
+    adjusted(house, "EVEN", -40, programme="VIP", contra="REDEMPTION")
+    adjusted(house, "ODD", 7, programme="VIP")
+    query = """{ pointsContraAccounts(filter: {programme: {eq: "VIP"}}) { nodes { account balance } }
+        pointsAccounts(filter: {programme: {eq: "VIP"}}) { nodes { balance } } }"""
+    found = house.data("auditor", query)
+    contra = {node["account"]: int(node["balance"]) for node in found["pointsContraAccounts"]["nodes"]}
+    assert contra == {"ISSUANCE": -107, "REDEMPTION": 40}
+    assert sum(int(node["balance"]) for node in found["pointsAccounts"]["nodes"]) + sum(contra.values()) == 0
+
+
+def test_the_budget_of_an_activity_shows_its_four_amounts_and_every_movement(
+    house: House, world: PointsWorld
+) -> None:
+    """BUD-02, BUD-06: replayed from events, the same balance."""
+    activity = world.activity("100")
+    world.settled([("B1", "", 6_000)], activity)
+    world.step(world.opened([("B2", "", 2_500)], activity))
+    caught_up(house)
+    query = """query ($id: ID!) { budgets(filter: {activityId: {eq: $id}}) { nodes { status thresholdPercent
+        total { amount } free { amount } reserved { amount } consumed { amount } reservations
+        movements { nodes { kind amount { amount } pointsJob { status } } } } } }"""
+    id_ = shown_id("activity", activity)
+    [budget] = house.data("auditor", query, id=id_)["budgets"]["nodes"]
+    amounts = [budget[name]["amount"] for name in ("total", "free", "reserved", "consumed")]
+    assert amounts == ["100.00", "15.00", "25.00", "60.00"]
+    assert (budget["status"], budget["reservations"], budget["thresholdPercent"]) == ("OPEN", 1, 80)
+    moved = [(node["kind"], node["amount"]["amount"]) for node in budget["movements"]["nodes"]]
+    assert moved == [
+        ("ENCUMBERED", "100.00"),
+        ("RESERVED", "60.00"),
+        ("CONSUMED", "60.00"),
+        ("RESERVED", "25.00"),
+    ]
+    state = world.budget(activity)
+    assert (state.free_minor, state.reserved_minor, state.consumed_minor) == (15_00, 25_00, 60_00)
+    [masked] = house.data("integrator", query, id=id_)["budgets"]["nodes"]
+    assert (masked["total"], masked["thresholdPercent"], masked["movements"]["nodes"][0]["amount"]) == (
+        None,
+        None,
+        None,
+    )
+
+
+def test_a_job_is_opened_withdrawn_and_refused_through_the_api(house: House, world: PointsWorld) -> None:
+    """PTS-07"""
+    run = shown_id("segment_run", world.run([("J1", "", 5)]))
+    terms = {"programme": "CC", "businessType": "REWARD", "unitCost": "0.01"}
+    job = house.done("operator", "openPointsJob", "pointsJob { id status }", runId=run, **terms)
+    assert job["status"] == "OPENED"
+    assert house.done("operator", "openPointsJob", "pointsJob { id }", runId=run, **terms)["id"] == job["id"]
+    assert house.refused("operator", "openPointsJob", runId="sr_" + "1" * 32, **terms) == [
+        ("NOT_FOUND", "input.id")
+    ]
+    assert house.refused("operator", "retryPointsJob", id=job["id"]) == [("JOB_NOT_FAILED", "input")]
+    given = {"id": job["id"], "reason": "wrong group"}
+    assert house.refused("operator", "acceptPointsJobDifferences", **given) == [
+        ("NOTHING_TO_ACCEPT", "input")
+    ]
+    withdrawn = house.done("operator", "withdrawPointsJob", "pointsJob { status reason }", **given)
+    assert withdrawn == {"status": "WITHDRAWN", "reason": "wrong group"}
+
+
+def test_integrators_hear_of_jobs_and_postings(house: House, world: PointsWorld) -> None:
+    world.settled([("HEAR", "", 500)])
+    query = """query ($types: [String!]) { events(first: 500, select: {types: $types}) {
+        events { type data subjectId } } }"""
+    heard = house.data("integrator", query, types=["points_ledger.posted", "points_job.settled"])["events"]
+    mine = [event for event in heard["events"] if event["data"].get("customer") == "HEAR"]
+    assert [(event["type"], event["data"]["points"]) for event in mine] == [("points_ledger.posted", 500)]
+    settled = [event for event in heard["events"] if event["type"] == "points_job.settled"]
+    assert settled
+    assert {event["data"]["consumed"] for event in settled} == {None}
+    seen = house.data("auditor", query, types=["points_job.settled"])["events"]["events"]
+    assert seen[-1]["data"]["consumed"] == {"amount": "5.00", "currency": "CNY"}

@@ -46,6 +46,7 @@ from domain.shared.references import Reference
 from domain.work_order_contents import Content, Kind
 from domain.work_order_executions import ExecutionStarted, WorkOrderScheduled
 from domain.work_orders import WorkOrderApproved, WorkOrderDrafted, WorkOrderSubmitted
+from infrastructure.event_log import EventLog
 from infrastructure.file_folder import DirectoryFolder
 from tests.application.bank import ALL_UNITS, LIN, NOW, Bank
 
@@ -130,7 +131,9 @@ class PointsWorld:
     # --- What comes before ---
 
     def activity(self, budget: str = "1000") -> UUID:
-        plan = self.bank.plan(self.bank.add_type(f"Dining {uuid4()}"), budget=Amount(Decimal(budget), "CNY"))
+        plan = self.bank.plan(
+            self.bank.add_type(f"Dining {next(self.bank.numbers)}"), budget=Amount(Decimal(budget), "CNY")
+        )
         return self.bank.running(self.bank.draft(plan))
 
     def work_order(self, activity: UUID, run: UUID, definition: UUID) -> UUID:
@@ -195,6 +198,15 @@ class PointsWorld:
         key = CommandKey("tester", "happened", str(id_), b"")
         self.bank.log.append(Append(key, context, stream, len(events), [write]))
         return stream
+
+    def extend(self, stream: UUID, decider: Any, *events: Any, log: EventLog | None = None) -> None:
+        """More facts of such a stream."""
+        log = log or self.bank.log
+        loaded, id_ = log.load(decider, stream), uuid4()
+        write = Write(stream, decider.stream_type, loaded.version, loaded.hash, events)
+        context = Context("tester", None, "HO", id_, id_, None, self.bank.now)
+        key = CommandKey("tester", "extend", str(id_), b"")
+        log.append(Append(key, context, stream, loaded.version + len(events), [write]))
 
     # --- Jobs ---
 
