@@ -17,6 +17,7 @@ from api.health import Parts, health_routes
 from api.http_errors import error_response
 from api.request_log import Observe, RequestLog
 from api.result_files import RESULTS_PATH
+from api.work_order_forms import FORMS_PATH
 
 GRAPHQL_PATH = "/graphql"
 KNOWN_PATHS = frozenset({GRAPHQL_PATH, ACTIVITIES_PATH, "/healthz", "/readyz", "/metrics"})
@@ -41,6 +42,7 @@ def create_app(
         endpoint = _Endpoint(graphql_app)
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
         routes += [Route(ACTIVITIES_PATH, endpoint), Route(f"{RESULTS_PATH}/{{id}}", endpoint)]
+        routes.append(Route(f"{FORMS_PATH}/{{id}}", endpoint))
     app = Starlette(
         routes=routes,
         middleware=[

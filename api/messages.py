@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from api.work_order_messages import WORK_ORDER_MESSAGES
+
 Language = Literal["zh", "en"]
 
 MESSAGES: Mapping[str, tuple[str, str]] = {
@@ -127,6 +129,54 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "not_paused": ("未暂停（{status}）。", "It is not paused but {status}."),
     "not_cancellable": ("当前状态（{status}）不可取消。", "It can't be cancelled while it is {status}."),
     "already_over": ("活动时间已过。", "Its period is over."),
+    # Budgets.
+    "budget_too_small": (
+        "预算不足：需要 {needed}，可用 {free}（最小单位）。",
+        "The budget has {free} left of the {needed} needed.",
+    ),
+    "budget_committed": (
+        "预算不得低于已占用金额 {used}。",
+        "The budget can't be less than what is used, {used}.",
+    ),
+    "budget_closed": ("预算已关闭。", "The budget is closed."),
+    "too_many_reservations": ("预留最多 {most} 项。", "A budget has at most {most} reservations."),
+    "too_many_refunds": ("退回最多 {most} 次。", "There are at most {most} refunds."),
+    "reservation_gone": ("预留 {key} 已失效。", "The reservation {key} is gone."),
+    "reservation_differs": ("{key} 已以其他金额登记。", "{key} was recorded with another amount."),
+    "more_than_reserved": ("超出预留金额 {reserved}。", "It is more than was reserved, {reserved}."),
+    "more_than_consumed": ("超出已使用金额 {consumed}。", "It is more than was consumed, {consumed}."),
+    # Points.
+    "not_at_this_step": (
+        "任务当前为 {status}，不能执行此步骤。",
+        "The job is {status}: this step is not its next.",
+    ),
+    "already_released": ("文件已放行（{status}），不能撤回。", "Its file has been released: it is {status}."),
+    "job_not_failed": ("任务未失败（{status}）。", "The job has not failed but is {status}."),
+    "nothing_to_accept": ("没有待确认的差异。", "There are no differences to accept."),
+    "work_order_held": ("工单已取消或正在申请取消。", "The work order is cancelled, or about to be."),
+    "activity_cancelled": ("活动已取消。", "The activity is cancelled."),
+    "bad_unit_cost": (
+        "单位成本须为最多 {digits} 位小数的数字。",
+        "The unit cost is a number with up to {digits} decimals.",
+    ),
+    "bad_business_type": (
+        "业务类型为 1 到 32 个大写字母、数字或“_”。",
+        "A business type has 1 to 32 of A-Z, 0-9 and _.",
+    ),
+    "bad_programme": (
+        "积分计划代码为 1 到 16 个大写字母或数字。",
+        "A programme's code has 1 to 16 of A-Z and 0-9.",
+    ),
+    "run_without_result": ("该次执行没有可用结果。", "The run has no result to make points of."),
+    "run_without_work_order": ("该次执行不属于任何工单。", "The run belongs to no work order."),
+    "columns_missing": ("结果中缺少列：{columns}。", "The result lacks one of the columns {columns}."),
+    "ledger_closed": ("积分账户已关闭。", "The points account is closed."),
+    "ledger_full": ("积分账户一年最多 {most} 笔。", "A points account has at most {most} postings a year."),
+    "overdrawn": ("积分不足：余额为 {balance}。", "There are not enough points: the balance is {balance}."),
+    "no_such_entry": ("没有这笔积分。", "There is no such entry, or it is a reversal itself."),
+    "already_reversed": ("该笔积分已冲正。", "The entry has been reversed already."),
+    "zero_points": ("积分不能为零。", "The points can't be zero."),
+    "bad_posting": ("格式不正确。", "It has not the form that it must have."),
     # Approvals.
     "wrong_level": ("当前等待的是 {awaited}。", "The level awaited now is {awaited}."),
     "not_your_level": ("您不能代表 {level} 审批。", "You do not decide for {level}."),
@@ -145,53 +195,7 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "Something that it refers to has changed since: it must be submitted anew.",
     ),
     "deadline_passed": ("审批期限已过，须重新提交。", "The deadline has passed: it must be submitted anew."),
-    # Work orders.
-    "activity_over": ("活动已结束或取消（{status}）。", "The activity is over: it is {status}."),
-    "activity_not_ready": (
-        "活动尚未批准或不在进行中（{status}）。",
-        "The activity must be approved or running, but it is {status}.",
-    ),
-    "group_not_linked": (
-        "该客群不在活动所关联的客群之中。",
-        "The activity is linked to other customer groups than this one.",
-    ),
-    "work_order_not_editable": (
-        "当前状态（{status}）不可修改工单。",
-        "A work order can't be edited while it is {status}.",
-    ),
-    "work_order_not_submittable": (
-        "当前状态（{status}）不可提交工单。",
-        "A work order can't be submitted while it is {status}.",
-    ),
-    "work_order_not_in_approval": ("工单不在审批中（{status}）。", "It is not in approval but {status}."),
-    "work_order_not_approved": (
-        "工单尚未批准（{status}），不能排程。",
-        "Only an approved work order is scheduled; it is {status}.",
-    ),
-    "work_order_not_scheduled": ("工单未排程（{status}）。", "It is not scheduled but {status}."),
-    "work_order_not_due": ("执行时间未到：{at}。", "It is not due before {at}."),
-    "work_order_not_executing": ("工单不在执行中（{status}）。", "It is not executing but {status}."),
-    "work_order_not_failed": (
-        "工单未失败（{status}），无需重试。",
-        "Only a failed work order is tried again; it is {status}.",
-    ),
-    "work_order_not_releasable": (
-        "当前状态（{status}）不可发放结果。",
-        "Nothing of it may go out while it is {status}.",
-    ),
-    "work_order_not_cancellable": (
-        "当前状态（{status}）不可申请撤销。",
-        "Its cancellation can't be asked for while it is {status}.",
-    ),
-    "cancellation_open": ("已有待处理的撤销申请。", "A request for its cancellation is open already."),
-    "too_many_executions": ("最多执行 {most} 次。", "It is executed at most {most} times."),
-    "definition_not_approved": ("该细分定义尚未批准。", "This segment definition is not approved."),
-    "definition_of_another": (
-        "该细分定义不属于此工单。",
-        "This segment definition was not made for this work order.",
-    ),
-    "cancellation_not_pending": ("撤销申请已处理（{status}）。", "The request is closed: it is {status}."),
-    "not_your_request": ("只有申请人可以撤回。", "Only who asked for it may take it back."),
+    **WORK_ORDER_MESSAGES,
     # Customer groups and their rules.
     "membership_unclear": (
         "客群由规则或名单定义，二者选一。",

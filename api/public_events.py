@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api import public_points
 from api.public_mappings import MAPPINGS as _MAPPINGS
 from api.public_mappings import Data
 from api.public_mappings import Mapping as _Mapping
@@ -261,3 +262,6 @@ _maps(g.CustomerGroupDefined, "defined", lambda e: {"code": e.code, "orgUnit": e
 _maps(g.CustomerGroupRevised, "revised", lambda e: {"revision": e.revision, **_group(e)})
 _maps(g.CustomerGroupRetired, "retired", lambda _: {})
 _maps(g.CustomerGroupDeleted, "deleted", lambda _: {})
+
+for _event, (_verb, _data) in public_points.FORMS.items():
+    _maps(_event, _verb, _data)

@@ -11,10 +11,14 @@ from application.shared.engines import SqlRefusal
 from domain.activities import ActivityRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
+from domain.budgets import BudgetRefusal
 from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
 from domain.group_rules import RuleRefusal
+from domain.points_job_terms import TermsRefusal
+from domain.points_jobs import JobRefusal
+from domain.points_ledgers import LedgerRefusal
 from domain.reward_details import RewardRefusal
 from domain.run_parameters import ParameterRefusal
 from domain.segment_contents import SegmentRefusal
@@ -47,6 +51,10 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     SqlRefusal,
     RewardRefusal,
     TimeframeRefusal,
+    BudgetRefusal,
+    TermsRefusal,
+    JobRefusal,
+    LedgerRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -63,6 +71,7 @@ INPUT_NAMES: Mapping[str, str] = {
     "definition": "definitionId",
     "form": "formId",
     "parent": "parentId",
+    "run": "runId",
     "negated": "not",
     "work_order": "workOrderId",
     "department": "departmentId",

@@ -7,6 +7,7 @@ from strawberry.tools import merge_types
 from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
+from api.budgets import Budget
 from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
@@ -18,6 +19,8 @@ from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
+from api.points_jobs import PointsJob, PointsJobMutations
+from api.points_ledgers import PointsAccount, PointsContraAccount, PointsEntry, PointsLedgerMutations
 from api.reward_types import RewardType, RewardTypeMutations
 from api.segment_definitions import SegmentDefinition, SegmentDefinitionMutations
 from api.segment_runs import SegmentRun, SegmentRunMutations
@@ -67,6 +70,21 @@ class ReadQueries:
     segment_runs: Connection[SegmentRun] = many(description="The runs in sight, the newest first.")
     source_grant: SourceGrant | None = one()
     source_grants: Connection[SourceGrant] = many(description="What units in sight may use.")
+    budget: Budget | None = one()
+    budgets: Connection[Budget] = many(description="The budgets of approved activities in sight.")
+    points_job: PointsJob | None = one()
+    points_jobs: Connection[PointsJob] = many(description="The points jobs in sight.")
+    points_entry: PointsEntry | None = one()
+    points_entries: Connection[PointsEntry] = many(
+        description="Every posting in sight, of segmentations and general ones."
+    )
+    points_account: PointsAccount | None = one()
+    points_accounts: Connection[PointsAccount] = many(
+        description="Customers' points by programme and year; one that is not carried is current."
+    )
+    points_contra_accounts: Connection[PointsContraAccount] = many(
+        description="What stands against the customers' accounts, by programme, year and account."
+    )
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -94,6 +112,8 @@ Mutation = merge_types(
         SegmentDefinitionMutations,
         SegmentRunMutations,
         SourceGrantMutations,
+        PointsJobMutations,
+        PointsLedgerMutations,
     ),
 )
 

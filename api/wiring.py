@@ -19,6 +19,7 @@ from api.planner.reads import Reads, configure
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.tail import Tail
+from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.shared.approvable import ApprovalPolicy
 from application.shared.engines import Engine
 from application.shared.handler import Handler
@@ -50,16 +51,20 @@ class GraphQL:
     _app: GraphQLApp | None = None
     _exports: Exports | None = None
     _results: ResultFiles | None = None
+    _forms: WorkOrderForms | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._app is not None, "the lifespan comes first"
         assert self._exports is not None
         assert self._results is not None
+        assert self._forms is not None
         path = scope["path"] if scope["type"] == "http" else ""
         if path == ACTIVITIES_PATH:
             await self._exports(scope, receive, send)
         elif path.startswith(f"{RESULTS_PATH}/"):
             await self._results(scope, receive, send)
+        elif path.startswith(f"{FORMS_PATH}/"):
+            await self._forms(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -98,6 +103,7 @@ class GraphQL:
             self._app = GraphQLApp(schema, services)
             self._exports = Exports(services, self.time_zone, Workbook)
             self._results = ResultFiles(services)
+            self._forms = WorkOrderForms(services)
             try:
                 yield
             finally:

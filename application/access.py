@@ -33,6 +33,10 @@ class Permission(StrEnum):
     SCHEMA_READ = "schema.read"
     APPROVALS_EXPIRE = "approvals.expire"
     ACTIVITIES_END = "activities.end"
+    POINTS_RUN = "points.run"
+    POINTS_ADJUST = "points.adjust"
+    POINTS_DELIVER = "points.deliver"
+    BUDGETS_EXPIRE = "budgets.expire"
     WORK_ORDERS_PLAN = "work_orders.plan"
     WORK_ORDERS_SCHEDULE = "work_orders.schedule"
     WORK_ORDERS_EXECUTE = "work_orders.execute"
@@ -55,10 +59,12 @@ _STAFF = frozenset(
 )
 _WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
 _SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
+_POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST})
 _HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
+    | _POINTS
     | _WORK_ORDERS
     | _SEGMENTS
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
@@ -99,6 +105,15 @@ OPERATIONS: Mapping[str, Permission] = {
     "approve": Permission.APPROVALS_DECIDE,
     "reject": Permission.APPROVALS_DECIDE,
     "endActivity": Permission.ACTIVITIES_END,
+    "openPointsJob": Permission.POINTS_RUN,
+    "retryPointsJob": Permission.POINTS_RUN,
+    "withdrawPointsJob": Permission.POINTS_RUN,
+    "acceptPointsJobDifferences": Permission.POINTS_RUN,
+    "advancePointsJob": Permission.POINTS_DELIVER,
+    "adjustPoints": Permission.POINTS_ADJUST,
+    "reversePointsEntry": Permission.POINTS_ADJUST,
+    "closePointsAccount": Permission.POINTS_ADJUST,
+    "expireBudget": Permission.BUDGETS_EXPIRE,
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
     "requestCancellation": Permission.WORK_ORDERS_PLAN,
     "withdrawCancellation": Permission.WORK_ORDERS_PLAN,

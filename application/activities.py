@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from application import catalogues, customer_groups
+from application import budgets, catalogues, customer_groups
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
@@ -191,14 +191,16 @@ def resume(work: Work, activity_id: UUID) -> UUID:
 
 def cancel(work: Work, activity_id: UUID, reason: str) -> UUID:
     _subject(work, activity_id)
-    work.decide(DECIDER, activity_id, CancelActivity(reason, work.principal.user))
+    if work.decide(DECIDER, activity_id, CancelActivity(reason, work.principal.user)):
+        budgets.close(work, activity_id)
     return activity_id
 
 
 def end(work: Work, activity_id: UUID) -> UUID:
     """For the scheduler: ends what is over, and changes nothing when it comes too early or twice."""
     _subject(work, activity_id)
-    work.decide(DECIDER, activity_id, EndActivity(work.now))
+    if work.decide(DECIDER, activity_id, EndActivity(work.now)):
+        budgets.close(work, activity_id)
     return activity_id
 
 
@@ -299,6 +301,9 @@ def _hash_now(work: Work, activity_id: UUID) -> str:
 
 def _grant(work: Work, activity_id: UUID, approval: UUID) -> None:
     work.decide(DECIDER, activity_id, RecordApproval(approval))
+    activity = work.state(DECIDER, activity_id)
+    assert activity.plan is not None
+    budgets.encumber(work, activity_id, activity.code, activity.org_unit, activity.plan.budget)
 
 
 def _reject(work: Work, activity_id: UUID, approval: UUID, level: str, reason: str) -> None:

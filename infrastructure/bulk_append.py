@@ -123,9 +123,10 @@ class Constant(NamedTuple):
 def _rows(write: Write, constant: Constant) -> Iterator[Row]:
     """The write's events, chained; the same as `stored_records.chained`, without an object for each."""
     stream_id, previous = str(write.stream_id), write.previous_hash
-    for version, event in enumerate(write.events, start=write.version + 1):
+    given, first = write.event_ids, write.version + 1
+    for version, event in enumerate(write.events, start=first):
         encoded = event_codec.encode(event)
-        event_id = _event_id(write.stream_id, version)
+        event_id = str(given[version - first]) if given else _event_id(write.stream_id, version)
         schema = str(encoded.schema_version)
         hashed = sha256(
             b"".join(

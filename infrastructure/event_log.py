@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -28,6 +28,7 @@ from application.shared.records import (
     Position,
     Receipt,
     Record,
+    Tail,
     Write,
 )
 from domain.shared.decider import Decider
@@ -49,6 +50,16 @@ TAIL = (
     b"select version, event_type, schema_version, data::text, hash, previous_hash from log.events"
     b" where stream_id = %s and stream_type = %s and version > %s order by version"
 )
+TAILS = b"""
+    select h.stream_id, h.version, h.hash, e.event_type, e.schema_version, e.data::text
+    from unnest(%s::uuid[]) w (id)
+    cross join lateral (select * from log.heads h where h.stream_id = w.id limit 1) h
+    cross join lateral (
+        select * from log.events e where e.stream_id = h.stream_id and e.version = h.version limit 1) e"""
+STANDING = b"""
+    select e.event_id from unnest(%s::uuid[]) w (id)
+    cross join lateral (select event_id from log.events e where e.stream_id = w.id offset 0) e
+    where e.event_id = any(%s)"""
 USERS = (
     b"select user_id, user_kind, user_label, user_unit from log.uses"
     b" where used_id = %s order by 2, 3 limit %s"
@@ -173,6 +184,13 @@ class EventLog(Application[UUID]):
         last = append_bulk(self._pool, writes, context)
         self._wake()
         return last
+
+    def tails(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, Tail]:
+        rows = self._rows(TAILS, [list(stream_ids)])
+        return {row[0]: Tail(row[1], bytes(row[2]), event_codec.decode(*row[3:])) for row in rows}
+
+    def recorded(self, stream_ids: Sequence[UUID], event_ids: Sequence[UUID]) -> frozenset[UUID]:
+        return frozenset(row[0] for row in self._rows(STANDING, [list(stream_ids), list(event_ids)]))
 
     def _forget(self, *keys: tuple[str, UUID]) -> None:
         with self._folded_lock:

@@ -83,6 +83,12 @@ class Settings(BaseSettings):
         "`amqp://…`, `amqps://…`, `redis://…` or `rediss://…`",
         "The task broker. None: tasks are kept in PostgreSQL.",
     )
+    points_gateway: str | None = _setting(
+        "POINTS_GATEWAY",
+        None,
+        "`directory:/path`, the path absolute",
+        "The way to the points system: an exchange folder. None: the folder `gateway` in CARDINAL_HOME.",
+    )
     worker_threads: int = _setting(
         "CARDINAL_WORKER_THREADS",
         4,
@@ -280,6 +286,12 @@ class Settings(BaseSettings):
         schemes = ("amqp://", "amqps://", "redis://", "rediss://")
         _require(url is None or url.get_secret_value().startswith(schemes))
         return url
+
+    @field_validator("points_gateway")
+    @classmethod
+    def _gateway(cls, given: str | None) -> str | None:
+        _require(given is None or (given.startswith("directory:/") and "\0" not in given))
+        return given
 
     @field_validator("jwks_url")
     @classmethod

@@ -126,7 +126,8 @@ def chained(
     write: Write, context: Context, recorded_at: datetime, event_ids: Iterator[UUID] | None = None
 ) -> list[StoredRecord]:
     """The write's events as they will be stored, each holding the hash of the one before."""
-    previous, found = write.previous_hash, []
+    previous, found = write.previous_hash, list[StoredRecord]()
+    event_ids = iter(write.event_ids) if write.event_ids else event_ids
     for version, event in enumerate(write.events, start=write.version + 1):
         encoded = event_codec.encode(event)
         unhashed = StoredRecord(

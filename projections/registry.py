@@ -4,14 +4,18 @@ from typing import Any
 
 from projections.activities import ACTIVITIES
 from projections.approval_inbox import APPROVALS
+from projections.budgets import BUDGET_MOVEMENTS, BUDGETS
 from projections.cancellations import CANCELLATIONS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
 from projections.customer_groups import CUSTOMER_GROUPS
 from projections.departments import DEPARTMENTS
 from projections.downloads import DOWNLOADS
+from projections.points_jobs import POINTS_JOBS
+from projections.points_ledgers import POINTS_ACCOUNTS, POINTS_ENTRIES
 from projections.reward_types import REWARD_TYPES
 from projections.segment_definitions import SEGMENT_DEFINITIONS
 from projections.segment_runs import SEGMENT_RUNS
+from projections.shared.entries import EntryProjection
 from projections.shared.rows import RowProjection
 from projections.source_grants import SOURCE_GRANTS
 from projections.timeline import TIMELINE
@@ -33,5 +37,13 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     WORK_ORDERS,
     CANCELLATIONS,
     CUSTOMER_GROUPS,
+    BUDGETS,
+    POINTS_JOBS,
+    POINTS_ACCOUNTS,
 )
-NAMES: tuple[str, ...] = (*(projection.name for projection in PROJECTIONS), TIMELINE)
+ENTRIES: tuple[EntryProjection[Any], ...] = (BUDGET_MOVEMENTS, POINTS_ENTRIES)
+NAMES: tuple[str, ...] = (
+    *(projection.name for projection in PROJECTIONS),
+    *(projection.name for projection in ENTRIES),
+    TIMELINE,
+)

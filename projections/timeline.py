@@ -12,6 +12,7 @@ from uuid import UUID
 from application.shared.records import Record
 from projections.activities import ACTIVITIES, ActivityRow
 from projections.approval_inbox import APPROVALS, ApprovalRow
+from projections.budgets import BUDGETS, BudgetRow
 from projections.cancellations import CANCELLATIONS, CancellationRow
 from projections.catalogues import (
     ACTIVITY_FORMS,
@@ -24,6 +25,7 @@ from projections.catalogues import (
 from projections.customer_groups import CUSTOMER_GROUPS, CustomerGroupRow
 from projections.departments import DEPARTMENTS, DepartmentRow
 from projections.downloads import DOWNLOADS, DownloadRow
+from projections.points_jobs import POINTS_JOBS, PointsJobRow
 from projections.reward_types import REWARD_TYPES, RewardTypeRow
 from projections.segment_definitions import SEGMENT_DEFINITIONS, SegmentDefinitionRow
 from projections.segment_runs import SEGMENT_RUNS, SegmentRunRow
@@ -163,6 +165,18 @@ def _group_revision(row: CustomerGroupRow) -> int:
     return row.revision
 
 
+def _points_unit(row: BudgetRow | PointsJobRow) -> str:
+    return row.org_unit
+
+
+def _job_revision(row: PointsJobRow) -> int:
+    return row.attempt
+
+
+def _job_related(row: PointsJobRow) -> tuple[UUID | None, ...]:
+    return (row.work_order_id, row.run_id)
+
+
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
@@ -176,6 +190,8 @@ TOLD = (
     Told(SEGMENT_DEFINITIONS, "segment_definition", _segment_unit, _segment_revision, _definition_related),
     Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
     Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
+    Told(BUDGETS, "budget", _points_unit, lambda _: 1, lambda _: ()),
+    Told(POINTS_JOBS, "points_job", _points_unit, _job_revision, _job_related),
     Told(DOWNLOADS, "download", _download_unit, lambda _: 1, lambda _: ()),
     Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
 )

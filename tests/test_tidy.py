@@ -24,15 +24,16 @@ API_WITHOUT_NAMESAKE = {
     "listener", "main", "processes", "request_log", "server", "terminal", "wiring",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
+    "work_order_messages",
     # one kind of catalogue each, with the fields that it defines
     "activity_forms", "departments", "reward_types",
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
     "events", "history", "public_events", "public_mappings", "public_segments", "public_work_orders",
-    "tail", "watch",
-    # what a run has found, as a file
-    "result_files",
+    "public_points", "tail", "watch",
+    # what a run has found, a work order as a document
+    "result_files", "work_order_forms",
 }  # fmt: skip
 """Files of api/ that are no capability. A capability has the same name in every layer."""
 

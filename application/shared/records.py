@@ -3,7 +3,7 @@
 The envelope of `Record` is the storage format: complete from the first event on, never changed.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -91,7 +91,8 @@ class Loaded(Generic[State]):
 class Write:
     """Events that extend a stream past `version`, whose last event has the hash `previous_hash`.
 
-    `state` is the folded one after them, where it is known: the log may remember it.
+    `state` is the folded one after them, where it is known: the log may remember it. `event_ids` are those of
+    the events, where the writer gives them.
     """
 
     stream_id: UUID
@@ -100,6 +101,15 @@ class Write:
     previous_hash: bytes
     events: Sequence[Any]
     state: Any = None
+    event_ids: Sequence[UUID] = ()
+
+
+class Tail(NamedTuple):
+    """How a stream ends: its version, its last event and that one's hash."""
+
+    version: int
+    hash: bytes
+    event: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +211,14 @@ class Log(Protocol):
 
     def append_bulk(self, writes: Iterable[Write], context: Context) -> Position:
         """Extend many streams, a chunk of events a transaction. Raise Conflict at a chunk that moved."""
+        ...
+
+    def tails(self, stream_ids: Sequence[UUID]) -> Mapping[UUID, Tail]:
+        """How each of the streams ends, in one read; those without events are left out."""
+        ...
+
+    def recorded(self, stream_ids: Sequence[UUID], event_ids: Sequence[UUID]) -> frozenset[UUID]:
+        """Which of these events stand in these streams."""
         ...
 
     def records(self, stream_id: UUID, up_to: int | None = None) -> Iterator[Record[Any]]:

@@ -19,6 +19,8 @@ PREFIXES: Mapping[str, str] = {
     "work_order": "wo",
     "cancellation": "cr",
     "points_job": "pj",
+    "budget": "bd",
+    "points_ledger": "pa",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

@@ -1,21 +1,26 @@
 """Cancellations: asked for with a reason, decided by another, and either all of it or none takes effect."""
 
 from functools import partial
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
 from application.access import Forbidden
+from application.segment_runs import mapping_for_export
 from domain.approvals import ApprovalRefusal, Level
 from domain.approvals import Status as ApprovalStatus
 from domain.cancellations import CancellationRefusal
 from domain.cancellations import Status as RequestStatus
+from domain.points_jobs import Status as JobStatus
+from domain.segment_runs import RunRefusal
 from domain.segment_runs import Status as RunStatus
 from domain.shared.refusal import CommonRefusal
 from domain.work_order_statuses import CANCELLABLE, Status, WorkOrderRefusal
 from domain.work_orders import may_release
 from tests.application.bank import IN_SHANGHAI, LIN, MAO, RAO, TAN, WU, Bank, at_once, codes
 from tests.application.orders import Orders, orders_of
+from tests.application.points_world import PointsWorld, rows
 from tests.given import refused
 
 
@@ -164,6 +169,23 @@ def test_a_cancelled_execution_is_stopped_and_releases_nothing(orders: Orders) -
     assert not may_release(orders.state(order))
 
 
+def test_no_result_file_leaves_of_what_is_to_be_cancelled(orders: Orders) -> None:
+    """WO-16: not while the request is open, and never once it is granted; after a rejection it may."""
+    handler = orders.bank.handler
+    order, run = orders.executing()
+    orders.succeed(run)
+    assert mapping_for_export(handler, TAN, run)
+    for verdict in (orders.bank.reject, orders.bank.approve):
+        request = orders.request_cancellation(order)
+        with refused(RunRefusal.NO_RESULT):
+            mapping_for_export(handler, TAN, run)
+        verdict(orders.approval_of(request), by=TAN)
+        if verdict == orders.bank.reject:
+            assert mapping_for_export(handler, TAN, run)
+    with refused(RunRefusal.NO_RESULT):
+        mapping_for_export(handler, TAN, run)
+
+
 def test_of_a_completion_and_a_cancellation_at_once_nothing_goes_out_if_it_is_cancelled(
     orders: Orders,
 ) -> None:
@@ -179,6 +201,38 @@ def test_of_a_completion_and_a_cancellation_at_once_nothing_goes_out_if_it_is_ca
         )
         assert orders.state(order).status is Status.CANCELLED
         assert not may_release(orders.state(order))
+
+
+@pytest.mark.parametrize(
+    ("steps", "status"), [(0, JobStatus.OPENED), (1, JobStatus.RESERVED), (2, JobStatus.FILED)]
+)
+def test_a_points_job_that_is_not_sent_is_withdrawn_and_its_budget_free_again(
+    bank: Bank, tmp_path: Path, steps: int, status: JobStatus
+) -> None:
+    """WO-13, WO-16: with the commit that cancels."""
+    world = PointsWorld(bank, tmp_path)
+    activity = world.activity()
+    free = world.budget(activity).free_minor
+    job = world.opened(rows(3), activity)
+    assert world.step(job, steps).status is status
+    cancelled(bank, world.job(job).has.cause.work_order)
+    assert world.job(job).status is JobStatus.WITHDRAWN
+    assert world.budget(activity).free_minor == free
+
+
+def test_a_points_file_that_is_sent_stays_sent(bank: Bank, tmp_path: Path) -> None:
+    """WO-16: what has left can't be called back by a status; its job goes its way."""
+    world = PointsWorld(bank, tmp_path)
+    job = world.sent(rows(3))
+    cancelled(bank, world.job(job).has.cause.work_order)
+    assert world.job(job).status is JobStatus.SENT
+
+
+def cancelled(bank: Bank, order: UUID | None) -> None:
+    assert order is not None
+    orders = Orders(bank, order, order, order)
+    orders.bank.approve(orders.approval_of(orders.request_cancellation(order)), by=TAN)
+    assert orders.state(order).status is Status.CANCELLED
 
 
 def test_who_may_not_plan_or_see_it_asks_for_nothing(orders: Orders) -> None:

@@ -1,0 +1,216 @@
+"""Points in GraphQL: every posting with why it was made, customers' accounts, adjustments and reversals."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import strawberry
+
+from api.commands import NOWHERE, Payload, execute, key_of
+from api.context import Info
+from api.planner.values import Points
+from api.planner.views import (
+    Connection,
+    Node,
+    column,
+    composed,
+    computed,
+    many,
+    one,
+    payload,
+    ref,
+    struct,
+    view,
+)
+from api.points_jobs import PointsJob, PointsOrigin
+from application import points_ledgers
+from application.points_ledgers import Adjustment
+from domain.points_ledgers import Account
+
+PROJECTIONS = ("points_entries", "points_accounts")
+LEDGER_OF = "select coalesce((select ledger_id::text from read.points_entries where id = $1::text::uuid), '')"
+
+PointsContra = strawberry.enum(
+    Account, name="PointsLedgerAccount", description="The accounts of the double entry."
+)
+
+
+@strawberry.enum(description="CARRIED: the year is over, its balance stands in the next one.")
+class PointsAccountStatus(StrEnum):
+    OPEN = "open"
+    CARRIED = "carried"
+    CLOSED = "closed"
+
+
+@struct
+class PointsWhy:
+    """Why the entry was made: the line of the file, the job, and by it the definition's revision and hash,
+    its run, the work order, the activity and the approvals.
+    """
+
+    posting_key: str
+    line_number: int
+    job_id: strawberry.ID = ref("jobId", "pj")
+    job: PointsJob | None = one("jobId")
+
+
+@view(
+    "read.points_entries",
+    prefix="pe",
+    scope="org_unit",
+    order=("created_at", "version"),
+    description="One posting; it never changes. A correction is a reversal of its own.",
+)
+class PointsEntry(Node):
+    account_id: strawberry.ID = ref("ledger_id", "pa")
+    version: int
+    org_unit: str
+    programme: str
+    customer: str
+    year: int
+    points: Points = column(description="Signed: what the customer's account got.")
+    debit: PointsContra  # type: ignore[valid-type]
+    credit: PointsContra  # type: ignore[valid-type]
+    balance: Points = column(description="The customer's balance after it.")
+    card: str = column("card_masked")
+    lot: str
+    value_date: date
+    business_type: str
+    name: str
+    origin: PointsOrigin  # type: ignore[valid-type]
+    job_id: strawberry.ID | None = ref("job_id", "pj")
+    line_number: int
+    reverses_id: strawberry.ID | None = ref("reverses_id", "pe")
+    is_reversed: bool = computed(
+        "exists (select from read.points_entries r where r.reverses_id = {row}.id)",
+        description="Whether a later entry takes it back.",
+    )
+    reason: str
+    created_at: datetime
+    created_by: str
+    why: PointsWhy | None = composed(
+        "job_id",
+        {"posting_key": "posting_key", "line_number": "line_number", "job_id": "job_id"},
+        description="Null for what was posted by hand: there createdBy and reason tell.",
+    )
+
+
+@view(
+    "read.points_accounts",
+    prefix="pa",
+    scope="org_unit",
+    order=("created_at",),
+    description="One customer's points of one programme in one year:"
+    " balance = opening + earned - used - expired.",
+)
+class PointsAccount(Node):
+    version: int
+    org_unit: str
+    programme: str
+    customer: str
+    year: int
+    status: PointsAccountStatus
+    opening: Points = column(description="What the year before left.")
+    earned: Points
+    used: Points
+    expired: Points
+    balance: Points
+    postings: int
+    entries: Connection[PointsEntry] = many("ledger_id", description="Its postings, oldest first.")
+    created_at: datetime
+    changed_at: datetime
+
+
+@view(
+    "read.points_contra_accounts",
+    prefix="pc",
+    scope=None,
+    order=("programme", "year", "account"),
+    description="The sum of what an account against the customers' got in a year.",
+)
+class PointsContraAccount(Node):
+    programme: str
+    year: int
+    account: PointsContra  # type: ignore[valid-type]
+    balance: Points
+
+
+# --- Mutations ------------------------------------------------------------
+
+
+@strawberry.input(description="General points by hand: signed, against the contra account.")
+class AdjustPointsInput:
+    programme: str
+    customer: str
+    points: Points
+    business_type: str
+    name: str
+    reason: str
+    card: str = ""
+    contra: PointsContra = Account.ISSUANCE  # type: ignore[valid-type]
+
+
+@strawberry.input
+class ReversePointsEntryInput:
+    id: strawberry.ID
+    reason: str
+
+
+@strawberry.input(description="The customer has left: nothing is posted any more.")
+class ClosePointsAccountInput:
+    id: strawberry.ID
+    reason: str
+    expected_version: int | None = None
+
+
+@strawberry.type
+class PointsAccountPayload(Payload):
+    points_account: PointsAccount | None = payload(
+        "subject", description="The account of this year, with the new entry."
+    )
+
+
+@strawberry.type
+class PointsLedgerMutations:
+    @strawberry.mutation(description="Post general points to a customer, or take them.")
+    async def adjust_points(self, info: Info, input: AdjustPointsInput) -> PointsAccountPayload:
+        given = Adjustment(
+            programme=input.programme,
+            customer=input.customer,
+            points=int(input.points),
+            business_type=input.business_type,
+            name=input.name,
+            reason=input.reason,
+            card=input.card,
+            contra=input.contra,
+        )
+        return await _on_ledger(info, "adjustPoints", input, lambda work: points_ledgers.adjust(work, given))
+
+    @strawberry.mutation(description="Post the counter-entry of an entry; an entry is reversed once.")
+    async def reverse_points_entry(self, info: Info, input: ReversePointsEntryInput) -> PointsAccountPayload:
+        entry = key_of("pe", input.id)
+        ledger = await _ledger_of(info, entry)
+        return await _on_ledger(
+            info,
+            "reversePointsEntry",
+            input,
+            lambda work: points_ledgers.reverse(work, ledger, entry, input.reason),
+        )
+
+    @strawberry.mutation(description="Close a customer's account for good.")
+    async def close_points_account(self, info: Info, input: ClosePointsAccountInput) -> PointsAccountPayload:
+        key = key_of("pa", input.id)
+        return await _on_ledger(
+            info, "closePointsAccount", input, lambda work: points_ledgers.close(work, key, input.reason)
+        )
+
+
+async def _on_ledger(info: Info, operation: str, input: Any, use_case: Any) -> PointsAccountPayload:
+    return await execute(info, PointsAccountPayload, operation, input, use_case, PROJECTIONS)
+
+
+async def _ledger_of(info: Info, entry: UUID) -> UUID:
+    """The ledger that holds an entry; the use case looks there for itself."""
+    found = await info.context.reads.one(LEDGER_OF, [str(entry)])
+    return UUID(found.decode()) if found else NOWHERE

@@ -1,0 +1,188 @@
+"""The use cases of points jobs, as people command them: open, try again, withdraw, accept what differs."""
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from application.shared.business_time import business_date
+from application.shared.identifiers import uuid7
+from application.shared.work import Work
+from domain.activities import DECIDER as ACTIVITY
+from domain.budgets import DECIDER as BUDGET
+from domain.budgets import Release, budget_id
+from domain.points_files import PROGRAMME, SEQUENCE_MAX, PointsHeader
+from domain.points_job_answers import AcceptDifferences
+from domain.points_job_terms import Cause, Columns, Failure, Terms, TermsRefusal
+from domain.points_jobs import (
+    DECIDER,
+    FailJob,
+    OpenJob,
+    PointsJob,
+    RetryJob,
+    WithdrawJob,
+    reservation_key,
+)
+from domain.segment_contents import SegmentContent
+from domain.segment_definitions import DECIDER as DEFINITION
+from domain.segment_definitions import SegmentDefinition
+from domain.segment_runs import DECIDER as RUN
+from domain.segment_runs import SegmentRun
+from domain.segment_runs import Status as RunStatus
+from domain.shared.claims import DECIDER as CLAIM
+from domain.shared.claims import Claim, claim_id
+from domain.shared.references import Reference
+from domain.shared.refusal import CommonRefusal, Refused
+from domain.work_order_executions import RecordPointsJob
+from domain.work_orders import DECIDER as WORK_ORDER
+
+CUSTOMER, CARD, POINTS = "CUSTOMER", "CARD", "POINTS"
+"""The targets of a definition's mapping that points are made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointsTerms:
+    """What the caller says of the points; their cost comes from the activity's points reward."""
+
+    programme: str
+    business_type: str
+    unit_cost: str
+    currency: str
+
+
+def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
+    """The points job of a run that has succeeded for a work order; the one that is there, if there is one.
+
+    The work order learns of it in the same append; one that is cancelled, or about to be, refuses.
+    """
+    run = work.subject(RUN, run_id, lambda state: state.org_unit)
+    if run.status is not RunStatus.SUCCEEDED or run.is_trial:
+        raise Refused.because(TermsRefusal.RUN_WITHOUT_RESULT, "run")
+    if run.work_order is None:
+        raise Refused.because(TermsRefusal.RUN_WITHOUT_WORK_ORDER, "run")
+    order = work.state(WORK_ORDER, run.work_order)
+    if order.run == run_id and order.points_job is not None:
+        return order.points_job
+    assert order.content is not None, "a work order with a run has a content"
+    activity = work.state(ACTIVITY, order.content.activity.id)
+    assert activity.plan is not None
+    definition, content = _definition(work, run)
+    if not PROGRAMME.fullmatch(terms.programme):
+        raise Refused.because(TermsRefusal.BAD_PROGRAMME, "programme")
+    job_id = uuid7()
+    approvals = (definition.approval, order.approval, activity.approval)
+    assert run.definition is not None
+    command = OpenJob(
+        org_unit=run.org_unit,
+        header=_header(work, job_id, terms.programme, business_date(work.now)),
+        cause=Cause(
+            run=run_id,
+            result_hash=run.content_hash,
+            definition=run.definition,
+            definition_hash=run.definition_hash,
+            work_order=run.work_order,
+            activity=Reference(order.content.activity.id, activity.revision),
+            approvals=tuple(approval for approval in approvals if approval is not None),
+        ),
+        terms=Terms(
+            activity.plan.name, terms.business_type, terms.unit_cost, terms.currency, columns_of(content)
+        ),
+        by=work.principal.user,
+    )
+    work.decide(WORK_ORDER, run.work_order, RecordPointsJob(job_id))
+    work.begin(DECIDER, job_id, command)
+    return job_id
+
+
+def retry(work: Work, job_id: UUID) -> UUID:
+    """A job that failed before its release begins anew, from the count on."""
+    _subject(work, job_id)
+    work.decide(DECIDER, job_id, RetryJob(work.principal.user))
+    return job_id
+
+
+def withdraw(work: Work, job_id: UUID, reason: str) -> UUID:
+    """The job comes to nothing, and its reservation is free again; refused once the file was released."""
+    job = _subject(work, job_id)
+    if work.decide(DECIDER, job_id, WithdrawJob(reason, work.principal.user)):
+        release_reservation(work, job)
+    return job_id
+
+
+def accept_differences(work: Work, job_id: UUID, reason: str) -> UUID:
+    """What the reconciliation found is taken as it is: the job can be settled."""
+    _subject(work, job_id)
+    work.decide(DECIDER, job_id, AcceptDifferences(reason, work.principal.user))
+    return job_id
+
+
+def fail(work: Work, job_id: UUID, code: Failure, **values: object) -> None:
+    """The job stops before its release, and what it had reserved is free again."""
+    before = work.state(DECIDER, job_id)
+    texts = {name: str(value) for name, value in values.items()}
+    if work.decide(DECIDER, job_id, FailJob(code, texts)):
+        release_reservation(work, before)
+
+
+def release_reservation(work: Work, job: PointsJob) -> None:
+    """Free what the job has reserved; nothing when it has not, or when it has expired."""
+    if job.reserved is not None and job.reserved.reservation:
+        work.decide(BUDGET, budget_id(job.has.cause.activity.id), Release(reservation_key(job)))
+
+
+def columns_of(content: SegmentContent) -> Columns:
+    """Where the result holds customer, card and points, by the definition's mapping, else by these names."""
+    mapped = {field.target.upper(): field for field in content.mapping}
+    outputs = {output.name.upper(): output.name for output in content.outputs}
+
+    def column(target: str) -> str | None:
+        return mapped[target].source if target in mapped else outputs.get(target)
+
+    customer, points = column(CUSTOMER), column(POINTS)
+    each = (mapped[POINTS].constant or "") if POINTS in mapped and points is None else ""
+    if customer is None or (points is None and not (each.isascii() and each.isdigit() and len(each) < 10)):
+        raise Refused.because(TermsRefusal.COLUMNS_MISSING, "run", columns=f"{CUSTOMER}, {POINTS}")
+    return Columns(customer, column(CARD), points, int(each or 0))
+
+
+def _subject(work: Work, job_id: UUID) -> PointsJob:
+    return work.subject(DECIDER, job_id, lambda job: job.org_unit)
+
+
+def _definition(work: Work, run: SegmentRun) -> tuple[SegmentDefinition, SegmentContent]:
+    """The definition with its approval and content in the revision that was run."""
+    assert run.definition is not None
+    state = work.state(DEFINITION, run.definition.id)
+    if (state.approved_revision, state.revision) != (run.definition.revision, run.definition.revision):
+        state = DEFINITION.initial
+        for record in work.log.records(run.definition.id):
+            state = DEFINITION.evolve(state, record.event)
+            if state.approved_revision == run.definition.revision:
+                break
+    if state.approved is None:
+        raise Refused.because(CommonRefusal.NOT_FOUND, "definition")
+    return state, state.approved
+
+
+def _header(work: Work, job_id: UUID, programme: str, day: date) -> PointsHeader:
+    """The next file name of the day: names are claimed for ever and without gaps, so halving finds it."""
+
+    def header(sequence: int) -> PointsHeader:
+        return PointsHeader(programme, day, sequence, job_id)
+
+    def claim(sequence: int) -> UUID:
+        return claim_id("points_file.name", header(sequence).file_name)
+
+    def is_free(sequence: int) -> bool:
+        return work.state(CLAIM, claim(sequence)).is_free_for(job_id)
+
+    most = 1
+    while most <= SEQUENCE_MAX and not is_free(most):
+        most *= 2
+    least, most = most // 2 + 1, min(most, SEQUENCE_MAX + 1)
+    while least < most:
+        middle = (least + most) // 2
+        least, most = (least, middle) if is_free(middle) else (middle + 1, most)
+    if least > SEQUENCE_MAX:
+        raise Refused.because(CommonRefusal.TOO_MANY, "programme", most=SEQUENCE_MAX)
+    work.decide(CLAIM, claim(least), Claim(job_id))
+    return header(least)

@@ -1,0 +1,128 @@
+"""The use cases of points ledgers: adjustments and reversals by hand; the old year's balance goes along."""
+
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from application.shared.business_time import business_date
+from application.shared.identifiers import uuid7
+from application.shared.work import Work
+from domain.points_ledgers import (
+    DECIDER,
+    Account,
+    CarryForward,
+    CloseLedger,
+    Holder,
+    LedgerRefusal,
+    Origin,
+    PointsPosted,
+    Post,
+    Reverse,
+    Status,
+    ledger_id,
+    reversal_key,
+    years_before,
+)
+from domain.shared.refusal import CommonRefusal, Refused
+
+SEALING_DAYS = 7
+"""So long into a year, a customer's ledger of the year before is sealed also where it is empty, so that
+nobody who began before midnight opens it after its successor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """General points by hand: signed, against `contra`."""
+
+    programme: str
+    customer: str
+    points: int
+    business_type: str
+    name: str
+    reason: str = ""
+    card: str = ""
+    contra: Account = Account.ISSUANCE
+
+
+def adjust(work: Work, given: Adjustment) -> UUID:
+    """One posting of general points; the ledger of this year that holds it."""
+    holder, today = Holder(given.programme, given.customer), business_date(work.now)
+    ledger = ledger_id(holder, today.year)
+    command = Post(
+        posting_key=f"adjustment {uuid7().hex}",
+        holder=holder,
+        year=today.year,
+        points=given.points,
+        contra=given.contra,
+        card=given.card,
+        lot=f"{today.year}",
+        value_date=today,
+        business_type=given.business_type,
+        name=given.name,
+        origin=Origin.GENERAL,
+        by=work.principal.user,
+        reason=given.reason,
+        opening=_opening(work, holder, today),
+    )
+    work.decide(DECIDER, ledger, command)
+    return ledger
+
+
+def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
+    """The counter-entry of one posting, in this year's ledger; the ledger that holds it."""
+    original = _original(work, ledger, entry)
+    holder, today = Holder(original.programme, original.customer), business_date(work.now)
+    now = ledger_id(holder, today.year)
+    others = [ledger_id(holder, year) for year in range(original.year, today.year)]
+    key = reversal_key(original.posting_key)
+    command = Reverse(
+        entry=entry,
+        original=original,
+        year=today.year,
+        value_date=today,
+        reason=reason,
+        by=work.principal.user,
+        opening=_opening(work, holder, today),
+        is_of_earlier_year=now != ledger,
+        is_reversed_elsewhere=any(work.state(DECIDER, other).has(key) for other in others),
+    )
+    work.decide(DECIDER, now, command)
+    return now
+
+
+def close(work: Work, ledger: UUID, reason: str) -> UUID:
+    """The customer has left: no job and nobody posts to the ledger any more."""
+    if work.state(DECIDER, ledger).status is Status.UNKNOWN:
+        raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+    work.decide(DECIDER, ledger, CloseLedger(reason, work.principal.user))
+    return ledger
+
+
+def _original(work: Work, ledger: UUID, entry: UUID) -> PointsPosted:
+    """The posting that bears the id, if the principal sees the unit that made it."""
+    work.state(DECIDER, ledger)
+    for record in work.log.records(ledger):
+        if record.event_id == entry and isinstance(record.event, PointsPosted):
+            if not work.principal.sees(record.context.org_unit):
+                break
+            work.org_unit = record.context.org_unit
+            return record.event
+    raise Refused.because(LedgerRefusal.NO_SUCH_ENTRY, "id")
+
+
+def _opening(work: Work, holder: Holder, today: date) -> int:
+    """What the ledger of an earlier year carries into this one, decided in the same append."""
+    if work.state(DECIDER, ledger_id(holder, today.year)).status is not Status.UNKNOWN:
+        return 0
+    for year in years_before(today.year):
+        before = ledger_id(holder, year)
+        state = work.state(DECIDER, before)
+        seals = year == today.year - 1 and is_sealing(today)
+        if work.decide(DECIDER, before, CarryForward(today.year, seals)) and state.balance:
+            return state.balance
+    return 0
+
+
+def is_sealing(today: date) -> bool:
+    """Whether empty ledgers of the year before are sealed."""
+    return today.timetuple().tm_yday <= SEALING_DAYS
