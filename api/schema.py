@@ -114,6 +114,8 @@ Mutation = merge_types(
         SegmentDefinitionMutations,
         SegmentRunMutations,
         SourceGrantMutations,
+        PointsJobMutations,
+        PointsLedgerMutations,
     ),
 )
 

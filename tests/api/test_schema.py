@@ -17,7 +17,8 @@ from projections.shared.ids import PREFIXES
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema.graphql"
 INTERNAL = {"endActivity", "exportActivities", "exportWorkOrder", "startWorkOrder", "completeWorkOrder",
-            "failWorkOrder", "exportSegmentRun", "executeSegmentRun"}  # fmt: skip
+            "failWorkOrder", "executeSegmentRun", "exportSegmentRun", "advancePointsJob",
+            "expireBudget"}  # fmt: skip
 """Of the scheduler and the worker, and of files."""
 
 

@@ -80,6 +80,20 @@ exportSegmentRun          yes      no         yes          no      no         no
 executeSegmentRun         no       no         no           no      no         no
 grantSource               no       no         no           no      no         yes
 revokeSource              no       no         no           no      no         yes
+
+                     operator researcher technologist auditor integrator administrator
+draftWorkOrder       yes      no         no           no      no         no
+reviseWorkOrder      yes      no         no           no      no         no
+submitWorkOrder      yes      no         no           no      no         no
+withdrawWorkOrder    yes      no         no           no      no         no
+requestCancellation  yes      no         no           no      no         no
+withdrawCancellation yes      no         no           no      no         no
+scheduleWorkOrder    yes      no         yes          no      no         no
+retryWorkOrder       yes      no         yes          no      no         no
+exportWorkOrder      yes      yes        yes          yes     no         yes
+startWorkOrder       no       no         no           no      no         no
+completeWorkOrder    no       no         no           no      no         no
+failWorkOrder        no       no         no           no      no         no
 """)
 
 
