@@ -123,7 +123,8 @@ class PointsJob(Node):
     work_order_id: strawberry.ID | None = ref("work_order_id", "wo")
     definition_sql: str | None = computed(
         "(select v.sql from read.segment_definition_versions v where v.id = {row}.definition_id"
-        " and v.revision = {row}.definition_revision order by v.epoch_from desc, v.position_from desc limit 1)",
+        " and v.revision = {row}.definition_revision"
+        " order by v.epoch_from desc, v.position_from desc limit 1)",
         description="The SQL in the revision that was run, whatever the definition says now.",
     )
     run: Annotated["SegmentRun", strawberry.lazy("api.segment_runs")] | None = one("run_id")

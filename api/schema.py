@@ -114,8 +114,6 @@ Mutation = merge_types(
         SegmentDefinitionMutations,
         SegmentRunMutations,
         SourceGrantMutations,
-        PointsJobMutations,
-        PointsLedgerMutations,
     ),
 )
 

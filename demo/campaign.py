@@ -13,6 +13,10 @@ WAY = (
     "OPENED", "RESERVED", "FILED", "RELEASED", "SENT", "AWAITING_ACKNOWLEDGEMENT", "ACKNOWLEDGED", "POSTED",
     "RECONCILED", "SETTLED",
 )  # fmt: skip
+RUN = "query ($id: ID!) { segmentRun(id: $id) { status rowCount durationMs contentHash } }"
+JOB = """query ($id: ID!) { pointsJob(id: $id) { status failure faults { code line name value } fileName lines
+    points amount { amount currency } consumed { amount currency } bytes sha256 accepted rejected posted
+    postedPoints differing } }"""
 COUNTED = ("lines", "points", "bytes", "accepted", "rejected", "posted", "postedPoints", "differing")
 """Whole numbers, which the API writes as texts where they may pass 2^53."""
 LEVELS = (("RESEARCH", "researcher"), ("TECHNOLOGY", "technologist"))
@@ -88,8 +92,14 @@ class Campaign:
                     "transactions": {"window": self._window(), "currency": self.case.currency},
                 }
             }
-            known = {"condition": {"dimension": "TRANSACTION_COUNT", "comparison": "AT_LEAST", "values": ["1"],
-                                   "transactions": {"window": self._window()}}}  # fmt: skip
+            known = {
+                "condition": {
+                    "dimension": "TRANSACTION_COUNT",
+                    "comparison": "AT_LEAST",
+                    "values": ["1"],
+                    "transactions": {"window": self._window()},
+                }
+            }
             overdue = {"condition": {"dimension": "IS_OVERDUE", "comparison": "EQUAL", "values": ["true"]}}
             spent = {"allOf": [spent, {"not": overdue}]}
             for key, purpose, rule in (("target", "TARGET", known), ("rewarded", "REWARDED", spent)):
@@ -186,9 +196,7 @@ class Campaign:
                 name="Points of the demo",
                 activityId=self.made["activity"]["id"],
                 customerGroupId=self.made["rewarded"]["id"],
-                segmentationRules=(
-                    f"Who spent at least {self.case.spend_minor / 100:,.2f} {self.case.currency} in the timeframe."
-                ),
+                segmentationRules=f"At least {self.case.spend_minor / 100:,.2f} {self.case.currency} spent.",
                 executionAt=(datetime.now(UTC) + timedelta(seconds=1)).isoformat(),
                 requester="operator",
                 departmentId=self.made["department"]["id"],
@@ -249,8 +257,7 @@ class Campaign:
             if not order["pointsJobId"]:
                 raise DemoFailed(f"the work order has no points job: {order}")
             self.made["job"], self.made["run"] = {"id": order["pointsJobId"]}, {"id": order["runId"]}
-            document = "query ($id: ID!) { segmentRun(id: $id) { status rowCount byteCount durationMs contentHash } }"
-            run = self._ask(document, "segmentRun", self.made["run"])
+            run = self._ask(RUN, "segmentRun", self.made["run"])
             run["rowCount"] = int(run["rowCount"])
             self.made["run"] |= run
             step.figures = (
@@ -259,11 +266,8 @@ class Campaign:
 
     def _deliver(self) -> None:
         """The pipeline is shown as it goes: budget, file, gateway, ledgers, reconciliation, settlement."""
-        document = """query ($id: ID!) { pointsJob(id: $id) { status failure faults { code line name value } fileName lines points
-            amount { amount currency } consumed { amount currency } bytes sha256 accepted rejected acceptedPoints
-            posted postedPoints refused differing } }"""
         named = (
-            ("RESERVED", "reserve the budget", "{lines:,} lines, {points:,} points, {amount[amount]} {amount[currency]}"),
+            ("RESERVED", "reserve the budget", "{lines:,} lines, {points:,} points, cost {amount[amount]}"),
             ("FILED", "write the points file", "{fileName}, {bytes:,} bytes, {sha256:.12}…"),
             ("SENT", "hand it over to the points system", "{fileName}"),
             ("ACKNOWLEDGED", "take the acknowledgement", "{accepted:,} accepted, {rejected:,} rejected"),
@@ -276,7 +280,7 @@ class Campaign:
                 job = self.operator.until(
                     name,
                     lambda s=status: self._when(
-                        document, "pointsJob", self.made["job"], lambda j: self._is_past(j, s)
+                        JOB, "pointsJob", self.made["job"], lambda j: self._is_past(j, s)
                     ),
                 )
                 job |= {name: int(job[name] or 0) for name in COUNTED}

@@ -17,7 +17,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Who spends `spend_minor` from `data_from` until before `data_to` gets a point for each `minor_per_point`.
+    """Who spends `spend_minor` from `data_from` until `data_to` gets a point for each `minor_per_point`.
 
     `budget` is in units of the currency. `independent` counts the same without the product.
     """

@@ -34,7 +34,8 @@ def why(campaign: Campaign) -> Tree:
     card = f" with card {entry['card']}" if entry["card"] else ""
     tree = Tree(f"[bold]why {entry['customer']} got {int(entry['points']):,} points{card}[/bold]")
     line = tree.add(f"line {entry['why']['lineNumber']} of {job['fileName']}, {job['lines']:,} lines")
-    run = line.add(f"run {job['run']['code']}: {int(job['run']['rowCount']):,} rows of {job['run']['snapshot']}")
+    rows = f"{int(job['run']['rowCount']):,} rows of {job['run']['snapshot']}"
+    run = line.add(f"run {job['run']['code']}: {rows}")
     definition = run.add(f"definition {job['definition']['code']}, revision {job['definitionRevision']}")
     definition.add(Syntax(job["definitionSql"], "sql", background_color="default"))
     _approved(definition, job["definition"])

@@ -48,9 +48,7 @@ def test_every_posting_is_one_entry_and_the_contra_account_their_sum(
     assert rows.fetchone() == (1_530, 3_150, 1_500)
     assert session.execute(CONTRA).fetchall() == [("issuance", -3_150)]
     caught_up(session, log, POINTS_ACCOUNTS.name)
-    found = session.execute(
-        ACCOUNTS
-    )
+    found = session.execute(ACCOUNTS)
     assert found.fetchone() == (1_500, 3_150, 3_150, 1_530)
 
 
