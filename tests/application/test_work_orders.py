@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from itertools import count
 from uuid import UUID, uuid4
@@ -12,8 +11,6 @@ import pytest
 from application import customer_groups, work_orders
 from application.access import Forbidden, Principal
 from application.activities import Chosen
-from application.processes.due_work_orders import AT_ONCE_MAX, Started, start_due, system_principal
-from application.shared.records import Receipt
 from application.shared.work import Work
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
@@ -25,7 +22,7 @@ from domain.shared.refusal import CommonRefusal
 from domain.work_order_contents import ContentRefusal
 from domain.work_order_contents import Kind as WorkOrderKind
 from domain.work_order_statuses import Status, WorkOrderRefusal
-from tests.application.bank import ALL_UNITS, IN_SHANGHAI, LIN, NOW, RAO, TAN, WU, Bank, at_once, codes
+from tests.application.bank import IN_SHANGHAI, LIN, NOW, RAO, TAN, WU, Bank, at_once, codes
 from tests.application.orders import EXECUTOR, SOON, Orders, orders_of
 from tests.given import refused
 
@@ -305,30 +302,6 @@ def test_of_two_schedulers_that_come_at_once_one_starts_it(orders: Orders) -> No
         assert (state.status, state.run, state.execution.attempts) == (Status.EXECUTING, run, 1)
         assert orders.bank.count_events() == before + 2
         orders.bank.now = other.bank.now = NOW
-
-
-def test_who_is_due_is_asked_once_and_each_is_started_by_itself(orders: Orders) -> None:
-    """One that declines keeps no other from starting."""
-    due = [orders.scheduled() for _ in range(3)]
-    orders.request_cancellation(due[1])
-    asked: list[object] = []
-    started: list[UUID] = []
-
-    def due_ids(*given: object) -> list[UUID]:
-        asked.append(given)
-        return due
-
-    def start(order: UUID) -> Receipt:
-        receipt = orders.start(order, uuid4(), by=system_principal(ALL_UNITS))
-        started.append(order)
-        return receipt
-
-    orders.bank.now = SOON + timedelta(minutes=1)
-    found = start_due(orders.bank.now, due_ids, start)
-    assert asked == [(orders.bank.now, AT_ONCE_MAX)]
-    assert started == [due[0], due[2]]
-    assert isinstance(found, Started)
-    assert (found.told, [id for id, _ in found.refused]) == (2, [due[1]])
 
 
 def test_a_points_job_is_recorded_only_where_something_may_go_out(orders: Orders) -> None:

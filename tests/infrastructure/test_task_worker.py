@@ -18,7 +18,6 @@ from infrastructure.projection_runner import Projector
 from infrastructure.settings import Settings
 from infrastructure.task_worker import open_broker, working
 from tests.application.bank import ALL_UNITS, DAY, Bank
-from tests.application.orders import SOON, orders_of
 
 WAIT_S = 60
 
@@ -69,27 +68,6 @@ def test_the_worker_ends_what_is_over_by_the_read_table_as_the_system(
         record = list(bank.log.records(over))[-1]
         assert record.event == ActivityEnded()
         assert record.context.actor == SYSTEM_USER
-
-
-def test_scheduled_work_orders_are_due_by_their_time_and_nothing_else_is(cardinal_url: str) -> None:
-    """WO-09, WO-16: in the order of their times, so many at most; none whose cancellation is asked for."""
-    stop = threading.Event()
-    with pool(cardinal_url, 4) as connections:
-        orders = orders_of(Bank(EventLog(connections)))
-        later, first, resting = (orders.scheduled(execution_at=SOON + DAY * days) for days in (1, 0, 0))
-        orders.approved()
-        orders.request_cancellation(resting)
-        due_ids = actors.due_work_orders(connections)
-        projector = threading.Thread(target=Projector(cardinal_url).run, args=(stop,))
-        projector.start()
-        try:
-            eventually(lambda: due_ids(SOON + DAY, 10) == [first, later])
-        finally:
-            stop.set()
-            projector.join()
-        assert due_ids(SOON, 10) == [first]
-        assert due_ids(SOON + DAY, 1) == [first]
-        assert due_ids(SOON - timedelta(seconds=1), 10) == []
 
 
 def test_a_process_that_only_enqueues_performs_nothing(settings: Settings, cardinal_url: str) -> None:
