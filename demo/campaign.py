@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from demo.cases import POINTS_COST, Case
@@ -84,7 +85,7 @@ class Campaign:
 
     def _groups(self) -> None:
         with self.steps.step("pick the customer groups") as step:
-            spent = {
+            spent: dict[str, Any] = {
                 "condition": {
                     "dimension": "TRANSACTION_SUM",
                     "comparison": "AT_LEAST",
@@ -92,7 +93,7 @@ class Campaign:
                     "transactions": {"window": self._window(), "currency": self.case.currency},
                 }
             }
-            known = {
+            known: dict[str, Any] = {
                 "condition": {
                     "dimension": "TRANSACTION_COUNT",
                     "comparison": "AT_LEAST",
@@ -169,7 +170,7 @@ class Campaign:
         """Both levels say yes to what they see in their inbox."""
         with self.steps.step(f"Research, then Technology approve the {what}") as step:
             for level, user in LEVELS:
-                seen = self.users[user].until(f"the {what} in the inbox", lambda u=user: self._todo(u, name))
+                seen = self.users[user].until(f"the {what} in the inbox", partial(self._todo, user, name))
                 self.users[user].do(
                     "approve",
                     "approval { status }",
@@ -279,18 +280,11 @@ class Campaign:
             with self.steps.step(name) as step:
                 job = self.operator.until(
                     name,
-                    lambda s=status: self._when(
-                        JOB, "pointsJob", self.made["job"], lambda j: self._is_past(j, s)
-                    ),
+                    partial(self._when, JOB, "pointsJob", self.made["job"], partial(_is_past, status)),
                 )
                 job |= {name: int(job[name] or 0) for name in COUNTED}
                 step.figures = figures.format(**job)
         self.made["job"] |= job
-
-    def _is_past(self, job: Mapping[str, Any], status: str) -> bool:
-        if job["status"] not in WAY:
-            raise DemoFailed(f"the points job stands at {job}")
-        return WAY.index(job["status"]) >= WAY.index(status)
 
     def _when(self, document: str, name: str, of: Mapping[str, Any], holds: Any) -> Any:
         found = self._ask(document, name, of)
@@ -298,3 +292,9 @@ class Campaign:
 
     def _ask(self, document: str, name: str, of: Mapping[str, Any]) -> Any:
         return self.operator.ask(document, id=of["id"])[name]
+
+
+def _is_past(status: str, job: Mapping[str, Any]) -> bool:
+    if job["status"] not in WAY:
+        raise DemoFailed(f"the points job stands at {job}")
+    return WAY.index(job["status"]) >= WAY.index(status)
