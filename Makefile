@@ -6,7 +6,7 @@ PYTHONS := $(PYTHON) $(if $(filter file,$(origin PYTHON)),python3.14 python3.13 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup runtime up test test-all check bench lock
+.PHONY: help setup runtime up demo test test-all check bench lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ check: setup ## Run every gate that reads the code: format, lint, types, imports
 		.venv/bin/$$gate || failed="$$failed [$$gate]"; \
 	done; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
+demo: runtime ## Play one whole campaign on a private installation; DATA=<folder> takes your own purchases
+	@.venv/bin/python -m demo "$(DATA)"
 
 bench: setup ## Measure against the limits that docs/performance.md names
 	@.venv/bin/python -m bench

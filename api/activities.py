@@ -1,9 +1,7 @@
 """Activities in GraphQL: the plan, its life, and everything that happened to it."""
 
-import re
 from collections.abc import Callable
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -11,16 +9,25 @@ from uuid import UUID
 import strawberry
 
 from api.activity_forms import ActivityForm
+from api.activity_plans import (
+    CostLine,
+    FormValue,
+    GroupLink,
+    PlanInput,
+    Reward,
+    TimePeriod,
+    plan_entry,
+)
 from api.approvals import Approval
-from api.catalogues import ActivityType, CostType
+from api.catalogues import ActivityType
 from api.commands import Payload, execute, key_of
 from api.context import Info
+from api.departments import Department
 from api.history import HistoryEntry
 from api.planner.views import (
     Connection,
     Money,
     Node,
-    column,
     composed,
     computed,
     many,
@@ -29,21 +36,14 @@ from api.planner.views import (
     one,
     payload,
     ref,
-    struct,
     view,
 )
 from application import activities
-from application.activities import Chosen, CostLineEntry, PlanEntry
 from application.shared.work import Work
-from domain.activity_plans import Channel
-from domain.shared.money import Amount
-from domain.shared.period import Period
+from domain.activity_plans import Channel, Goal
 
 PROJECTIONS = ("activities", "approvals", "timeline")
 BUDGET = "budget.read"
-NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,20})?")
-
-strawberry.enum(Channel, name="Channel", description="Where customers meet the activity.")
 
 
 @strawberry.enum(description="Where an activity is in its life; a pending or rejecting stage is named.")
@@ -58,33 +58,6 @@ class ActivityStatus(StrEnum):
     PAUSED = "paused"
     ENDED = "ended"
     CANCELLED = "cancelled"
-
-
-@struct
-class TimePeriod:
-    """A half-open period: startsAt belongs to it, endsAt does not."""
-
-    starts_at: datetime
-    ends_at: datetime
-
-
-@struct
-class FormValue:
-    """What was filled in for one field of the activity's form."""
-
-    name: str
-    value: str
-
-
-@struct
-class CostLine:
-    """What one kind of cost may come to, the cost type pinned in the revision that was chosen."""
-
-    cost_type: CostType | None = one("cost_type_id")
-    cost_type_id: strawberry.ID = ref("cost_type_id", "ct")
-    cost_type_revision: int = column("cost_type_revision")
-    amount: Money = money("amount_minor", "currency")
-    remark: str
 
 
 @view(
@@ -125,6 +98,18 @@ class Activity(Node):
     form_revision: int | None
     form: ActivityForm | None = one("form_id")
     form_values: list[FormValue]
+    department_id: strawberry.ID | None = ref(
+        "department_id", "dp", within=("read.department_closure", "ancestor_id", "descendant_id")
+    )
+    department_revision: int | None
+    department: Department | None = one("department_id")
+    co_department_ids: list[strawberry.ID] = ref("co_department_ids", "dp")
+    responsible: str
+    goal: Goal | None
+    rewards: list[Reward]
+    reward_type_ids: list[strawberry.ID] = ref("reward_type_ids", "rt")
+    groups: list[GroupLink]
+    customer_group_ids: list[strawberry.ID] = ref("customer_group_ids", "cg")
     channels: list[Channel]
     budget: Money | None = money("budget_minor", "currency", permission=BUDGET)
     cost_total: Money | None = money("cost_total_minor", "currency", permission=BUDGET)
@@ -149,52 +134,6 @@ class Activity(Node):
 
 
 # --- Inputs and payloads --------------------------------------------------
-
-
-@strawberry.input(
-    description="The amount as it was typed: 123.45. What is no number is refused in its place."
-)
-class MoneyInput:
-    amount: str
-    currency: str = "CNY"
-
-
-@strawberry.input(description="Half-open: startsAt belongs to it, endsAt does not.")
-class TimePeriodInput:
-    starts_at: datetime
-    ends_at: datetime
-
-
-@strawberry.input(description="costTypeRevision: the revision that you saw; refused if there is a newer one.")
-class CostLineInput:
-    cost_type_id: strawberry.ID | None = None
-    cost_type_revision: int | None = None
-    amount: MoneyInput | None = None
-    remark: str = ""
-
-
-@strawberry.input(description="The value in its canonical text: 12, 12.50, true, 2027-03-01.")
-class FormValueInput:
-    name: str
-    value: str
-
-
-@strawberry.input(description="The whole plan. activityTypeRevision: the revision that you saw.")
-class PlanInput:
-    name: str = ""
-    description: str = ""
-    activity_type_id: strawberry.ID | None = None
-    activity_type_revision: int | None = None
-    starts_at: datetime | None = None
-    ends_at: datetime | None = None
-    registration: TimePeriodInput | None = None
-    award: TimePeriodInput | None = None
-    form_id: strawberry.ID | None = None
-    form_revision: int | None = None
-    form_values: list[FormValueInput] = strawberry.field(default_factory=list)
-    channels: list[Channel] = strawberry.field(default_factory=list)
-    budget: MoneyInput | None = None
-    cost_lines: list[CostLineInput] = strawberry.field(default_factory=list)
 
 
 @strawberry.input
@@ -239,12 +178,12 @@ async def _on_activity(
 class ActivityMutations:
     @strawberry.mutation(description="Draft an activity of one's own organisation unit.")
     async def draft_activity(self, info: Info, input: DraftActivityInput) -> ActivityPayload:
-        plan = _plan(input)
+        plan = plan_entry(input)
         return await _on_activity(info, "draft", input, lambda work: activities.draft(work, input.code, plan))
 
     @strawberry.mutation(description="Give the whole plan anew; an approval under way is void.")
     async def revise_activity(self, info: Info, input: ReviseActivityInput) -> ActivityPayload:
-        key, plan = key_of("act", input.id), _plan(input)
+        key, plan = key_of("act", input.id), plan_entry(input)
         return await _on_activity(info, "revise", input, lambda work: activities.revise(work, key, plan))
 
     @strawberry.mutation(description="Ask for the approval of the current revision.")
@@ -285,40 +224,3 @@ class ActivityMutations:
     async def delete_activity(self, info: Info, input: ActivityInput) -> ActivityPayload:
         key = key_of("act", input.id)
         return await _on_activity(info, "delete", input, lambda work: activities.delete(work, key))
-
-
-def _plan(input: PlanInput) -> PlanEntry:
-    return PlanEntry(
-        name=input.name,
-        description=input.description,
-        activity_type=_chosen("at", input.activity_type_id, input.activity_type_revision),
-        starts_at=input.starts_at,
-        ends_at=input.ends_at,
-        registration=_period(input.registration),
-        award=_period(input.award),
-        form=_chosen("af", input.form_id, input.form_revision),
-        form_values={each.name: each.value for each in input.form_values},
-        channels=tuple(input.channels),
-        budget=_amount(input.budget),
-        cost_lines=tuple(
-            CostLineEntry(
-                _chosen("ct", line.cost_type_id, line.cost_type_revision), _amount(line.amount), line.remark
-            )
-            for line in input.cost_lines
-        ),
-    )
-
-
-def _chosen(prefix: str, id_: str | None, revision_seen: int | None) -> Chosen | None:
-    return None if id_ is None else Chosen(key_of(prefix, id_), revision_seen)
-
-
-def _period(given: TimePeriodInput | None) -> Period | None:
-    return None if given is None else Period(given.starts_at, given.ends_at)
-
-
-def _amount(given: MoneyInput | None) -> Amount | None:
-    if given is None:
-        return None
-    sound = NUMBER.fullmatch(given.amount.strip())
-    return Amount(Decimal(given.amount.strip()) if sound else Decimal("NaN"), given.currency)

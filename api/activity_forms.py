@@ -110,7 +110,9 @@ async def _on_form(
 class ActivityFormMutations:
     @strawberry.mutation(description="Define a new form of promotion.")
     async def add_activity_form(self, info: Info, input: AddActivityFormInput) -> ActivityFormPayload:
-        details = Details(input.name.strip(), input.description, input.sort_order, {}, _rules(input.fields))
+        details = Details(
+            input.name.strip(), input.description, input.sort_order, {}, field_rules(input.fields)
+        )
         return await _on_form(
             info, "add", input, lambda work: catalogues.add(work, FORM, input.code, details, None)
         )
@@ -122,7 +124,7 @@ class ActivityFormMutations:
             None if name is None else name.strip(),
             given(input.description),
             given(input.sort_order),
-            fields=None if fields is None else _rules(fields),
+            fields=None if fields is None else field_rules(fields),
         )
         key = key_of("af", input.id)
         return await _on_form(info, "revise", input, lambda work: catalogues.revise(work, FORM, key, change))
@@ -143,7 +145,8 @@ class ActivityFormMutations:
         return await _on_form(info, "remove", input, lambda work: catalogues.remove(work, FORM, key))
 
 
-def _rules(fields: list[FormFieldInput]) -> tuple[FieldRule, ...]:
+def field_rules(fields: list[FormFieldInput]) -> tuple[FieldRule, ...]:
+    """The fields of a form as they were defined, not yet judged."""
     return tuple(
         FieldRule(
             each.name,

@@ -12,12 +12,15 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.bounded_body import BoundedBody
+from api.exports import ACTIVITIES_PATH
 from api.health import Parts, health_routes
 from api.http_errors import error_response
 from api.request_log import Observe, RequestLog
+from api.result_files import RESULTS_PATH
+from api.work_order_forms import FORMS_PATH
 
 GRAPHQL_PATH = "/graphql"
-KNOWN_PATHS = frozenset({GRAPHQL_PATH, "/healthz", "/readyz", "/metrics"})
+KNOWN_PATHS = frozenset({GRAPHQL_PATH, ACTIVITIES_PATH, "/healthz", "/readyz", "/metrics"})
 _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
 
 
@@ -30,7 +33,7 @@ def create_app(
     graphql_app: ASGIApp | None = None,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Starlette:
-    """`graphql_app` answers HTTP and WebSockets at /graphql; None leaves that path out.
+    """`graphql_app` answers HTTP and WebSockets at /graphql, and exports; None leaves these paths out.
 
     A request's state has its `request_id`. Every error is JSON in the form of GraphQL's.
     """
@@ -38,6 +41,8 @@ def create_app(
     if graphql_app is not None:
         endpoint = _Endpoint(graphql_app)
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
+        routes += [Route(ACTIVITIES_PATH, endpoint), Route(f"{RESULTS_PATH}/{{id}}", endpoint)]
+        routes.append(Route(f"{FORMS_PATH}/{{id}}", endpoint))
     app = Starlette(
         routes=routes,
         middleware=[

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from api.cancellations import CancellationRequest
     from api.work_orders import WorkOrder
 
-PROJECTIONS = ("approvals", "activities", "work_orders", "cancellations", "timeline")
+PROJECTIONS = (
+    "approvals",
+    "activities",
+    "work_orders",
+    "cancellations",
+    "segment_definitions",
+    "timeline",
+)
 
 ApprovalLevel = strawberry.enum(Level, name="ApprovalLevel", description="Who judges: in this order.")
 
@@ -78,6 +85,7 @@ class Approval(Node):
     decisions: list[ApprovalDecision]
     reason: str | None
     closed_at: datetime | None
+    subject: Node | None = one("subject_id", kind="subject_kind", description="What is to be approved.")
     activity: Annotated["Activity", strawberry.lazy("api.activities")] | None = one("subject_id")
     activity_id: strawberry.ID = ref("subject_id", "act")
     work_order: Annotated["WorkOrder", strawberry.lazy("api.work_orders")] | None = one("subject_id")

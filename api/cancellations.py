@@ -27,9 +27,21 @@ class CancellationStatus(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+@strawberry.enum(description="Where a work order stands when its cancellation may be asked for.")
+class CancellableStatus(StrEnum):
+    DRAFT = "draft"
+    IN_APPROVAL = "in_approval"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SCHEDULED = "scheduled"
+    EXECUTING = "executing"
+    FAILED = "failed"
+
+
 @view(
     "read.cancellations",
     prefix="cr",
+    kind="cancellation",
     scope="org_unit",
     order=("requested_at",),
     description="A request to cancel a work order: who asked why, who decided why. It is never edited.",
@@ -42,7 +54,9 @@ class CancellationRequest(Node):
     org_unit: str
     status: CancellationStatus
     awaiting: ApprovalLevel | None  # type: ignore[valid-type]
-    former_status: str = column(description="Where the work order stood when its cancellation was asked for.")
+    former_status: CancellableStatus = column(
+        description="Where the work order stood when its cancellation was asked for."
+    )
     reason: str
     requested_by: str
     requested_at: datetime

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -25,6 +25,9 @@ from application.shared.work import Work
 from domain.customer_groups import Definition, GroupRefusal, Purpose
 from domain.group_rules import Comparison, Condition, Dimension, Rule, Transactions, Window
 from domain.shared.refusal import Refused
+
+if TYPE_CHECKING:
+    from api.activities import Activity
 
 PROJECTIONS = ("customer_groups", "timeline")
 
@@ -70,6 +73,9 @@ class CustomerGroup(Node):
     created_by: str
     changed_at: datetime
     changed_by: str
+    activities: Connection[Annotated["Activity", strawberry.lazy("api.activities")]] = many(
+        array="customer_group_ids", description="The activities in sight whose plans link the group."
+    )
     history: Connection[HistoryEntry] = many("stream_id", description="Every change, oldest first.")
 
 

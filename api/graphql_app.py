@@ -28,6 +28,7 @@ from strawberry.types.graphql import OperationType
 
 from api.authentication import Authentication, refusal
 from api.context import Context, Progress, viewer_of
+from api.graphiql import is_visit, page
 from api.http_errors import error_response, request_id
 from api.messages import Language, language_of, message
 from api.planner.positions import decode
@@ -96,10 +97,10 @@ class Malformed(Exception):
 
 
 class GraphQLApp:
-    """The ASGI application behind /graphql."""
+    """The ASGI application behind /graphql; `graphiql` shows the page of that name to browsers."""
 
-    def __init__(self, schema: strawberry.Schema, services: Services) -> None:
-        self._schema, self._services = schema, services
+    def __init__(self, schema: strawberry.Schema, services: Services, *, graphiql: bool = False) -> None:
+        self._schema, self._services, self._graphiql = schema, services, graphiql
         self._sockets = Sockets(schema, services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,6 +108,9 @@ class GraphQLApp:
             await self._sockets(scope, receive, send)
             return
         request = Request(scope, receive)
+        if self._graphiql and is_visit(request):
+            await page()(scope, receive, send)
+            return
         try:
             response = await self._respond(request)
         except Malformed as malformed:

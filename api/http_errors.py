@@ -26,11 +26,23 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "UNAVAILABLE": ("服务暂不可用，请稍后再试。", "The service is unavailable for the moment: try again."),
     "NO_ROLE": ("您没有任何角色，请联系管理员。", "You have no role here: ask an administrator."),
+    "FORBIDDEN": ("您没有此操作的权限。", "You have no permission for this."),
+    "BAD_FILTER": (
+        "筛选条件不正确：须为 GraphQL 列表的 JSON 筛选。",
+        "The filter is no filter: give the JSON of the list's filter in GraphQL.",
+    ),
+    "EXPORT_TOO_LARGE": ("行数过多，请缩小筛选范围。", "There are too many rows: narrow the filter."),
+    "EXPORTS_BUSY": ("正在导出其他文件，请稍后再试。", "Other files are being made: try again soon."),
     "OPERATION_UNCLEAR": (
         "文档须以 operationName 指明其中一个操作。",
         "Name one of the document's operations in operationName.",
     ),
     "SUBSCRIBE_BY_WEBSOCKET": ("订阅请使用 WebSocket。", "Subscriptions go by WebSocket."),
+    "NO_RESULT": ("该执行没有结果。", "The run has no result."),
+    "RESULT_UNUSABLE": (
+        "结果无法按映射导出，请联系技术人员。",
+        "The result can't be written by this mapping: ask the technical staff.",
+    ),
     "INTERNAL": ("系统内部错误，请凭请求号联系管理员。", "An internal fault: quote the request id."),
 }
 """Code to (zh, en)."""

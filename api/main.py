@@ -21,6 +21,7 @@ from api.processes import (
     run_until_stopped,
 )
 from api.terminal import CommandFailed, failed, progress, say_ready, table
+from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
     from infrastructure.embedded_database import Database
@@ -39,6 +40,7 @@ audit = typer.Typer(help="Questions of auditors to the log.", no_args_is_help=Tr
 projections = typer.Typer(help="The read tables and how far they are.", no_args_is_help=True)
 cardinal.add_typer(audit, name="audit")
 cardinal.add_typer(projections, name="projections")
+cardinal.add_typer(warehouse, name="warehouse")
 
 _parent: Parent | None = None
 
@@ -225,6 +227,38 @@ def projections_rebuild(
             )
 
 
+@cardinal.command()
+def counterpart(
+    folder: Annotated[Path, typer.Option(help="The exchange folder; it is made where it is missing.")],
+    reject_every: Annotated[int, typer.Option(help="Reject each so many lines; 0 rejects none.")] = 0,
+    reject_code: Annotated[str, typer.Option(help="The code of these rejections.")] = "51",
+    drop_line: Annotated[int, typer.Option(help="Say nothing of the line with this number.")] = 0,
+    lose_every: Annotated[int, typer.Option(help="Answer each so many files not at all.")] = 0,
+    answer_after: Annotated[float, typer.Option(help="Wait so many seconds before an answer.")] = 0.0,
+    answer_lost: Annotated[bool, typer.Option(help="First answer what was not answered.")] = False,
+    once: Annotated[bool, typer.Option(help="End when everything that is there is answered.")] = False,
+) -> None:
+    """Be the points system at the other end of an exchange folder, for drills."""
+    from infrastructure.points_counterpart import Counterpart, CounterpartBusy, Rules
+
+    _settings("counterpart")
+    try:
+        rules = Rules(reject_every, reject_code, drop_line, lose_every)
+        with Signals(CHILD_LIMIT_S) as signals, Counterpart(folder, rules, answer_after).at_work() as at_work:
+            if answer_lost:
+                at_work.answer_lost()
+            at_work.tick()
+            signals.defer()
+            if not once:
+                run_until_stopped(signals, at_work.run)
+    except ValueError as error:
+        raise CommandFailed(
+            f"It can't behave so: {error}.", "See `cardinal counterpart --help`.", 2
+        ) from None
+    except CounterpartBusy as error:
+        raise CommandFailed(f"{error}.", "End that one first.") from None
+
+
 # --- Single roles -------------------------------------------------------------
 
 
@@ -281,19 +315,21 @@ def worker() -> None:
 
 @cardinal.command()
 def scheduler() -> None:
-    """Enqueue tasks when they fall due."""
+    """Enqueue tasks when they fall due or are owed, and hand them on where BROKER_URL names a broker."""
 
     def schedule(settings: "Settings", database: "Database", signals: Signals) -> None:
         from infrastructure import actors
+        from infrastructure.process_runner import Processes
         from infrastructure.schedules import Scheduler
-        from infrastructure.task_worker import open_broker
+        from infrastructure.task_worker import PROCESSES, open_broker, relaying
 
-        with closing(open_broker(settings, database.url)) as broker:
+        with closing(open_broker(settings, database.url)) as broker, relaying(settings, database.url):
             actors.declare_names(broker)
             scheduler = Scheduler(database.url, broker)
             scheduler.ensure(actors.schedules(settings.business_time_zone))
+            processes = Processes(database.url, broker, PROCESSES)
             _at_work()
-            run_until_stopped(signals, scheduler.run)
+            run_until_stopped(signals, scheduler.run, processes.run)
 
     _role("scheduler", schedule)
 
@@ -355,6 +391,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
     from api.wiring import GraphQL
     from infrastructure.metrics import Metrics
     from infrastructure.readiness import Part, Readiness
+    from infrastructure.segment_engine import segment_engine
     from infrastructure.tokens import TokenRules, Verifier, trusted_keys
     from projections.registry import NAMES
 
@@ -381,6 +418,9 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             metrics.count_append,
             PageSizes(settings.page_size_max, settings.page_size_integrator_max),
             settings.database_connections_max,
+            time_zone=settings.time_zone,
+            engine=segment_engine(settings),
+            graphiql=not settings.is_production,
         )
         app = create_app(
             parts=readiness.parts,

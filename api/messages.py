@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from api.work_order_messages import WORK_ORDER_MESSAGES
+
 Language = Literal["zh", "en"]
 
 MESSAGES: Mapping[str, tuple[str, str]] = {
@@ -59,6 +61,42 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "in_use": ("正在使用：{users}。", "It is in use by {users}."),
     "ancestor_disabled": ("上级“{ancestor}”已停用。", "Its ancestor {ancestor} is disabled."),
     "unknown_attribute": ("未知属性 {name}。", "There is no attribute {name}."),
+    "not_removable": (
+        "该目录项不能删除，请改为停用。",
+        "Entries of this catalogue are not removed: disable it.",
+    ),
+    # Reward types and reward details.
+    "bad_number": ("须为数字，如 1.5（无千分位）。", "It must be a number such as 1.5, without separators."),
+    "minimum_above_maximum": (
+        "最小值大于最大值 {maximum}。",
+        "The minimum is above the maximum of {maximum}.",
+    ),
+    "customer_cap_above_activity_cap": (
+        "每户上限大于活动上限 {cap}。",
+        "The cap per customer is above the activity's cap of {cap}.",
+    ),
+    "below_minimum": (
+        "低于奖励类型的最小值 {minimum} {unit}。",
+        "It is below the reward type's minimum of {minimum} {unit}.",
+    ),
+    "above_maximum": (
+        "高于奖励类型的最大值 {maximum} {unit}。",
+        "It is above the reward type's maximum of {maximum} {unit}.",
+    ),
+    "above_customer_cap": (
+        "超出奖励类型的每户上限 {cap}。",
+        "It exceeds the reward type's cap per customer of {cap}.",
+    ),
+    "above_activity_cap": (
+        "超出奖励类型的活动上限 {cap}。",
+        "It exceeds the reward type's cap per activity of {cap}.",
+    ),
+    # Links to customer groups.
+    "not_of_this_kind": ("类型 {kind} 不用填写此项。", "This does not go with the kind {kind}."),
+    "bad_cron": (
+        "须为五段的 cron 表达式，如“0 6 * * 1”。",
+        "It must be a schedule of five fields, such as 0 6 * * 1.",
+    ),
     # Forms that people fill in.
     "bad_field_name": (
         "字段名为小写字母开头的 1 到 40 个小写字母、数字或“_”。",
@@ -157,53 +195,7 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "Something that it refers to has changed since: it must be submitted anew.",
     ),
     "deadline_passed": ("审批期限已过，须重新提交。", "The deadline has passed: it must be submitted anew."),
-    # Work orders.
-    "activity_over": ("活动已结束或取消（{status}）。", "The activity is over: it is {status}."),
-    "activity_not_ready": (
-        "活动尚未批准或不在进行中（{status}）。",
-        "The activity must be approved or running, but it is {status}.",
-    ),
-    "group_not_linked": (
-        "该客群不在活动所关联的客群之中。",
-        "The activity is linked to other customer groups than this one.",
-    ),
-    "work_order_not_editable": (
-        "当前状态（{status}）不可修改工单。",
-        "A work order can't be edited while it is {status}.",
-    ),
-    "work_order_not_submittable": (
-        "当前状态（{status}）不可提交工单。",
-        "A work order can't be submitted while it is {status}.",
-    ),
-    "work_order_not_in_approval": ("工单不在审批中（{status}）。", "It is not in approval but {status}."),
-    "work_order_not_approved": (
-        "工单尚未批准（{status}），不能排程。",
-        "Only an approved work order is scheduled; it is {status}.",
-    ),
-    "work_order_not_scheduled": ("工单未排程（{status}）。", "It is not scheduled but {status}."),
-    "work_order_not_due": ("执行时间未到：{at}。", "It is not due before {at}."),
-    "work_order_not_executing": ("工单不在执行中（{status}）。", "It is not executing but {status}."),
-    "work_order_not_failed": (
-        "工单未失败（{status}），无需重试。",
-        "Only a failed work order is tried again; it is {status}.",
-    ),
-    "work_order_not_releasable": (
-        "当前状态（{status}）不可发放结果。",
-        "Nothing of it may go out while it is {status}.",
-    ),
-    "work_order_not_cancellable": (
-        "当前状态（{status}）不可申请撤销。",
-        "Its cancellation can't be asked for while it is {status}.",
-    ),
-    "cancellation_open": ("已有待处理的撤销申请。", "A request for its cancellation is open already."),
-    "too_many_executions": ("最多执行 {most} 次。", "It is executed at most {most} times."),
-    "definition_not_approved": ("该细分定义尚未批准。", "This segment definition is not approved."),
-    "definition_of_another": (
-        "该细分定义不属于此工单。",
-        "This segment definition was not made for this work order.",
-    ),
-    "cancellation_not_pending": ("撤销申请已处理（{status}）。", "The request is closed: it is {status}."),
-    "not_your_request": ("只有申请人可以撤回。", "Only who asked for it may take it back."),
+    **WORK_ORDER_MESSAGES,
     # Customer groups and their rules.
     "membership_unclear": (
         "客群由规则或名单定义，二者选一。",
@@ -239,6 +231,166 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "A window is a number of days, or a first day and an end: one of the two.",
     ),
     "preview_failed": ("预览失败（{reason}）。", "The preview failed: {reason}."),
+    # Segment definitions, their runs, and what units may use of the warehouse.
+    "bad_column_name": (
+        "字段名为字母或“_”开头的 1 到 63 个字母、数字或“_”。",
+        "A column's name has 1 to 63 of A-Z, a-z, 0-9 and _, and does not begin with a digit.",
+    ),
+    "bad_parameter_name": (
+        "参数名为小写字母开头的 1 到 40 个小写字母、数字或“_”。",
+        "A parameter's name has 1 to 40 of a-z, 0-9 and _, and begins with a letter.",
+    ),
+    "standard_parameter": ("参数 {name} 为标准参数，无需声明。", "{name} is there without being declared."),
+    "primary_index_not_output": (
+        "主索引字段 {column} 不在输出字段中。",
+        "The primary-index column {column} is not among the outputs.",
+    ),
+    "output_unclassified": (
+        "须说明该字段是否为个人信息。",
+        "Say of this column whether it is personal.",
+    ),
+    "personal_unmasked": (
+        "个人信息字段 {column} 须脱敏，或说明豁免理由。",
+        "{column} is personal: mask it, or give the reason for an exemption.",
+    ),
+    "source_or_constant": ("来源字段与常量须且只能填一项。", "Give either a source or a constant."),
+    "not_an_output": ("{column} 不在输出字段中。", "{column} is not among the outputs."),
+    "exemption_unused": ("此处无需豁免。", "Nothing here needs an exemption."),
+    "work_order_not_open": (
+        "工单不存在，或当前状态不可建立细分定义。",
+        "There is no such work order, or it may get no definition any more.",
+    ),
+    "general_has_no_work_order": (
+        "通用细分不属于任何工单。",
+        "A general definition belongs to no work order.",
+    ),
+    "withdraw_first": ("审批中（{status}），请先撤回。", "It is {status}: withdraw it first."),
+    "unknown_source": ("没有数据源 {source}。", "There is no source {source}."),
+    "unknown_table": ("没有表 {table}。", "There is no table {table}."),
+    "unknown_column": ("没有字段 {column}。", "There is no column {column}."),
+    "source_not_granted": (
+        "数据源 {source} 未授权给本机构。",
+        "Nothing of the source {source} is granted to this unit.",
+    ),
+    "nothing_approved": (
+        "尚无已批准的版本，只能试运行。",
+        "Nothing of it is approved: it can only be tried.",
+    ),
+    "run_already_live": (
+        "该定义已有执行在排队或运行中，请待其结束。",
+        "A run of this definition is queued or running: wait until it is over.",
+    ),
+    "run_over": ("执行已结束（{status}）。", "The run is over: {status}."),
+    "run_not_failed": (
+        "只有失败的执行可以重试（{status}）。",
+        "Only a failed run is retried; it is {status}.",
+    ),
+    "too_many_retries": ("最多重试 {most} 次。", "A run is retried {most} times at most."),
+    "no_result": ("没有结果（{status}）。", "There is no result: the run is {status}."),
+    "unknown_parameter": ("没有参数 {name}。", "There is no parameter {name}."),
+    # Analysts' SQL, at the gate.
+    "sql_too_long": ("SQL 最多 {most} 字节。", "The SQL has at most {most} bytes."),
+    "sql_syntax": (
+        "第 {line} 行第 {column} 列有语法错误：{snippet}",
+        "There is a syntax error in line {line}, column {column}: {snippet}",
+    ),
+    "sql_too_complex": (
+        "第 {line} 行第 {column} 列过于复杂（上限：{name}）。",
+        "It is too complex in line {line}, column {column} (limit: {name}).",
+    ),
+    "sql_not_one_select": (
+        "只能有一条 SELECT 语句（第 {line} 行第 {column} 列）。",
+        "There must be one SELECT and nothing else (line {line}, column {column}).",
+    ),
+    "sql_construct_forbidden": (
+        "第 {line} 行第 {column} 列不允许使用 {name}：{snippet}",
+        "{name} is not allowed in line {line}, column {column}: {snippet}",
+    ),
+    "sql_function_forbidden": (
+        "第 {line} 行第 {column} 列不允许使用函数 {name}。",
+        "The function {name} is not allowed in line {line}, column {column}.",
+    ),
+    "sql_not_deterministic": (
+        "第 {line} 行第 {column} 列的 {name} 结果不确定：请用 :business_date 并指定排序。",
+        "{name} in line {line}, column {column} may answer differently each time: use :business_date and"
+        " an order.",
+    ),
+    "sql_table_not_granted": (
+        "第 {line} 行第 {column} 列的表 {name} 不存在或未授权。",
+        "The table {name} in line {line}, column {column} does not exist or is not granted.",
+    ),
+    "sql_column_not_granted": (
+        "第 {line} 行第 {column} 列的字段 {name} 不存在或未授权。",
+        "The column {name} in line {line}, column {column} does not exist or is not granted.",
+    ),
+    "sql_column_ambiguous": (
+        "第 {line} 行第 {column} 列的名称 {name} 有歧义。",
+        "The name {name} in line {line}, column {column} is ambiguous.",
+    ),
+    "sql_all_columns": (
+        "第 {line} 行第 {column} 列请逐一列出字段（{name}）。",
+        "Name the columns one by one in line {line}, column {column} ({name}).",
+    ),
+    "sql_parameter_unknown": (
+        "第 {line} 行第 {column} 列的参数 {name} 未声明。",
+        "The parameter {name} in line {line}, column {column} is not declared.",
+    ),
+    "sql_parameter_bad": (
+        "参数 {name} 的名称或值无效。",
+        "The name or value of the parameter {name} is no good.",
+    ),
+    "sql_output_unnamed": (
+        "第 {line} 行第 {column} 列的输出需要名称（1 到 63 个可见字符）。",
+        "The output in line {line}, column {column} needs a name of 1 to 63 printable characters.",
+    ),
+    "sql_output_duplicate": ("输出 {name} 出现了不止一次。", "The output {name} is given more than once."),
+    "sql_output_undeclared": ("输出 {name} 未声明。", "The output {name} is not declared."),
+    "sql_output_missing": (
+        "SQL 中没有已声明的输出 {name}。",
+        "The SQL does not give the declared output {name}.",
+    ),
+    "sql_output_personal": (
+        "输出 {name} 含个人信息，必须声明为个人信息字段。",
+        "The output {name} is made of personal columns and must be declared as personal.",
+    ),
+    "sql_output_type": ("输出 {name} 的类型不能保存。", "The output {name} has a type that can't be stored."),
+    "sql_primary_index_missing": (
+        "主索引字段“{name}”不在输出中。",
+        "The primary-index column “{name}” is not among the outputs.",
+    ),
+    "sql_source_unknown": ("没有数据源 {name}。", "There is no source {name}."),
+    "sql_does_not_bind": ("SQL 无法执行：{name}", "The SQL can't be run: {name}"),
+    # Runs of segments, and loading the user's files.
+    "sql_refused": ("SQL 未通过检查（{reason}）。", "The SQL did not pass the gate ({reason})."),
+    "primary_index_null": ("{offenders} 行的主索引为空。", "{offenders} rows have no primary index."),
+    "primary_index_duplicate": (
+        "{offenders} 行的主索引不唯一。",
+        "{offenders} rows do not have a primary index of their own.",
+    ),
+    "time_limit": ("运行超过 {seconds} 秒。", "The run took more than {seconds} seconds."),
+    "memory_limit": ("运行所需内存超出限制。", "The run needs more memory than it may have."),
+    "disk_full": ("磁盘空间不足。", "There is not enough space on the disk."),
+    "result_too_large": ("结果超过 {most} 行。", "The result has more than {most} rows."),
+    "warehouse_missing": ("数据源 {name} 尚无数据。", "There is no data in the source {name} yet."),
+    "sql_failed": ("SQL 执行出错（{detail}）。", "The SQL failed on the data ({detail})."),
+    "result_missing": ("没有运行 {run} 的结果。", "There is no result of the run {run}."),
+    "result_damaged": ("运行 {run} 的结果文件已损坏。", "The result of the run {run} is damaged."),
+    "bad_mapping": (
+        "字段 {name} 的映射无效：{detail}（{offenders} 行）。",
+        "The mapping of the field {name} is no good: {detail} ({offenders} rows).",
+    ),
+    "load_folder_missing": ("没有文件夹 {folder}。", "There is no folder {folder}."),
+    "load_file_missing": ("文件夹中没有 {file}。", "The folder has no {file}."),
+    "load_too_many_files": ("文件夹最多 {most} 个文件。", "The folder has at most {most} files."),
+    "load_file_too_large": ("{file} 超过 {most} 字节。", "{file} has more than {most} bytes."),
+    "load_too_many_rows": ("{file} 超过 {most} 行。", "{file} has more than {most} rows."),
+    "load_bad_mapping": ("映射文件无效：{detail}", "The mapping is no good: {detail}"),
+    "load_columns_missing": ("{file} 缺少字段：{columns}。", "{file} lacks the columns {columns}."),
+    "load_bad_encoding": (
+        "{file} 第 {line} 行不是 {encoding} 编码。",
+        "Line {line} of {file} is not in the encoding {encoding}.",
+    ),
+    "load_no_good_rows": ("{file} 没有可用的行：{reasons}", "{file} has no good row: {reasons}"),
     # The way in.
     "unauthenticated": ("请先登录：缺少有效令牌。", "Sign in first: there is no valid token."),
     "forbidden": ("您没有此操作的权限。", "You have no permission for this."),

@@ -14,7 +14,20 @@ from api.commands import Payload, execute, key_of
 from api.context import Info
 from api.history import HistoryEntry
 from api.planner.values import Int64, Points
-from api.planner.views import Connection, Money, Node, column, many, money, one, payload, ref, struct, view
+from api.planner.views import (
+    Connection,
+    Money,
+    Node,
+    column,
+    computed,
+    many,
+    money,
+    one,
+    payload,
+    ref,
+    struct,
+    view,
+)
 from api.work_orders import WorkOrder
 from application import points_jobs
 from application.points_jobs import PointsTerms
@@ -23,6 +36,8 @@ from domain.points_ledgers import Origin
 
 if TYPE_CHECKING:
     from api.points_ledgers import PointsEntry
+    from api.segment_definitions import SegmentDefinition
+    from api.segment_runs import SegmentRun
 
 PROJECTIONS = ("points_jobs", "budgets", "budget_movements", "timeline")
 BUDGET = "budget.read"
@@ -106,6 +121,16 @@ class PointsJob(Node):
     definition_revision: int
     definition_hash: str
     work_order_id: strawberry.ID | None = ref("work_order_id", "wo")
+    definition_sql: str | None = computed(
+        "(select v.sql from read.segment_definition_versions v where v.id = {row}.definition_id"
+        " and v.revision = {row}.definition_revision"
+        " order by v.epoch_from desc, v.position_from desc limit 1)",
+        description="The SQL in the revision that was run, whatever the definition says now.",
+    )
+    run: Annotated["SegmentRun", strawberry.lazy("api.segment_runs")] | None = one("run_id")
+    definition: Annotated["SegmentDefinition", strawberry.lazy("api.segment_definitions")] | None = one(
+        "definition_id"
+    )
     work_order: WorkOrder | None = one("work_order_id")
     activity_id: strawberry.ID = ref("activity_id", "act")
     activity_revision: int

@@ -135,25 +135,28 @@ class Parent:
         os.close(self._started)
 
 
-def run_until_stopped(signals: Signals, work: Callable[[threading.Event], None]) -> None:
-    """Run `work` in a thread until a signal comes; what it raises is raised here.
+def run_until_stopped(signals: Signals, *works: Callable[[threading.Event], None]) -> None:
+    """Run each of `works` in a thread until a signal comes or one ends; what one raises is raised here.
 
-    In a thread, because an event that a signal handler sets can block a main thread that waits for it.
+    In threads, because an event that a signal handler sets can block a main thread that waits for it.
     """
     stop, faults = threading.Event(), list[BaseException]()
 
-    def guarded() -> None:
+    def guarded(work: Callable[[threading.Event], None]) -> None:
         try:
             work(stop)
         except BaseException as fault:
             faults.append(fault)
 
-    thread = threading.Thread(target=guarded, name="work", daemon=True)
-    thread.start()
-    while thread.is_alive() and not signals.requested:
-        thread.join(LOOP_S)
+    threads = [threading.Thread(target=guarded, args=(work,), daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    while all(thread.is_alive() for thread in threads) and not signals.requested:
+        threads[0].join(LOOP_S)
     stop.set()
-    thread.join(CHILD_GRACE_S)
+    deadline_s = time.monotonic() + CHILD_GRACE_S
+    for thread in threads:
+        thread.join(max(0.0, deadline_s - time.monotonic()))
     if faults:
         raise faults[0]
 

@@ -4,32 +4,31 @@ A public type keeps its name and fields within a version; a field may be added. 
 are the log's own bookkeeping and are not shown.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any
 
-from api import public_points, public_work_orders
-from api.planner.ids import encode
+from api.public_mappings import MAPPINGS as _MAPPINGS
+from api.public_mappings import Data
+from api.public_mappings import Mapping as _Mapping
+from api.public_mappings import maps as _maps
+from api.public_mappings import public_id as _id
+from api.public_mappings import reference as _reference
+from api.public_points import POINTS_MAPPINGS
+from api.public_segments import SEGMENT_MAPPINGS
+from api.public_work_orders import WORK_ORDER_MAPPINGS
 from application.shared.records import Record
 from domain import activities as a
 from domain import approvals as ap
 from domain import catalogues as c
 from domain import customer_groups as g
-from domain import segment_definitions as sd
-from domain import segment_runs as sr
-from domain import source_grants as sg
-from domain.activity_plans import Plan
-from domain.segment_contents import SegmentContent
+from domain import downloads as d
+from domain.activity_plans import GroupLink, Plan
+from domain.reward_details import Reward
 from domain.shared.money import MINOR_DIGITS, Money
 from domain.shared.period import Period
-from domain.shared.references import Reference
 from projections.customer_groups import membership, shown_rule
 from projections.shared.ids import PREFIXES
-
-E = TypeVar("E")
-Data = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,6 @@ def public_event(record: Record[Any]) -> PublicEvent | None:
     if mapping is None or record.stream_type not in PREFIXES:
         return None
     return PublicEvent(f"{record.stream_type}.{mapping.verb}", mapping.version, mapping.data(record))
-
-
-@dataclass(frozen=True, slots=True)
-class _Mapping:
-    verb: str
-    data: Callable[[Record[Any]], Data]
-    version: int = 1
-
-
-_MAPPINGS: dict[type, _Mapping] = {}
-
-
-def _maps(event: type[E], verb: str, data: Callable[[E], Data]) -> None:
-    _MAPPINGS[event] = _Mapping(verb, lambda record: data(record.event))
 
 
 def _entry(details: c.Details) -> Data:
@@ -122,73 +107,38 @@ def _plan(plan: Plan) -> Data:
             }
             for line in plan.cost_lines
         ],
+        "department": plan.department and _reference("department", plan.department),
+        "coDepartments": [_reference("department", each) for each in plan.co_departments],
+        "responsible": plan.responsible,
+        "goal": plan.goal and plan.goal.name,
+        "rewards": [_reward(reward) for reward in plan.rewards],
+        "groups": [_link(link) for link in plan.groups],
     }
 
 
-def _segment(content: SegmentContent) -> Data:
+def _reward(reward: Reward) -> Data:
     return {
-        "name": content.name,
-        "description": content.description,
-        "sql": content.sql,
-        "source": content.source,
-        "primaryIndex": list(content.primary_index),
-        "outputs": [{"name": each.name, "isPersonal": each.is_personal} for each in content.outputs],
-        "parameters": [{"name": each.name, "type": each.type.name} for each in content.parameters],
-        "mapping": [
-            {
-                "target": each.target,
-                "source": each.source,
-                "constant": each.constant,
-                "format": each.format.name,
-                "width": each.width,
-                "isZeroPadded": each.is_zero_padded,
-                "mask": each.mask.name,
-                "translation": dict(each.translation),
-                "exemption": each.exemption,
-            }
-            for each in content.mapping
-        ],
+        "rewardType": _reference("reward_type", reward.reward_type),
+        "value": reward.value,
+        "capPerCustomer": reward.cap_per_customer,
+        "capTotal": reward.cap_total,
+        "remark": reward.remark,
+        "fieldValues": dict(reward.field_values),
     }
 
 
-def _definition_drafted(drafted: sd.DefinitionDrafted) -> Data:
-    # The prefix of work orders is for ever, whether or not this reads it from the list.
-    work_order = drafted.work_order and encode("wo", drafted.work_order)
+def _link(link: GroupLink) -> Data:
+    days = link.timeframe
     return {
-        "code": drafted.code,
-        "orgUnit": drafted.org_unit,
-        "kind": drafted.kind.name,
-        "workOrderId": work_order,
-        **_segment(drafted.content),
-    }
-
-
-def _run_requested(requested: sr.SegmentRunRequested) -> Data:
-    return {
-        "code": requested.code,
-        "orgUnit": requested.org_unit,
-        "definition": _reference("segment_definition", requested.definition),
-        "contentHash": requested.content_hash,
-        "workOrderId": requested.work_order and encode("wo", requested.work_order),
-        "parameters": {each.name: each.text for each in requested.parameters},
-        "isTrial": requested.is_trial,
-        "rowLimit": requested.row_limit,
-        "retention": requested.retention.name,
-    }
-
-
-def _run_succeeded(succeeded: sr.SegmentRunSucceeded) -> Data:
-    return {
-        "attempt": succeeded.attempt,
-        "rows": succeeded.rows,
-        "bytes": str(succeeded.bytes),
-        "durationMs": succeeded.duration_ms,
-        "contentHash": succeeded.content_hash,
-        "snapshot": succeeded.snapshot,
-        "columns": [
-            {"name": each.name, "type": each.type, "isPersonal": each.is_personal}
-            for each in succeeded.columns
-        ],
+        "customerGroup": _reference("customer_group", link.group),
+        "role": link.role.name,
+        "frequency": {"kind": link.frequency.kind.name, "cron": link.frequency.cron or None},
+        "timeframe": {
+            "kind": days.kind.name,
+            "startsOn": days.starts_on and days.starts_on.isoformat(),
+            "endsOn": days.ends_on and days.ends_on.isoformat(),
+            "days": days.days,
+        },
     }
 
 
@@ -206,14 +156,6 @@ def _group(event: g.CustomerGroupDefined | g.CustomerGroupRevised) -> Data:
     }
 
 
-def _id(kind: str, key: UUID | None) -> str | None:
-    return None if key is None else encode(PREFIXES[kind], key)
-
-
-def _reference(kind: str, reference: Reference) -> Data:
-    return {"id": _id(kind, reference.id), "revision": reference.revision}
-
-
 def _period(period: Period) -> Data:
     return {"startsAt": _instant(period.starts_at), "endsAt": _instant(period.ends_at)}
 
@@ -227,6 +169,10 @@ def _money(money: Money) -> Data:
     whole, rest = divmod(money.amount_minor, 10**digits)
     return {"amount": f"{whole}.{rest:0{digits}d}" if digits else str(whole), "currency": money.currency}
 
+
+_MAPPINGS.update(SEGMENT_MAPPINGS)
+_MAPPINGS.update(WORK_ORDER_MAPPINGS)
+_MAPPINGS.update(POINTS_MAPPINGS)
 
 _MAPPINGS[c.EntryAdded] = _Mapping("added", _added)
 _MAPPINGS[c.EntryMoved] = _Mapping("moved", _moved)
@@ -274,6 +220,19 @@ _maps(a.ActivityCancelled, "cancelled", lambda e: {"reason": e.reason})
 _maps(a.ActivityDeleted, "deleted", lambda _: {})
 
 _maps(
+    d.DownloadRecorded,
+    "recorded",
+    lambda e: {
+        "subject": e.subject,
+        "filter": e.filter,
+        "rows": e.rows,
+        "address": e.address,
+        "orgUnit": e.org_unit,
+        "by": e.by,
+    },
+)
+
+_maps(
     ap.ApprovalOpened,
     "opened",
     lambda e: {
@@ -300,77 +259,6 @@ _maps(
 )
 _maps(ap.ApprovalVoided, "voided", lambda e: {**_subject(e.subject), "reason": e.reason})
 
-_maps(sd.DefinitionDrafted, "drafted", _definition_drafted)
-_maps(sd.DefinitionRevised, "revised", lambda e: {"revision": e.revision, **_segment(e.content)})
-_maps(
-    sd.DefinitionSubmitted,
-    "submitted",
-    lambda e: {
-        "revision": e.revision,
-        "approvalId": _id("approval", e.approval),
-        "contentHash": e.content_hash,
-        "grants": [_reference("source_grant", grant) for grant in e.grants],
-    },
-)
-_maps(
-    sd.DefinitionWithdrawn,
-    "withdrawn",
-    lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
-)
-_maps(
-    sd.DefinitionApproved,
-    "approved",
-    lambda e: {
-        "revision": e.revision,
-        "approvalId": _id("approval", e.approval),
-        "contentHash": e.content_hash,
-    },
-)
-_maps(
-    sd.DefinitionSuperseded,
-    "superseded",
-    lambda e: {"revision": e.revision, "byRevision": e.by_revision},
-)
-_maps(
-    sd.DefinitionRejected,
-    "rejected",
-    lambda e: {
-        "revision": e.revision,
-        "approvalId": _id("approval", e.approval),
-        "level": e.level.upper(),
-        "reason": e.reason,
-    },
-)
-_maps(sd.DefinitionDeleted, "deleted", lambda _: {})
-
-_maps(
-    sg.SourceGranted,
-    "granted",
-    lambda e: {
-        "revision": e.revision,
-        "orgUnit": e.org_unit,
-        "source": e.source,
-        "table": e.table,
-        "columns": list(e.columns),
-    },
-)
-_maps(sg.SourceRevoked, "revoked", lambda e: {"revision": e.revision})
-
-_maps(sr.SegmentRunRequested, "requested", _run_requested)
-_maps(sr.SegmentRunStarted, "started", lambda e: {"attempt": e.attempt})
-_maps(sr.SegmentRunProgressed, "progressed", lambda e: {"attempt": e.attempt, "percent": e.percent})
-_maps(sr.SegmentRunSucceeded, "succeeded", _run_succeeded)
-_maps(
-    sr.SegmentRunFailed,
-    "failed",
-    lambda e: {"attempt": e.attempt, "code": e.code.upper(), "values": dict(e.values)},
-)
-_maps(sr.SegmentRunTerminated, "terminated", lambda e: {"reason": e.reason})
-_maps(sr.SegmentRunRetried, "retried", lambda e: {"retry": e.retry})
-_maps(sr.SegmentRunCleanedUp, "cleaned_up", lambda e: {"attempt": e.attempt, "dropped": list(e.dropped)})
-
-for _event, (_verb, _data) in {**public_work_orders.FORMS, **public_points.FORMS}.items():
-    _maps(_event, _verb, _data)
 _maps(g.CustomerGroupDefined, "defined", lambda e: {"code": e.code, "orgUnit": e.org_unit, **_group(e)})
 _maps(g.CustomerGroupRevised, "revised", lambda e: {"revision": e.revision, **_group(e)})
 _maps(g.CustomerGroupRetired, "retired", lambda _: {})

@@ -1,11 +1,10 @@
 """What integrators see of budgets, points jobs and points ledgers."""
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
-from uuid import UUID
 
 from api.planner.ids import encode
+from api.public_mappings import Data, Mapping, mapping
+from api.public_mappings import public_id as _id
 from domain import budgets as b
 from domain import points_job_answers as back
 from domain import points_jobs as j
@@ -13,13 +12,6 @@ from domain import points_ledgers as p
 from domain.points_files import FileFault
 from domain.reconciliation import Reconciliation
 from domain.shared.money import MINOR_DIGITS, Money
-from projections.shared.ids import PREFIXES
-
-Data = dict[str, Any]
-
-
-def _id(kind: str, key: UUID | None) -> str | None:
-    return None if key is None else encode(PREFIXES[kind], key)
 
 
 def _instant(moment: datetime) -> str:
@@ -127,55 +119,55 @@ def _acknowledged(e: back.PointsJobAcknowledged) -> Data:
     }
 
 
-FORMS: Mapping[type, tuple[str, Callable[[Any], Data]]] = {
-    b.BudgetEncumbered: ("encumbered", _encumbered),
-    b.BudgetReserved: ("reserved", _reserved),
-    b.ReservationConfirmed: ("confirmed", lambda e: {"key": e.key}),
-    b.BudgetConsumed: (
+POINTS_MAPPINGS: dict[type, Mapping] = {
+    b.BudgetEncumbered: mapping("encumbered", _encumbered),
+    b.BudgetReserved: mapping("reserved", _reserved),
+    b.ReservationConfirmed: mapping("confirmed", lambda e: {"key": e.key}),
+    b.BudgetConsumed: mapping(
         "consumed",
         lambda e: {"key": e.key, "amount": _money(e.actual), "released": _money(e.released)},
     ),
-    b.ReservationReleased: (
+    b.ReservationReleased: mapping(
         "released",
         lambda e: {"key": e.key, "amount": _money(e.amount), "cause": e.cause.name},
     ),
-    b.BudgetRefunded: (
+    b.BudgetRefunded: mapping(
         "refunded",
         lambda e: {"key": e.key, "refund": e.refund, "amount": _money(e.amount)},
     ),
-    b.BudgetThresholdReached: (
+    b.BudgetThresholdReached: mapping(
         "threshold_reached",
         lambda e: {"percent": e.percent, "used": _money(e.used), "total": _money(e.total)},
     ),
-    b.BudgetClosed: ("closed", lambda e: {"returned": _money(e.returned)}),
-    j.PointsJobOpened: ("opened", _opened),
-    j.PointsJobReserved: (
+    b.BudgetClosed: mapping("closed", lambda e: {"returned": _money(e.returned)}),
+    j.PointsJobOpened: mapping("opened", _opened),
+    j.PointsJobReserved: mapping(
         "reserved",
         lambda e: {"lines": e.lines, "points": e.points, "amount": _money(e.amount)},
     ),
-    j.PointsJobFiled: (
+    j.PointsJobFiled: mapping(
         "filed",
         lambda e: {"lines": e.lines, "points": e.points, "bytes": e.bytes, "sha256": e.sha256},
     ),
-    j.PointsJobReleased: ("released", lambda _: {}),
-    j.PointsJobSent: ("sent", lambda e: {"answerBy": _instant(e.answer_by)}),
-    back.PointsJobAcknowledged: ("acknowledged", _acknowledged),
-    back.PointsJobAcknowledgementFaulted: ("acknowledgement_faulted", _faulted),
-    back.PointsJobAnswerOverdue: ("answer_overdue", lambda e: {"answerBy": _instant(e.answer_by)}),
-    back.PointsJobPosted: ("posted", _posted_by_job),
-    back.PointsJobReconciled: ("reconciled", lambda e: _reconciled(e.found)),
-    back.PointsJobDiffered: ("differed", lambda e: _reconciled(e.found)),
-    back.PointsJobDifferencesAccepted: ("differences_accepted", lambda e: {"reason": e.reason}),
-    j.PointsJobSettled: ("settled", lambda e: {"consumed": _money(e.consumed)}),
-    j.PointsJobFailed: ("failed", lambda e: {"code": e.code.upper(), "values": dict(e.values)}),
-    j.PointsJobRetried: ("retried", lambda e: {"attempt": e.attempt}),
-    j.PointsJobWithdrawn: ("withdrawn", lambda e: {"reason": e.reason}),
-    p.PointsPosted: ("posted", _posted),
-    p.PointsReversed: (
+    j.PointsJobReleased: mapping("released", lambda _: {}),
+    j.PointsJobSent: mapping("sent", lambda e: {"answerBy": _instant(e.answer_by)}),
+    back.PointsJobAcknowledged: mapping("acknowledged", _acknowledged),
+    back.PointsJobAcknowledgementFaulted: mapping("acknowledgement_faulted", _faulted),
+    back.PointsJobAnswerOverdue: mapping("answer_overdue", lambda e: {"answerBy": _instant(e.answer_by)}),
+    back.PointsJobPosted: mapping("posted", _posted_by_job),
+    back.PointsJobReconciled: mapping("reconciled", lambda e: _reconciled(e.found)),
+    back.PointsJobDiffered: mapping("differed", lambda e: _reconciled(e.found)),
+    back.PointsJobDifferencesAccepted: mapping("differences_accepted", lambda e: {"reason": e.reason}),
+    j.PointsJobSettled: mapping("settled", lambda e: {"consumed": _money(e.consumed)}),
+    j.PointsJobFailed: mapping("failed", lambda e: {"code": e.code.upper(), "values": dict(e.values)}),
+    j.PointsJobRetried: mapping("retried", lambda e: {"attempt": e.attempt}),
+    j.PointsJobWithdrawn: mapping("withdrawn", lambda e: {"reason": e.reason}),
+    p.PointsPosted: mapping("posted", _posted),
+    p.PointsReversed: mapping(
         "reversed",
         lambda e: {**_posted(e), "entryId": encode("pe", e.entry), "reason": e.reason},
     ),
-    p.PointsCarriedForward: ("carried_forward", lambda e: {"balance": e.balance, "into": e.into}),
-    p.PointsLedgerClosed: ("closed", lambda e: {"balance": e.balance, "reason": e.reason}),
+    p.PointsCarriedForward: mapping("carried_forward", lambda e: {"balance": e.balance, "into": e.into}),
+    p.PointsLedgerClosed: mapping("closed", lambda e: {"balance": e.balance, "reason": e.reason}),
 }
 """What happened, and what integrators are told of it, by event."""

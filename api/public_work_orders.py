@@ -1,31 +1,23 @@
-"""What integrators see of work orders and of the requests to cancel them."""
+"""Work orders and the requests to cancel them as integrators see them."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any
-from uuid import UUID
-
-from api.planner.ids import encode
+from api.public_mappings import Data, Mapping, mapping, public_id, reference
 from domain import cancellations as cr
 from domain import work_order_executions as wx
 from domain import work_orders as wo
-from domain.shared.references import Reference
 from domain.work_order_contents import Content
-from projections.shared.ids import PREFIXES
-
-Data = dict[str, Any]
+from projections.shared.rows import instant_text
 
 
 def _content(content: Content) -> Data:
     days = content.data_timeframe
     return {
         "name": content.name,
-        "activity": _reference("activity", content.activity),
-        "customerGroup": _reference("customer_group", content.customer_group),
+        "activity": reference("activity", content.activity),
+        "customerGroup": reference("customer_group", content.customer_group),
         "segmentationRules": content.segmentation_rules,
-        "executionAt": _instant(content.execution_at),
+        "executionAt": instant_text(content.execution_at),
         "requester": content.requester,
-        "department": _reference("department", content.department),
+        "department": reference("department", content.department),
         "outputFields": list(content.output_fields),
         "priority": content.priority.name,
         "dataTimeframe": days
@@ -34,20 +26,8 @@ def _content(content: Content) -> Data:
     }
 
 
-def _id(kind: str, key: UUID) -> str:
-    return encode(PREFIXES[kind], key)
-
-
-def _reference(kind: str, reference: Reference) -> Data:
-    return {"id": _id(kind, reference.id), "revision": reference.revision}
-
-
-def _instant(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-FORMS: Mapping[type, tuple[str, Callable[[Any], Data]]] = {
-    wo.WorkOrderDrafted: (
+WORK_ORDER_MAPPINGS: dict[type, Mapping] = {
+    wo.WorkOrderDrafted: mapping(
         "drafted",
         lambda e: {
             "number": e.number,
@@ -56,83 +36,90 @@ FORMS: Mapping[type, tuple[str, Callable[[Any], Data]]] = {
             "content": _content(e.content),
         },
     ),
-    wo.WorkOrderRevised: ("revised", lambda e: {"revision": e.revision, "content": _content(e.content)}),
-    wo.WorkOrderSubmitted: (
+    wo.WorkOrderRevised: mapping(
+        "revised", lambda e: {"revision": e.revision, "content": _content(e.content)}
+    ),
+    wo.WorkOrderSubmitted: mapping(
         "submitted",
         lambda e: {
             "revision": e.revision,
-            "approvalId": _id("approval", e.approval),
+            "approvalId": public_id("approval", e.approval),
             "contentHash": e.content_hash,
         },
     ),
-    wo.WorkOrderWithdrawn: (
+    wo.WorkOrderWithdrawn: mapping(
         "withdrawn",
-        lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
+        lambda e: {"revision": e.revision, "approvalId": public_id("approval", e.approval)},
     ),
-    wo.WorkOrderApproved: (
+    wo.WorkOrderApproved: mapping(
         "approved",
-        lambda e: {"revision": e.revision, "approvalId": _id("approval", e.approval)},
+        lambda e: {"revision": e.revision, "approvalId": public_id("approval", e.approval)},
     ),
-    wo.WorkOrderRejected: (
+    wo.WorkOrderRejected: mapping(
         "rejected",
         lambda e: {
             "revision": e.revision,
-            "approvalId": _id("approval", e.approval),
+            "approvalId": public_id("approval", e.approval),
             "level": e.level.upper(),
             "reason": e.reason,
         },
     ),
-    wx.WorkOrderScheduled: (
+    wx.WorkOrderScheduled: mapping(
         "scheduled",
-        lambda e: {"definition": _reference("segment_definition", e.definition)},
+        lambda e: {"definition": reference("segment_definition", e.definition)},
     ),
-    wx.ExecutionStarted: (
+    wx.ExecutionStarted: mapping(
         "execution_started",
-        lambda e: {"runId": _id("segment_run", e.run), "attempt": e.attempt},
+        lambda e: {"runId": public_id("segment_run", e.run), "attempt": e.attempt},
     ),
-    wx.PointsJobLinked: (
+    wx.PointsJobLinked: mapping(
         "points_job_linked",
-        lambda e: {"pointsJobId": _id("points_job", e.job), "runId": _id("segment_run", e.run)},
+        lambda e: {"pointsJobId": public_id("points_job", e.job), "runId": public_id("segment_run", e.run)},
     ),
-    wx.WorkOrderCompleted: ("completed", lambda e: {"runId": _id("segment_run", e.run)}),
-    wx.ExecutionFailed: ("execution_failed", lambda e: {"runId": _id("segment_run", e.run), "code": e.code}),
-    wx.WorkOrderRetried: ("retried", lambda _: {}),
-    wo.WorkOrderCancellationRequested: (
+    wx.WorkOrderCompleted: mapping("completed", lambda e: {"runId": public_id("segment_run", e.run)}),
+    wx.ExecutionFailed: mapping(
+        "execution_failed", lambda e: {"runId": public_id("segment_run", e.run), "code": e.code}
+    ),
+    wx.WorkOrderRetried: mapping("retried", lambda _: {}),
+    wo.WorkOrderCancellationRequested: mapping(
         "cancellation_requested",
         lambda e: {
-            "cancellationId": _id("cancellation", e.cancellation),
+            "cancellationId": public_id("cancellation", e.cancellation),
             "formerStatus": e.former.name,
             "reason": e.reason,
         },
     ),
-    wo.WorkOrderCancelled: ("cancelled", lambda e: {"cancellationId": _id("cancellation", e.cancellation)}),
-    wo.WorkOrderRestored: (
-        "restored",
-        lambda e: {"cancellationId": _id("cancellation", e.cancellation), "status": e.status.name},
+    wo.WorkOrderCancelled: mapping(
+        "cancelled", lambda e: {"cancellationId": public_id("cancellation", e.cancellation)}
     ),
-    cr.CancellationRequested: (
+    wo.WorkOrderRestored: mapping(
+        "restored",
+        lambda e: {"cancellationId": public_id("cancellation", e.cancellation), "status": e.status.name},
+    ),
+    cr.CancellationRequested: mapping(
         "requested",
         lambda e: {
-            "workOrderId": _id("work_order", e.work_order.id),
+            "workOrderId": public_id("work_order", e.work_order.id),
             "workOrderNumber": e.work_order.number,
             "formerStatus": e.work_order.status.upper(),
             "reason": e.reason,
-            "approvalId": _id("approval", e.approval),
+            "approvalId": public_id("approval", e.approval),
         },
     ),
-    cr.CancellationApproved: (
+    cr.CancellationApproved: mapping(
         "approved",
-        lambda e: {"workOrderId": _id("work_order", e.work_order), "by": e.by},
+        lambda e: {"workOrderId": public_id("work_order", e.work_order), "by": e.by},
     ),
-    cr.CancellationRejected: (
+    cr.CancellationRejected: mapping(
         "rejected",
         lambda e: {
-            "workOrderId": _id("work_order", e.work_order),
+            "workOrderId": public_id("work_order", e.work_order),
             "level": e.level.upper(),
             "reason": e.reason,
             "by": e.by,
         },
     ),
-    cr.CancellationWithdrawn: ("withdrawn", lambda e: {"workOrderId": _id("work_order", e.work_order)}),
+    cr.CancellationWithdrawn: mapping(
+        "withdrawn", lambda e: {"workOrderId": public_id("work_order", e.work_order)}
+    ),
 }
-"""Event to its verb and the data that it shows."""

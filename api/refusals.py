@@ -7,6 +7,7 @@ import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from api.messages import Language, message
+from application.shared.engines import SqlRefusal
 from domain.activities import ActivityRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
@@ -18,8 +19,15 @@ from domain.group_rules import RuleRefusal
 from domain.points_job_terms import TermsRefusal
 from domain.points_jobs import JobRefusal
 from domain.points_ledgers import LedgerRefusal
+from domain.reward_details import RewardRefusal
+from domain.run_parameters import ParameterRefusal
+from domain.segment_contents import SegmentRefusal
+from domain.segment_definitions import DefinitionRefusal
+from domain.segment_runs import RunRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
+from domain.source_grants import GrantRefusal
+from domain.timeframes import TimeframeRefusal
 from domain.work_order_contents import ContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
 
@@ -39,6 +47,14 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     TermsRefusal,
     JobRefusal,
     LedgerRefusal,
+    SegmentRefusal,
+    DefinitionRefusal,
+    GrantRefusal,
+    RunRefusal,
+    ParameterRefusal,
+    SqlRefusal,
+    RewardRefusal,
+    TimeframeRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -53,11 +69,15 @@ INPUT_NAMES: Mapping[str, str] = {
     "cost_type": "costTypeId",
     "customer_group": "customerGroupId",
     "definition": "definitionId",
-    "department": "departmentId",
     "form": "formId",
     "parent": "parentId",
     "run": "runId",
     "negated": "not",
+    "work_order": "workOrderId",
+    "department": "departmentId",
+    "co_departments": "coDepartmentIds",
+    "reward_type": "rewardTypeId",
+    "group": "customerGroupId",
 }
 """Where the input's name for a thing differs from the domain's."""
 

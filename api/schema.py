@@ -11,7 +11,9 @@ from api.budgets import Budget
 from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
+from api.departments import Department, DepartmentMutations
 from api.differences import DifferenceQueries
+from api.downloads import Download
 from api.events import EventQueries, EventSubscription
 from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
@@ -19,6 +21,10 @@ from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
 from api.points_jobs import PointsJob, PointsJobMutations
 from api.points_ledgers import PointsAccount, PointsContraAccount, PointsEntry, PointsLedgerMutations
+from api.reward_types import RewardType, RewardTypeMutations
+from api.segment_definitions import SegmentDefinition, SegmentDefinitionMutations
+from api.segment_runs import SegmentRun, SegmentRunMutations
+from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
 from api.work_orders import WorkOrder, WorkOrderMutations
 
 
@@ -34,6 +40,12 @@ class ReadQueries:
     cost_types: Connection[CostType] = many()
     activity_form: ActivityForm | None = one()
     activity_forms: Connection[ActivityForm] = many(description="The forms of promotion that are defined.")
+    department: Department | None = one()
+    departments: Connection[Department] = many(description="The tree flat; filter depth 0 for its roots.")
+    reward_type: RewardType | None = one()
+    reward_types: Connection[RewardType] = many(description="The types of rewards with their frames.")
+    download: Download | None = one()
+    downloads: Connection[Download] = many(description="What was taken out as files, oldest first.")
     activity: Activity | None = one(description="One activity, with asOf as it was then.")
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
@@ -65,6 +77,14 @@ class ReadQueries:
     points_contra_accounts: Connection[PointsContraAccount] = many(
         description="What stands against the customers' accounts, by programme, year and account."
     )
+    segment_definition: SegmentDefinition | None = one(description="One, with asOf as it was then.")
+    segment_definitions: Connection[SegmentDefinition] = many(
+        description="The segment definitions in sight, with asOf as they were then."
+    )
+    segment_run: SegmentRun | None = one()
+    segment_runs: Connection[SegmentRun] = many(description="The runs in sight, the newest first.")
+    source_grant: SourceGrant | None = one()
+    source_grants: Connection[SourceGrant] = many(description="What units in sight may use.")
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -74,12 +94,16 @@ class ReadQueries:
     timeline: Connection[HistoryEntry] = many(description="Everything that happened, oldest first.")
 
 
-Query = merge_types("Query", (ReadQueries, EventQueries, DifferenceQueries, CustomerGroupQueries))
+Query = merge_types(
+    "Query", (ReadQueries, EventQueries, DifferenceQueries, CustomerGroupQueries, SourceQueries)
+)
 Mutation = merge_types(
     "Mutation",
     (
         CatalogueMutations,
         ActivityFormMutations,
+        DepartmentMutations,
+        RewardTypeMutations,
         ActivityMutations,
         ApprovalMutations,
         WorkOrderMutations,
@@ -87,6 +111,9 @@ Mutation = merge_types(
         CustomerGroupMutations,
         PointsJobMutations,
         PointsLedgerMutations,
+        SegmentDefinitionMutations,
+        SegmentRunMutations,
+        SourceGrantMutations,
     ),
 )
 

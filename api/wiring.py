@@ -3,18 +3,23 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from api.authentication import Authentication, Verify
+from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp, PageSizes, Services
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
+from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.tail import Tail
+from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.shared.approvable import ApprovalPolicy
 from application.shared.engines import Engine
 from application.shared.handler import Handler
@@ -22,11 +27,13 @@ from infrastructure.append_notices import AppendNotices
 from infrastructure.database import connection_options, pool
 from infrastructure.event_log import EventLog
 from infrastructure.projection_progress import Progress
+from infrastructure.workbooks import Workbook
 from projections.registry import NAMES
 
 TIMELINE = "read.timeline"
 COMMAND_CONNECTIONS_MAX = 16
 READ_CONNECTIONS_MAX = 8
+BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(slots=True)
@@ -39,12 +46,28 @@ class GraphQL:
     count_append: Callable[[], None]
     page_sizes: PageSizes = field(default_factory=PageSizes)
     connections_max: int = COMMAND_CONNECTIONS_MAX
+    graphiql: bool = False
+    time_zone: tzinfo = BUSINESS_TIME_ZONE
     engine: Engine | None = None
     _app: GraphQLApp | None = None
+    _exports: Exports | None = None
+    _results: ResultFiles | None = None
+    _forms: WorkOrderForms | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._app is not None, "the lifespan comes first"
-        await self._app(scope, receive, send)
+        assert self._exports is not None
+        assert self._results is not None
+        assert self._forms is not None
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path == ACTIVITIES_PATH:
+            await self._exports(scope, receive, send)
+        elif path.startswith(f"{RESULTS_PATH}/"):
+            await self._results(scope, receive, send)
+        elif path.startswith(f"{FORMS_PATH}/"):
+            await self._forms(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
     def lifespan(self, _: Starlette) -> AbstractAsyncContextManager[None]:
         return self._opened()
@@ -78,7 +101,10 @@ class GraphQL:
                 tail=tail,
                 engine=self.engine,
             )
-            self._app = GraphQLApp(schema, services)
+            self._app = GraphQLApp(schema, services, graphiql=self.graphiql)
+            self._exports = Exports(services, self.time_zone, Workbook)
+            self._results = ResultFiles(services)
+            self._forms = WorkOrderForms(services)
             try:
                 yield
             finally:

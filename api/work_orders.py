@@ -13,6 +13,8 @@ from api.approvals import Approval
 from api.cancellations import CancellationRequest
 from api.commands import Payload, execute, key_of
 from api.context import Info
+from api.customer_groups import CustomerGroup
+from api.departments import Department
 from api.history import HistoryEntry
 from api.planner.values import Int64
 from api.planner.views import (
@@ -28,6 +30,8 @@ from api.planner.views import (
     struct,
     view,
 )
+from api.segment_definitions import SegmentDefinition
+from api.segment_runs import SegmentRun
 from application import work_orders
 from application.activities import Chosen
 from application.shared.work import Work
@@ -123,11 +127,13 @@ class WorkOrder(Node):
     activity: Activity | None = one("activity_id")
     customer_group_id: strawberry.ID = ref("customer_group_id", "cg")
     customer_group_revision: int
+    customer_group: CustomerGroup | None = one("customer_group_id")
     segmentation_rules: str
     execution_at: datetime
     requester: str
     department_id: strawberry.ID = ref("department_id", "dp")
     department_revision: int
+    department: Department | None = one("department_id")
     output_fields: list[str]
     priority: WorkOrderPriority  # type: ignore[valid-type]
     data_timeframe: DataTimeframe | None = composed(
@@ -139,9 +145,15 @@ class WorkOrder(Node):
     approved_at: datetime | None
     definition_id: strawberry.ID | None = ref("definition_id", "sd")
     definition_revision: int | None
+    definition: SegmentDefinition | None = one("definition_id")
+    definitions: Connection[SegmentDefinition] = many(
+        "work_order_id", description="Every definition that was made for it."
+    )
     scheduled_at: datetime | None
     scheduled_by: str | None
     run_id: strawberry.ID | None = ref("run_id", "sr", description="Its latest run.")
+    run: SegmentRun | None = one("run_id")
+    runs: Connection[SegmentRun] = many("work_order_id", description="Every run for it.")
     executions: int = column(description="How many runs it has had.")
     started_at: datetime | None
     ended_at: datetime | None

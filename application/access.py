@@ -40,6 +40,7 @@ class Permission(StrEnum):
     WORK_ORDERS_PLAN = "work_orders.plan"
     WORK_ORDERS_SCHEDULE = "work_orders.schedule"
     WORK_ORDERS_EXECUTE = "work_orders.execute"
+    WORK_ORDERS_EXPORT = "work_orders.export"
     SEGMENTS_DEFINE = "segments.define"
     SEGMENTS_RUN = "segments.run"
     SEGMENTS_EXPORT = "segments.export"
@@ -47,19 +48,19 @@ class Permission(StrEnum):
     SOURCES_GRANT = "sources.grant"
 
 
-_STAFF = frozenset({Permission.BUDGET_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
-_WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
-_SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
-_POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST})
-_HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
 _STAFF = frozenset(
     {
         Permission.ACTIVITIES_EXPORT,
+        Permission.WORK_ORDERS_EXPORT,
         Permission.BUDGET_READ,
         Permission.EVENTS_READ,
         Permission.SCHEMA_READ,
     }
 )
+_WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
+_SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
+_POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST})
+_HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
@@ -116,6 +117,7 @@ OPERATIONS: Mapping[str, Permission] = {
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
     "requestCancellation": Permission.WORK_ORDERS_PLAN,
     "withdrawCancellation": Permission.WORK_ORDERS_PLAN,
+    "exportWorkOrder": Permission.WORK_ORDERS_EXPORT,
     "scheduleWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
     "retryWorkOrder": Permission.WORK_ORDERS_SCHEDULE,
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_EXECUTE for verb in ("start", "complete", "fail")},

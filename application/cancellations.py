@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from application import work_orders
+from application.points_jobs import release_reservation
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
@@ -17,6 +18,9 @@ from domain.cancellations import (
     WithdrawCancellation,
     work_order_of,
 )
+from domain.points_jobs import DECIDER as JOB
+from domain.points_jobs import NOT_RELEASED, WithdrawJob
+from domain.points_jobs import Status as JobStatus
 from domain.segment_runs import DECIDER as RUN
 from domain.segment_runs import TerminateRun
 from domain.work_orders import DECIDER as WORK_ORDER
@@ -61,7 +65,7 @@ def withdraw(work: Work, cancellation_id: UUID) -> UUID:
 
 
 def _grant(work: Work, cancellation_id: UUID, approval: UUID) -> None:
-    """The work order is cancelled, its own approval void, its run stopped, and nothing is in use by it."""
+    """The work order is cancelled: its approval is void, its run stopped, its points job withdrawn."""
     work.decide(DECIDER, cancellation_id, ApproveCancellation(approval, work.principal.user))
     work_order_id = work_order_of(work.state(DECIDER, cancellation_id))
     work.decide(WORK_ORDER, work_order_id, RecordCancellation(cancellation_id))
@@ -69,7 +73,17 @@ def _grant(work: Work, cancellation_id: UUID, approval: UUID) -> None:
     void_approval(work, order.approval, "subject_cancelled")
     if order.run is not None and work.state(RUN, order.run).is_live:
         work.decide(RUN, order.run, TerminateRun("work_order_cancelled", work.principal.user))
+    if order.points_job is not None:
+        _withdraw_points_job(work, order.points_job)
     work_orders.let_go(work, work_order_id)
+
+
+def _withdraw_points_job(work: Work, job_id: UUID) -> None:
+    """As long as its file has not been released; what it had reserved is free again."""
+    job = work.state(JOB, job_id)
+    if job.status in (*NOT_RELEASED, JobStatus.FAILED):
+        work.decide(JOB, job_id, WithdrawJob("work_order_cancelled", work.principal.user))
+        release_reservation(work, job)
 
 
 def _reject(work: Work, cancellation_id: UUID, approval: UUID, level: str, reason: str) -> None:

@@ -11,7 +11,7 @@ from application.shared.engines import Engine, Query
 from application.shared.identifiers import uuid7
 from application.shared.records import Log
 from application.shared.work import Work
-from domain import activities
+from domain import activities, work_orders
 from domain.activity_plans import Choice
 from domain.customer_groups import (
     DECIDER,
@@ -32,19 +32,28 @@ from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, Release, claim_id
 from domain.shared.references import Reference, User
 from domain.shared.refusal import CommonRefusal, Fault, Refused, refuse_any
+from domain.work_order_statuses import Status as WorkOrderStatus
 
 USERS_MAX = 1_000
 SAMPLE_MAX = 20
 USERS_NAMED_MAX = 20
 CLEAR_FROM_CHARACTERS = 8
 _OVER = (activities.Status.ENDED, activities.Status.CANCELLED, activities.Status.DELETED)
+_DONE = (WorkOrderStatus.COMPLETED, WorkOrderStatus.CANCELLED)
 
 
 def _is_activity_over(work: Work, activity_id: UUID) -> bool:
     return work.state(activities.DECIDER, activity_id).status in _OVER
 
 
-IS_OVER: Mapping[str, Callable[[Work, UUID], bool]] = {"activity": _is_activity_over}
+def _is_work_order_over(work: Work, work_order_id: UUID) -> bool:
+    return work.state(work_orders.DECIDER, work_order_id).status in _DONE
+
+
+IS_OVER: Mapping[str, Callable[[Work, UUID], bool]] = {
+    "activity": _is_activity_over,
+    "work_order": _is_work_order_over,
+}
 """By kind of user, whether it needs its groups no more. Whatever is not named here needs them for ever."""
 
 

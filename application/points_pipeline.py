@@ -58,6 +58,7 @@ from domain.points_jobs import (
 )
 from domain.reconciliation import reconcile as reconciled
 from domain.shared.refusal import Refused
+from domain.work_order_executions import RecordCompletion
 from domain.work_orders import DECIDER as WORK_ORDER
 from domain.work_orders import may_release
 
@@ -371,6 +372,8 @@ def _settle(work: Work, job: PointsJob) -> None:
     assert consumed is not None, "it is no more than was reserved"
     if job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Commit(job.reserved.reservation, consumed))
+    if job.has.cause.work_order is not None:
+        work.decide(WORK_ORDER, job.has.cause.work_order, RecordCompletion(job.has.cause.run))
     work.decide(DECIDER, job.has.header.job, SettleJob(consumed))
 
 

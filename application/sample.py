@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from application import activities, catalogues
+from application import activities, catalogues, source_grants
 from application.access import HEAD_OFFICE, Principal, Role
 from application.activities import Chosen, CostLineEntry, PlanEntry, RewardLineEntry
 from application.shared.handler import Handler, Request
@@ -19,6 +19,7 @@ from domain.catalogues import Details, Kind
 from domain.reward_details import RewardEntry
 from domain.shared.field_rules import FieldRule, FieldType
 from domain.shared.money import Amount
+from domain.warehouse_schema import BANK, TABLES
 
 TYPES: tuple[tuple[str, str, str | None], ...] = (
     ("ACQUIRE", "办卡 Card acquisition", None),
@@ -108,6 +109,26 @@ def load(handler: Handler, all_units: frozenset[str]) -> None:
     for campaign in CAMPAIGNS:
         if campaign.org_unit in all_units:
             loader.draft(campaign)
+    grant_sources(handler, all_units)
+
+
+BRANCH_TABLES = ("customers", "cards", "transactions")
+
+
+def grant_sources(handler: Handler, all_units: frozenset[str]) -> None:
+    """What units may use of the warehouse: head office every table, branches three; nothing personal."""
+    for unit in sorted(all_units):
+        tables = tuple(TABLES) if unit == HEAD_OFFICE else BRANCH_TABLES
+        for table in tables:
+            _grant_source(handler, all_units, unit, table)
+
+
+def _grant_source(handler: Handler, all_units: frozenset[str], unit: str, table: str) -> None:
+    columns = tuple(column.name for column in TABLES[table].columns if not column.is_personal)
+    principal = Principal("admin", frozenset({Role.ADMINISTRATOR}), HEAD_OFFICE, all_units)
+    name = f"{unit}-{BANK}-{table}"
+    request = Request(principal, "grantSource", {"sample": name}, key=f"sample-{name}")
+    handler(request, lambda work: source_grants.grant(work, unit, BANK, table, columns))
 
 
 @dataclass(frozen=True, slots=True)

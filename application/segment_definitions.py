@@ -18,7 +18,7 @@ from application.shared.work import Work
 from application.source_grants import granted_references, granted_tables
 from domain.approvals import Subject
 from domain.run_parameters import parameter_types
-from domain.segment_contents import ParameterType, SegmentContent
+from domain.segment_contents import ParameterType, SegmentContent, content_faults
 from domain.segment_definitions import (
     DECIDER,
     DefinitionDrafted,
@@ -45,6 +45,9 @@ from domain.source_grants import GrantRefusal
 
 Gate = Callable[[Query], tuple[Fault, ...]]
 """Everything that is wrong with a query, each fault at ("sql",)."""
+
+JUDGED_BY = ("sql", "source", "outputs", "primary_index", "parameters")
+"""The parts of a content that the gate needs to be sound."""
 
 EXAMPLES: Mapping[ParameterType, str | int | date] = {
     ParameterType.TEXT: "x",
@@ -201,8 +204,8 @@ def _work_order(work: Work, work_order: UUID | None) -> WorkOrderChoice | None:
 
 
 def _gate_faults(work: Work, gate: Gate, org_unit: str, content: SegmentContent) -> tuple[Fault, ...]:
-    """Nothing for a content without SQL or source, which is refused anyhow."""
-    if not content.sql or not content.source:
+    """Nothing where the gate has nothing to judge by: what is wrong with that is told anyhow."""
+    if any(fault.path[0] in JUDGED_BY for fault in content_faults(content)):
         return ()
     granted = granted_tables(work, org_unit, content.source)
     if not granted:

@@ -49,6 +49,8 @@ from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, Release
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Refused
+from domain.work_orders import DECIDER as WORK_ORDER
+from domain.work_orders import is_barred
 
 SYSTEM_USER = "system:worker"
 POLL_S = 0.5
@@ -283,13 +285,16 @@ def _recorded(attempt: int, result: ResultSet) -> RecordResult:
 def mapping_for_export(handler: Handler, principal: Principal, run_id: UUID) -> tuple[MappedField, ...]:
     """The fields of the run's file: its revision's mapping, or every output under its own name.
 
-    Refuse a run that the principal does not see, and one without a result.
+    Refuse a run that the principal does not see, one without a result, and one of a work order whose
+    cancellation is asked for or granted.
     """
     run = handler.log.load(DECIDER, run_id).state
     work = Work(handler.log, principal, handler.clock())
     _subject(work, run_id)
     if run.status is not Status.SUCCEEDED:
         raise Refused.because(RunRefusal.NO_RESULT, status=run.status)
+    if run.work_order is not None and is_barred(order := work.state(WORK_ORDER, run.work_order)):
+        raise Refused.because(RunRefusal.NO_RESULT, status=order.status)
     assert run.definition is not None
     return mapped_fields(content_of(handler.log, run.definition), is_approved=not run.is_trial)
 

@@ -1,6 +1,7 @@
 """The use cases of source grants: what a unit may use of the warehouse, and who says so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from application.shared.engines import GrantedTable
@@ -12,6 +13,9 @@ from domain.warehouse_schema import BANK, TABLES, WarehouseTable
 
 SOURCES: Mapping[str, Mapping[str, WarehouseTable]] = {BANK: TABLES}
 """The tables of every source by their names, by the source's code."""
+
+Listing = Sequence[tuple[str, Sequence[WarehouseTable]]]
+"""Sources by their codes, each with tables, each with columns."""
 
 
 def grant(work: Work, org_unit: str, source: str, table: str, columns: tuple[str, ...]) -> UUID:
@@ -54,3 +58,23 @@ def granted_references(work: Work, org_unit: str, source: str, sql: str) -> tupl
     """The grants of the tables that the SQL mentions, in the revisions in which they stand now."""
     ids = [grant_id(org_unit, source, table) for table in SOURCES.get(source, {}) if mentions(sql, table)]
     return tuple(Reference(id_, work.state(DECIDER, id_).revision) for id_ in ids)
+
+
+def everything() -> Listing:
+    """All that can be granted."""
+    return [(code, tuple(tables.values())) for code, tables in SOURCES.items()]
+
+
+def usable(work: Work, org_unit: str) -> Listing:
+    """What the unit may use: no source without a table, no table without a column."""
+    found = []
+    for code, tables in SOURCES.items():
+        granted = granted_tables(work, org_unit, code)
+        shown = [(tables[grant.name], grant.columns) for grant in granted]
+        cut = [
+            replace(table, columns=tuple(each for each in table.columns if each.name in columns))
+            for table, columns in shown
+        ]
+        if cut:
+            found.append((code, cut))
+    return found

@@ -23,7 +23,6 @@ from domain.shared.claims import Claim, claim_id
 from domain.shared.references import Reference, User
 from domain.work_order_contents import (
     ActivityChoice,
-    Content,
     ContentDraft,
     DataTimeframe,
     Kind,
@@ -82,7 +81,7 @@ def draft(work: Work, kind: Kind, content: ContentEntry) -> UUID:
     number = _new_number(work, work_order_id)
     command = DraftWorkOrder(number, kind, work.principal.org_unit, entered, work.principal.user)
     work.begin(DECIDER, work_order_id, command)
-    _link_content(work, work_order_id)
+    _link(work, work_order_id)
     return work_order_id
 
 
@@ -92,7 +91,7 @@ def revise(work: Work, work_order_id: UUID, content: ContentEntry) -> UUID:
     command = ReviseWorkOrder(_looked_up(work, content), work.principal.user)
     if work.decide(DECIDER, work_order_id, command):
         void_approval(work, order.approval, "subject_revised")
-        _link_content(work, work_order_id)
+        _link(work, work_order_id)
     return work_order_id
 
 
@@ -128,7 +127,9 @@ def schedule(work: Work, work_order_id: UUID, definition_id: UUID) -> UUID:
     """From its execution time on it is due, with the approved revision of its definition."""
     subject(work, work_order_id)
     chosen = _definition(work, definition_id)
-    work.decide(DECIDER, work_order_id, ScheduleWorkOrder(work_order_id, chosen, work.principal.user))
+    command = ScheduleWorkOrder(work_order_id, chosen, work.principal.user)
+    if work.decide(DECIDER, work_order_id, command):
+        _link(work, work_order_id)
     return work_order_id
 
 
@@ -186,8 +187,7 @@ def subject(work: Work, work_order_id: UUID) -> WorkOrder:
 
 def let_go(work: Work, work_order_id: UUID) -> None:
     """What it referred to is no longer in use by it: it was cancelled."""
-    order = work.state(DECIDER, work_order_id)
-    work.link(User(work_order_id, DECIDER.stream_type, order.number, order.org_unit), [])
+    work.link(_user(work_order_id, work.state(DECIDER, work_order_id)), [])
 
 
 def _new_number(work: Work, work_order_id: UUID) -> str:
@@ -245,11 +245,18 @@ def _definition(work: Work, definition_id: UUID) -> DefinitionChoice:
     return DefinitionChoice(reference, revision is not None, definition.work_order)
 
 
-def _link_content(work: Work, work_order_id: UUID) -> None:
+def _link(work: Work, work_order_id: UUID) -> None:
+    """What it refers to is in use by it; the definition from the time when it is scheduled with it."""
     order = work.state(DECIDER, work_order_id)
-    content = _content(order)
+    content, definition = order.content, order.definition
+    assert content is not None, "what was drafted has a content"
     used = [content.activity.id, content.customer_group.id, content.department.id]
-    work.link(User(work_order_id, DECIDER.stream_type, order.number, order.org_unit), used)
+    used += [] if definition is None else [definition.id]
+    work.link(_user(work_order_id, order), used)
+
+
+def _user(work_order_id: UUID, order: WorkOrder) -> User:
+    return User(work_order_id, DECIDER.stream_type, order.number, order.org_unit)
 
 
 def _choices(work: Work, work_order_id: UUID) -> tuple[ActivityChoice, Choice, Choice]:
@@ -262,11 +269,6 @@ def _choices(work: Work, work_order_id: UUID) -> tuple[ActivityChoice, Choice, C
         customer_groups.choice(work, content.customer_group.id),
         _department(work, content.department.id),
     )
-
-
-def _content(order: WorkOrder) -> Content:
-    assert order.content is not None, "what was drafted has a content"
-    return order.content
 
 
 def _hash_now(work: Work, work_order_id: UUID) -> str:

@@ -1,4 +1,4 @@
-"""`make bench`: all figures, or those whose module is named: python -m bench log projections memory."""
+"""`make bench`: all figures, or those whose modules are named: python -m bench log projections."""
 
 import sys
 import tempfile
@@ -9,7 +9,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import log, memory, points, projections
+from bench import broker, engine, log, memory, points, projections
 from bench.rounds import Figure
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.migrate import migrate
@@ -30,7 +30,9 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "log": lambda: _on_a_fresh_log(log.figures),
     "projections": lambda: _on_a_fresh_log(projections.figures),
     "points": lambda: _on_a_fresh_log(points.figures),
+    "broker": lambda: _on_a_fresh_log(broker.figures),
     "memory": memory.figures,
+    "engine": engine.figures,
 }
 
 

@@ -1,8 +1,7 @@
 """Points jobs: one segmentation result on its way to customers' points, step by step, each step once.
 
 Opened → reserved → filed → released → sent → acknowledged → posted → reconciled → settled. With the release
-the file goes out: until then a job may fail, be tried again or be withdrawn, from then on it is brought to
-its end.
+the file goes out: until then a job may fail, be tried again or be withdrawn, then it is brought to its end.
 """
 
 from collections.abc import Mapping, Sequence

@@ -114,7 +114,7 @@ class SegmentContent:
     mapping: tuple[MappedColumn, ...] = ()
 
 
-class ContentRefusal(StrEnum):
+class SegmentRefusal(StrEnum):
     BAD_COLUMN_NAME = "bad_column_name"
     BAD_PARAMETER_NAME = "bad_parameter_name"
     STANDARD_PARAMETER = "standard_parameter"
@@ -168,7 +168,7 @@ def _output_faults(outputs: Sequence[Output]) -> Iterator[Fault]:
     for index, output in enumerate(outputs):
         yield from _column_faults(output.name, seen, "outputs", index, "name")
         if output.is_personal is None:
-            yield Fault(ContentRefusal.OUTPUT_UNCLASSIFIED, ("outputs", index, "is_personal"))
+            yield Fault(SegmentRefusal.OUTPUT_UNCLASSIFIED, ("outputs", index, "is_personal"))
 
 
 def _primary_index_faults(content: SegmentContent) -> Iterator[Fault]:
@@ -183,7 +183,7 @@ def _primary_index_faults(content: SegmentContent) -> Iterator[Fault]:
         if column in columns[:index]:
             yield Fault(CommonRefusal.DUPLICATE, ("primary_index", index))
         elif column not in outputs:
-            yield Fault(ContentRefusal.PRIMARY_INDEX_NOT_OUTPUT, ("primary_index", index), {"column": column})
+            yield Fault(SegmentRefusal.PRIMARY_INDEX_NOT_OUTPUT, ("primary_index", index), {"column": column})
 
 
 def _parameter_faults(parameters: Sequence[DeclaredParameter]) -> Iterator[Fault]:
@@ -193,9 +193,9 @@ def _parameter_faults(parameters: Sequence[DeclaredParameter]) -> Iterator[Fault
     for index, parameter in enumerate(parameters):
         at = ("parameters", index, "name")
         if not _PARAMETER.fullmatch(parameter.name):
-            yield Fault(ContentRefusal.BAD_PARAMETER_NAME, at)
+            yield Fault(SegmentRefusal.BAD_PARAMETER_NAME, at)
         elif parameter.name in STANDARD_PARAMETERS:
-            yield Fault(ContentRefusal.STANDARD_PARAMETER, at, {"name": parameter.name})
+            yield Fault(SegmentRefusal.STANDARD_PARAMETER, at, {"name": parameter.name})
         elif parameter.name in {other.name for other in parameters[:index]}:
             yield Fault(CommonRefusal.DUPLICATE, at)
 
@@ -216,19 +216,19 @@ def _mapping_faults(content: SegmentContent) -> Iterator[Fault]:
 
 def _mapped_faults(mapped: MappedColumn, outputs: Mapping[str, Output]) -> Iterator[Fault]:
     if (mapped.source is None) == (mapped.constant is None):
-        yield Fault(ContentRefusal.SOURCE_OR_CONSTANT, ("source",))
+        yield Fault(SegmentRefusal.SOURCE_OR_CONSTANT, ("source",))
     output = outputs.get(mapped.source) if mapped.source is not None else None
     if mapped.source is not None and output is None:
-        yield Fault(ContentRefusal.NOT_AN_OUTPUT, ("source",), {"column": mapped.source})
+        yield Fault(SegmentRefusal.NOT_AN_OUTPUT, ("source",), {"column": mapped.source})
     yield from text_faults(mapped.constant or "", CONSTANT_CHARACTERS_MAX, "constant")
     if not 0 <= mapped.width <= WIDTH_MAX:
         yield Fault(CommonRefusal.OUT_OF_RANGE, ("width",), {"least": "0", "most": str(WIDTH_MAX)})
     yield from text_faults(mapped.exemption, EXEMPTION_CHARACTERS_MAX, "exemption")
     is_shown = output is not None and output.is_personal is not False and mapped.mask is Mask.CLEAR
     if is_shown and not mapped.exemption.strip():
-        yield Fault(ContentRefusal.PERSONAL_UNMASKED, ("mask",), {"column": mapped.source or ""})
+        yield Fault(SegmentRefusal.PERSONAL_UNMASKED, ("mask",), {"column": mapped.source or ""})
     if mapped.exemption.strip() and not is_shown:
-        yield Fault(ContentRefusal.EXEMPTION_UNUSED, ("exemption",))
+        yield Fault(SegmentRefusal.EXEMPTION_UNUSED, ("exemption",))
     for text in (*mapped.translation, *mapped.translation.values()):
         yield from text_faults(text, TRANSLATION_CHARACTERS_MAX, "translation")
 
@@ -236,7 +236,7 @@ def _mapped_faults(mapped: MappedColumn, outputs: Mapping[str, Output]) -> Itera
 def _column_faults(name: str, seen: set[str], *path: str | int) -> Iterator[Fault]:
     """Names of columns differ by more than case, for not every reader of a file tells case apart."""
     if not _COLUMN.fullmatch(name):
-        yield Fault(ContentRefusal.BAD_COLUMN_NAME, path)
+        yield Fault(SegmentRefusal.BAD_COLUMN_NAME, path)
     elif name.lower() in seen:
         yield Fault(CommonRefusal.DUPLICATE, path)
     seen.add(name.lower())

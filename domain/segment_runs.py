@@ -129,6 +129,13 @@ class RecordCleanUp:
     dropped: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class HandOverRun:
+    """The work order knows what its run came to; `points_job` grants what was found, if points are owed."""
+
+    points_job: UUID | None = None
+
+
 Command = (
     RequestRun
     | StartRun
@@ -138,6 +145,7 @@ Command = (
     | TerminateRun
     | RetryRun
     | RecordCleanUp
+    | HandOverRun
 )
 
 # --- Events ---------------------------------------------------------------
@@ -209,6 +217,11 @@ class SegmentRunCleanedUp:
     dropped: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentRunHandedOver:
+    points_job: UUID | None
+
+
 Event = (
     SegmentRunRequested
     | SegmentRunStarted
@@ -218,6 +231,7 @@ Event = (
     | SegmentRunTerminated
     | SegmentRunRetried
     | SegmentRunCleanedUp
+    | SegmentRunHandedOver
 )
 
 # --- State ----------------------------------------------------------------
@@ -233,6 +247,7 @@ class Status(StrEnum):
 
 
 LIVE = (Status.QUEUED, Status.RUNNING)
+OVER = (Status.SUCCEEDED, Status.FAILED, Status.TERMINATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +274,7 @@ class SegmentRun:
     content_hash: str = ""
     failure: str = ""
     cleaned: int = 0
+    is_handed_over: bool = False
 
     @property
     def is_live(self) -> bool:
@@ -294,10 +310,18 @@ def evolve(run: SegmentRun, event: Event) -> SegmentRun:
         case SegmentRunRetried(retry=retry):
             first = run.attempt + 1
             return replace(
-                run, status=Status.QUEUED, retries=retry, first_attempt=first, percent=0, failure=""
+                run,
+                status=Status.QUEUED,
+                retries=retry,
+                first_attempt=first,
+                percent=0,
+                failure="",
+                is_handed_over=False,
             )
         case SegmentRunCleanedUp(attempt=attempt):
             return replace(run, cleaned=attempt)
+        case SegmentRunHandedOver():
+            return replace(run, is_handed_over=True)
         case _:
             assert_never(event)
 
@@ -327,6 +351,9 @@ def decide(command: Command, run: SegmentRun) -> Sequence[Event]:
             return _retry(command, run)
         case RecordCleanUp(attempt=attempt, dropped=dropped):
             return [SegmentRunCleanedUp(attempt, dropped)] if attempt > run.cleaned else []
+        case HandOverRun(points_job=points_job):
+            is_owed = run.status in OVER and not run.is_handed_over
+            return [SegmentRunHandedOver(points_job)] if is_owed else []
         case _:
             assert_never(command)
 

@@ -394,6 +394,11 @@ def may_release(order: WorkOrder) -> bool:
     return order.status in RELEASABLE
 
 
+def is_barred(order: WorkOrder) -> bool:
+    """Whether a cancellation is asked for or granted: then nothing leaves that any run for it has found."""
+    return order.status in (Status.CANCELLATION_PENDING, Status.CANCELLED)
+
+
 def number_text(year: int, count: int) -> str:
     """The number that people call it by: "WO-2026-000001"."""
     assert 1 <= count <= NUMBER_MOST, "a year has fewer work orders"

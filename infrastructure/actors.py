@@ -1,8 +1,9 @@
 """What the worker does: each task by its name, and when it is due."""
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
 from uuid import UUID
 
 import dramatiq
@@ -11,6 +12,9 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from application.processes.ended_activities import Ended
+from application.processes.points_delivery import DELIVER_POINTS
+from application.processes.work_order_execution import EXECUTE_RUN, HAND_RUN_OVER, START_WORK_ORDER
+from domain.segment_runs import ATTEMPTS_MAX
 from infrastructure.schedules import Schedule
 
 END_DUE_ACTIVITIES = "end_due_activities"
@@ -18,6 +22,13 @@ END_DUE_ACTIVITIES = "end_due_activities"
 TIME_LIMIT_MS = 10 * 60 * 1000
 # The next minute's run does what this one could not.
 RETRIES_MAX = 3
+# Above the limit of the engine, which stops a query by itself.
+RUN_TIME_LIMIT_MS = 30 * 60 * 1000
+# One more than the attempts of a run: the last delivery records that it has failed.
+RUN_RETRIES_MAX = ATTEMPTS_MAX
+# A step that can't be taken now is tried until it can: about three months at the longest pause.
+STEP_RETRIES_MAX = 130_000
+BACKOFF_MAX_MS = 60_000
 
 DUE = """
 select id from read.activities
@@ -28,27 +39,68 @@ order by ends_at, id limit %s
 logger = structlog.get_logger("cardinal.tasks")
 
 
-def declare(broker: dramatiq.Broker, end_due: Callable[[], Ended]) -> None:
+@dataclass(frozen=True, slots=True)
+class Performers:
+    """Who performs each task. `deliver_points` tells when to look again where an answer is awaited."""
+
+    end_due: Callable[[], Ended]
+    start_order: Callable[[UUID], None]
+    execute_run: Callable[[UUID], None]
+    hand_over: Callable[[UUID], None]
+    deliver_points: Callable[[UUID], timedelta | None]
+
+
+def declare(broker: dramatiq.Broker, perform: Performers) -> None:
     """Make the tasks known to the broker, for who performs them and for who enqueues them alike."""
 
     @dramatiq.actor(
         actor_name=END_DUE_ACTIVITIES, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
     )
     def end_due_activities() -> None:
-        ended = end_due()
+        ended = perform.end_due()
         for activity_id, why in ended.refused:
             logger.warning("an activity that is over was not ended", activity=str(activity_id), why=why)
         if ended.told:
             logger.info("activities that are over were ended", count=ended.told)
 
+    @dramatiq.actor(
+        actor_name=EXECUTE_RUN, broker=broker, max_retries=RUN_RETRIES_MAX, time_limit=RUN_TIME_LIMIT_MS
+    )
+    def execute_segment_run(run_id: str) -> None:
+        perform.execute_run(UUID(run_id))
+
+    @dramatiq.actor(
+        actor_name=START_WORK_ORDER, broker=broker, max_retries=STEP_RETRIES_MAX, max_backoff=BACKOFF_MAX_MS
+    )
+    def start_work_order(work_order_id: str) -> None:
+        perform.start_order(UUID(work_order_id))
+
+    @dramatiq.actor(
+        actor_name=HAND_RUN_OVER, broker=broker, max_retries=STEP_RETRIES_MAX, max_backoff=BACKOFF_MAX_MS
+    )
+    def hand_over_segment_run(run_id: str) -> None:
+        perform.hand_over(UUID(run_id))
+
+    @dramatiq.actor(
+        actor_name=DELIVER_POINTS,
+        broker=broker,
+        max_retries=STEP_RETRIES_MAX,
+        max_backoff=BACKOFF_MAX_MS,
+        time_limit=RUN_TIME_LIMIT_MS,
+    )
+    def deliver_points(job_id: str) -> None:
+        look_after = perform.deliver_points(UUID(job_id))
+        if look_after is not None:
+            raise dramatiq.errors.Retry("no answer yet", delay=int(look_after.total_seconds() * 1000))
+
 
 def declare_names(broker: dramatiq.Broker) -> None:
     """The same for a process that only enqueues."""
 
-    def elsewhere() -> Ended:
+    def elsewhere(*_: object) -> NoReturn:
         raise AssertionError("the worker performs tasks, not this process")
 
-    declare(broker, elsewhere)
+    declare(broker, Performers(elsewhere, elsewhere, elsewhere, elsewhere, elsewhere))
 
 
 def schedules(time_zone: str) -> Sequence[Schedule]:

@@ -22,12 +22,13 @@ from psycopg_pool import ConnectionPool
 from application.shared.records import BEGINNING, Conflict, Context, Position, Write
 from infrastructure import event_codec
 from infrastructure.envelope import canonical, instant
-from infrastructure.interpreter import collecting_seldom, switching_often
+from infrastructure.interpreter import collecting_seldom, switching_every
 from infrastructure.log_recorder import PositionInverted
 from infrastructure.stored_records import COLUMNS
 
 CHUNK_EVENTS_MAX = 10_000
 ATTEMPTS_MAX = 5
+SWITCH_EVERY_S = 0.000_5
 
 BASE = b"select max(epoch), pg_current_xact_id()::text::bigint << 20 from log.epochs"
 LOCKED = b"select from log.heads where stream_id = any(%s) order by stream_id for update"
@@ -76,7 +77,7 @@ def append_bulk(
     last, chunks = BEGINNING, _chunks(writes, context)
     with (
         collecting_seldom(),
-        switching_often(),
+        switching_every(SWITCH_EVERY_S),
         pool.connection() as connection,
         ThreadPoolExecutor(1) as making,
     ):

@@ -112,6 +112,7 @@ EVENT_TYPES = (
     EventType("segment_run.terminated", segment_runs.SegmentRunTerminated),
     EventType("segment_run.retried", segment_runs.SegmentRunRetried),
     EventType("segment_run.cleaned_up", segment_runs.SegmentRunCleanedUp),
+    EventType("segment_run.handed_over", segment_runs.SegmentRunHandedOver),
     EventType("download.recorded", downloads.DownloadRecorded),
     EventType("customer_group.defined", customer_groups.CustomerGroupDefined),
     EventType("customer_group.revised", customer_groups.CustomerGroupRevised),

@@ -151,6 +151,21 @@ def link(existing: Path, path: Path) -> None:
     sync(path.parent)
 
 
+def announce(partial: Path, path: Path, marker: Marker) -> None:
+    """Give a finished part its name, then its marker; what is there already with the same bytes is completed.
+
+    Raise FileExistsError when the name is another file's, which stays as it is.
+    """
+    try:
+        link(partial, path)
+    except FileExistsError:
+        with path.open("rb") as file:
+            if measured(file) != marker:
+                raise
+    with suppress(FileExistsError):
+        appear(path.with_name(path.name + READY), marker.encoded())
+
+
 def move(path: Path, to: Path) -> bool:
     """Rename, durably; False when somebody else has moved it away already."""
     try:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 COLLECT_EVERY = 500_000
-SWITCH_EVERY_S = 0.000_5
 
 
 @contextmanager
@@ -21,10 +20,14 @@ def collecting_seldom() -> Iterator[None]:
 
 
 @contextmanager
-def switching_often() -> Iterator[None]:
-    """For a thread that sends in small pieces beside one that computes: it waits its turn after each piece."""
+def switching_every(seconds: float) -> Iterator[None]:
+    """How long a thread that computes keeps one waiting that has sent or received something.
+
+    Short where one sends in small pieces beside another that prepares the next; long where both have as much
+    to do and gain nothing by turns.
+    """
     before = sys.getswitchinterval()
-    sys.setswitchinterval(SWITCH_EVERY_S)
+    sys.setswitchinterval(seconds)
     try:
         yield
     finally:

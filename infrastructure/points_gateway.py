@@ -126,15 +126,10 @@ class DirectoryGateway:
         return State.OFFERED
 
     def _publish(self, name: str, partial: Path, marker: Marker) -> None:
-        path = self._outbox / name
         try:
-            exchange.link(partial, path)
+            exchange.announce(partial, self._outbox / name, marker)
         except FileExistsError:
-            # Left by a delivery that was killed before its marker: or by somebody who has no business here.
-            with path.open("rb") as file:
-                if exchange.measured(file) != marker:
-                    raise DuplicateFile(f"outbox/{name} is there already, with other content") from None
-        exchange.appear(self._outbox / (name + READY), marker.encoded())
+            raise DuplicateFile(f"outbox/{name} is there already, with other content") from None
 
     def _is_visible(self, name: str) -> bool:
         """Whether the other side could see the file; looked for in the order in which it wanders."""

@@ -367,11 +367,8 @@ class PostgresConsumer(Consumer):
                 connection.execute(GIVE_BACK, _arrays(leases))
 
     def _bury(self, lease: Lease, error: BaseException | None, body: bytes) -> None:
-        reason = "".join(traceback.format_exception(error)) if error else "rejected without an exception"
-        # PostgreSQL stores neither NUL nor half a surrogate pair.
-        reason = reason.replace("\0", "").encode(errors="replace").decode()[-MAX_ERROR_CHARS:]
         try:
-            self._end(lease, BURY, [reason, body])
+            self._end(lease, BURY, [reason_of(error), body])
         finally:
             self._leases.drop([lease])
 
@@ -412,6 +409,13 @@ def _arrays(leases: Iterable[Lease]) -> list[list[Any]]:
     return [[lease.message_id for lease in pairs], [lease.attempt for lease in pairs]]
 
 
+def reason_of(error: BaseException | None) -> str:
+    """Why a message died, as it is kept with the dead."""
+    reason = "".join(traceback.format_exception(error)) if error else "rejected without an exception"
+    # PostgreSQL stores neither NUL nor half a surrogate pair.
+    return reason.replace("\0", "").encode(errors="replace").decode()[-MAX_ERROR_CHARS:]
+
+
 def _checked_delay(delay_ms: int | None) -> timedelta:
     delay = timedelta(milliseconds=max(0, delay_ms or 0))
     if delay > MAX_DELAY:
@@ -422,8 +426,8 @@ def _checked_delay(delay_ms: int | None) -> timedelta:
 def broker_of(url: str | None, database_url: str) -> Broker:
     """The broker that ``BROKER_URL`` names: ``amqp(s)://`` RabbitMQ, ``redis(s)://`` Redis, none PostgreSQL.
 
-    Only PostgresBroker can join transactions and drops known ids by itself. Raises ValueError for another
-    scheme and ImportError, with the package to install, where the client library is missing.
+    Only PostgresBroker joins transactions and drops known ids; task_relay does both for others. Raises
+    ValueError for another scheme, and ImportError with the package to install where the client is missing.
     """
     if not url:
         return PostgresBroker(database_url)

@@ -19,7 +19,7 @@ import psycopg
 from application.shared.records import Position, Record
 from infrastructure import database
 from infrastructure.event_log import EventLog
-from infrastructure.interpreter import collecting_seldom
+from infrastructure.interpreter import collecting_seldom, switching_every
 from infrastructure.projection_parking import (
     PARKED_MAX,
     ParkedTooMany,
@@ -39,6 +39,7 @@ PAUSE_MAX_S = 0.1
 RECONNECT_S = 1.0
 RETRY_EVERY_S = 60.0
 RETRIED_MAX = 20
+SWITCH_EVERY_S = 0.02
 
 LEAD = "select pg_try_advisory_lock(hashtextextended('projection:' || %s, 0))"
 START = "insert into projection.checkpoints (name) values (%s) on conflict do nothing"
@@ -209,7 +210,11 @@ class Projector:
 
     def run(self, stop: threading.Event) -> None:
         """Lead or wait to lead until `stop` is set; a database that is away is waited for."""
-        with collecting_seldom(), database.pool(self._url, 2 * len(self._projections)) as pool:
+        with (
+            collecting_seldom(),
+            switching_every(SWITCH_EVERY_S),
+            database.pool(self._url, 2 * len(self._projections)) as pool,
+        ):
             log = EventLog(pool)
             threads = [
                 threading.Thread(target=self._keep, args=(tables, log, stop), name=tables.name)

@@ -153,7 +153,10 @@ class _Step(NamedTuple):
 
 @dataclass(slots=True)
 class _FoldedRows:
+    """`standing` are the rows that were there before, whose last version ends with the first step."""
+
     steps: dict[UUID, list[_Step]] = field(default_factory=dict)
+    standing: frozenset[UUID] = frozenset()
     failures: list[Failure] = field(default_factory=list)
 
 
@@ -197,6 +200,7 @@ class RowTables:
         folded = _FoldedRows()
         keyed = list(self._keyed(records, folded.failures))
         rows = self._loaded(connection, {key for key, _ in keyed})
+        folded.standing = frozenset(rows)
         held: set[UUID] = set()
         for key, record in keyed:
             if held and record.stream_id in held:
@@ -216,7 +220,7 @@ class RowTables:
 
     def write(self, connection: psycopg.Connection[Any], folded: _FoldedRows) -> None:
         if folded.steps:
-            self._keep(connection, folded.steps)
+            self._keep(connection, folded)
             gone = [key for key, steps in folded.steps.items() if steps[-1].row is None]
             self._finish(connection, gone)
 
@@ -234,7 +238,7 @@ class RowTables:
         if self._projection.versions:
             connection.execute(DROP.format(table=self._projection.versions).encode(), [[key]])
         if steps:
-            self._keep(connection, {key: steps})
+            self._keep(connection, _FoldedRows({key: steps}))
         self._finish(connection, [] if row else [key])
 
     def _keyed(
@@ -267,22 +271,24 @@ class RowTables:
             members[place] = tuple(members[place])
         return self._row(*members)
 
-    def _keep(self, connection: psycopg.Connection[Any], changed: dict[UUID, list[_Step]]) -> None:
+    def _keep(self, connection: psycopg.Connection[Any], folded: _FoldedRows) -> None:
+        changed = folded.steps
         if not self._projection.versions:
             last = [steps[-1].row for steps in changed.values()]
             rows = orjson.dumps([row for row in last if row is not None], default=str).decode()
             connection.execute(self._put, {"rows": rows}, prepare=True)
             return
-        first = [steps[0].position for steps in changed.values()]
-        begun = {
-            "ids": list(changed),
-            "epochs": [position.epoch for position in first],
-            "positions": [position.offset for position in first],
-        }
-        connection.execute(self._close_versions, begun, prepare=True)
+        ends = {key: steps[0].position for key, steps in changed.items() if key in folded.standing}
+        if ends:
+            closed = {
+                "ids": list(ends),
+                "epochs": [position.epoch for position in ends.values()],
+                "positions": [position.offset for position in ends.values()],
+            }
+            connection.execute(self._close_versions, closed, prepare=True)
         versions = (version for steps in changed.values() for version in self._versions(steps))
         copy_in(connection, self._projection.versions, (*self._columns, *VERSION), versions)
-        connection.execute(self._put_newest, begun, prepare=True)
+        connection.execute(self._put_newest, {"ids": list(changed)}, prepare=True)
 
     def _versions(self, steps: Sequence[_Step]) -> Iterable[Sequence[Any]]:
         ends = [*(step.position for step in steps[1:]), OPEN]

@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         "BROKER_URL",
         None,
         "`amqp://…`, `amqps://…`, `redis://…` or `rediss://…`",
-        "The task broker. None: tasks are kept in PostgreSQL.",
+        "Who hands tasks to workers; they are enqueued in PostgreSQL and relayed. None: PostgreSQL itself.",
     )
     points_gateway: str | None = _setting(
         "POINTS_GATEWAY",

@@ -161,6 +161,6 @@ TEXTS = frozenset({
 TYPES = frozenset({
     exp.DType.SMALLINT, exp.DType.INT, exp.DType.BIGINT, exp.DType.INT128, exp.DType.DOUBLE,
     exp.DType.DECIMAL, exp.DType.VARCHAR, exp.DType.TEXT, exp.DType.DATE, exp.DType.TIMESTAMP,
-    exp.DType.BOOLEAN,
+    exp.DType.TIMESTAMPNTZ, exp.DType.BOOLEAN,
 })  # fmt: skip
 """What a value may be cast to."""

@@ -35,6 +35,7 @@ CHAIN_MAX = 900
 PARAMETER_CHARACTERS_MAX = 1_000
 OUTPUT_CHARACTERS_MAX = 63
 PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+SOURCE = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _FRAMES_MAX = 10_000
 _STACK_BYTES = 256 * 2**20
 _deep = threading.Lock()
@@ -87,7 +88,7 @@ def _examine(query: Query) -> CheckedQuery:
 
 
 def _declaration_faults(query: Query) -> Iterator[Fault]:
-    if not query.source:
+    if not SOURCE.fullmatch(query.source):
         yield _fault(SqlRefusal.SQL_SOURCE_UNKNOWN, name=query.source)
     names = [parameter.name for parameter in query.parameters]
     for parameter in query.parameters:

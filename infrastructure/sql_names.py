@@ -133,11 +133,13 @@ class Names:
         joins: list[exp.Join] = node.args.get("joins") or []
         if clause := node.args.get("from_"):
             self._add_source(scope, clause.this)
+        unseen = []
         for join in joins:
             self._add_source(scope, join.this)
+            if join.kind in ("SEMI", "ANTI"):
+                unseen += list(scope.sources)[-1:]
             for identifier in join.args.get("using") or ():
                 self._merge(scope, identifier)
-        self._expand_stars(node, scope)
         scope.aliases = {
             fold(part.alias): Output(fold(part.alias), False, 1)
             for part in node.expressions
@@ -146,6 +148,9 @@ class Names:
         for join in joins:
             if (on := join.args.get("on")) is not None:
                 self._expression(on, scope)
+        for name in unseen:
+            scope.sources.pop(name, None)
+        self._expand_stars(node, scope)
         self._clauses(node, scope, ("where",), are_aliases_seen=False)
         columns = []
         for part in node.expressions:

@@ -6,23 +6,57 @@ from functools import partial
 
 from dramatiq import Broker, Worker
 
+from application import segment_runs
+from application.points_pipeline import PointsDesk
+from application.processes import points_delivery, work_order_execution
 from application.processes.ended_activities import end_due
+from application.processes.work_order_execution import ExecutionDesk
 from application.shared.handler import Handler
-from infrastructure import actors
+from infrastructure import actors, task_relay
 from infrastructure.append_notices import AppendNotices
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
-from infrastructure.postgres_broker import broker_of
+from infrastructure.file_folder import DirectoryFolder
+from infrastructure.points_gateway import gateway_of
+from infrastructure.postgres_broker import PostgresBroker, broker_of
+from infrastructure.segment_engine import segment_engine
 from infrastructure.settings import Settings
+from infrastructure.task_relay import LEASE_S
 
+PROCESSES = (work_order_execution.PROCESS, points_delivery.PROCESS)
 # Below the time that a stopping process has.
 GRACE_MS = 6_000
 
 
-def open_broker(settings: Settings, url: str) -> Broker:
-    """The broker of BROKER_URL, or the database's at `url`. Raise ValueError or ImportError."""
-    given = settings.broker_url
-    return broker_of(None if given is None else given.get_secret_value(), url)
+def open_broker(settings: Settings, url: str) -> PostgresBroker:
+    """Where tasks are enqueued: PostgreSQL, in the caller's transaction, whatever BROKER_URL says."""
+    del settings
+    return PostgresBroker(url)
+
+
+@contextmanager
+def relaying(settings: Settings, url: str) -> Iterator[None]:
+    """With another broker in BROKER_URL, move tasks to it in the block. Raise ImportError."""
+    if settings.broker_url is None:
+        yield
+        return
+    target = broker_of(settings.broker_url.get_secret_value(), url)
+    outbox = PostgresBroker(url, lease_s=LEASE_S)
+    actors.declare_names(outbox)
+    with task_relay.relaying(outbox, target):
+        yield
+
+
+@contextmanager
+def _performing_broker(settings: Settings, url: str) -> Iterator[Broker]:
+    """Where the worker takes tasks from: the broker of BROKER_URL, or PostgreSQL."""
+    if settings.broker_url is None:
+        with closing(PostgresBroker(url)) as broker:
+            yield broker
+    else:
+        other = broker_of(settings.broker_url.get_secret_value(), url)
+        with task_relay.performing(other, url, settings.worker_threads):
+            yield other
 
 
 @contextmanager
@@ -31,12 +65,22 @@ def working(settings: Settings, url: str) -> Iterator[None]:
     with (
         pool(url, settings.database_connections_max) as connections,
         closing(AppendNotices(url)) as notices,
-        closing(open_broker(settings, url)) as broker,
+        _performing_broker(settings, url) as broker,
     ):
         notices.start()
         handler = Handler(EventLog(connections, notices), policy=settings.approval_policy)
-        due_ids = actors.due_activities(connections)
-        actors.declare(broker, partial(end_due, handler, due_ids, settings.units))
+        engine = segment_engine(settings)
+        desk = ExecutionDesk(handler, settings.units)
+        folder = DirectoryFolder(settings.home / "points")
+        points = PointsDesk(handler, engine, gateway_of(settings), folder, settings.units)
+        perform = actors.Performers(
+            end_due=partial(end_due, handler, actors.due_activities(connections), settings.units),
+            start_order=desk.start,
+            execute_run=lambda run_id: segment_runs.execute(handler, engine, run_id, settings.units),
+            hand_over=desk.hand_over,
+            deliver_points=partial(points_delivery.advance, points),
+        )
+        actors.declare(broker, perform)
         broker.emit_after("process_boot")  # dramatiq's time limits begin with it
         worker = Worker(broker, worker_threads=settings.worker_threads)
         worker.start()

@@ -53,6 +53,7 @@ SAMPLE_USERS: Mapping[str, SampleUser] = {
         SampleUser("operator", (Role.OPERATOR,), "HO", "plans and runs activities"),
         SampleUser("researcher", (Role.RESEARCHER,), "HO", "approves at the first level"),
         SampleUser("technologist", (Role.TECHNOLOGIST,), "HO", "approves at the second level"),
+        SampleUser("analyst", (Role.TECHNOLOGIST,), "HO", "writes segment definitions"),
         SampleUser("auditor", (Role.AUDITOR,), "HO", "reads everything, changes nothing"),
         SampleUser("branch", (Role.OPERATOR,), "SH", "an operator who sees the Shanghai branch only"),
         SampleUser("integrator", (Role.INTEGRATOR,), "HO", "follows the events"),

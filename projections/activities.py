@@ -19,9 +19,9 @@ class ActivityRow:
     `form_values` hold {name, value} by name, `cost_lines` hold {cost_type_id, cost_type_revision,
     amount_minor, currency, remark}. `rewards` hold {reward_type_id, reward_type_revision, value,
     cap_per_customer, cap_total, remark, field_values}, numbers as texts; `groups` hold {customer_group_id,
-    customer_group_revision, role, frequency, cron, timeframe, starts_on, ends_on, days}. `approval_id` is
-    the one that the plan was last submitted to. `reason` is why it was last rejected, paused or cancelled,
-    until it is submitted again or resumed.
+    customer_group_revision, role, frequency: {kind, cron}, timeframe: {kind, starts_on, ends_on, days}}.
+    `approval_id` is the one that the plan was last submitted to. `reason` is why it was last rejected,
+    paused or cancelled, until it is submitted again or resumed.
     """
 
     id: UUID
@@ -249,12 +249,13 @@ def _linked(link: GroupLink) -> dict[str, Any]:
         "customer_group_id": str(link.group.id),
         "customer_group_revision": link.group.revision,
         "role": link.role.value,
-        "frequency": link.frequency.kind.value,
-        "cron": link.frequency.cron or None,
-        "timeframe": timeframe.kind.value,
-        "starts_on": timeframe.starts_on.isoformat() if timeframe.starts_on else None,
-        "ends_on": timeframe.ends_on.isoformat() if timeframe.ends_on else None,
-        "days": timeframe.days,
+        "frequency": {"kind": link.frequency.kind.value, "cron": link.frequency.cron or None},
+        "timeframe": {
+            "kind": timeframe.kind.value,
+            "starts_on": timeframe.starts_on.isoformat() if timeframe.starts_on else None,
+            "ends_on": timeframe.ends_on.isoformat() if timeframe.ends_on else None,
+            "days": timeframe.days,
+        },
     }
 
 

@@ -11,6 +11,7 @@ from domain.segment_runs import (
     Event,
     SegmentRunCleanedUp,
     SegmentRunFailed,
+    SegmentRunHandedOver,
     SegmentRunProgressed,
     SegmentRunRequested,
     SegmentRunRetried,
@@ -119,7 +120,8 @@ def _columns(
     | SegmentRunFailed
     | SegmentRunTerminated
     | SegmentRunRetried
-    | SegmentRunCleanedUp,
+    | SegmentRunCleanedUp
+    | SegmentRunHandedOver,
 ) -> dict[str, Any]:
     at = record.recorded_at
     match event:
@@ -138,6 +140,8 @@ def _columns(
             return {"status": "queued", "percent": 0, **NOT_FAILED}
         case SegmentRunCleanedUp(dropped=dropped):
             return {"dropped": dropped, "cleaned_up_at": at}
+        case SegmentRunHandedOver():
+            return {}
         case _:
             assert_never(event)
 

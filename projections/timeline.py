@@ -190,10 +190,10 @@ TOLD = (
     Told(SEGMENT_DEFINITIONS, "segment_definition", _segment_unit, _segment_revision, _definition_related),
     Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
     Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
-    Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
     Told(BUDGETS, "budget", _points_unit, lambda _: 1, lambda _: ()),
     Told(POINTS_JOBS, "points_job", _points_unit, _job_revision, _job_related),
     Told(DOWNLOADS, "download", _download_unit, lambda _: 1, lambda _: ()),
+    Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
 
@@ -269,10 +269,11 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
     return names, attrgetter(*names)
 
 
-IN_CAPITALS = frozenset({"status", "awaiting", "channels", "level", "verdict", "type",
-                         "role", "route", "goal", "frequency", "timeframe",
-                         "kind", "format", "mask", "retention", "purpose", "membership",
-                         "priority", "next_step", "former_status"})  # fmt: skip
+IN_CAPITALS = frozenset({
+    "status", "awaiting", "channels", "level", "verdict", "type", "role", "route", "goal", "frequency",
+    "timeframe", "purpose", "membership", "kind", "format", "mask", "retention", "priority", "next_step",
+    "former_status",
+})  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
 PARENT = "parent_id"

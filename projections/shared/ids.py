@@ -18,8 +18,8 @@ PREFIXES: Mapping[str, str] = {
     "download": "dl",
     "work_order": "wo",
     "cancellation": "cr",
-    "budget": "bd",
     "points_job": "pj",
+    "budget": "bd",
     "points_ledger": "pa",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""

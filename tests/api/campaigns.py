@@ -15,7 +15,33 @@ def cost_type(house: House, **given: Any) -> Any:
     return house.done("operator", "addCostType", "costType { id version revision code name }", **made)
 
 
+def department(house: House, parent: str | None = None, **given: Any) -> Any:
+    made = {"code": code("DP"), "name": code("Department"), "parentId": parent, **given}
+    return house.done("operator", "addDepartment", "department { id version revision code name }", **made)
+
+
+def reward_type(house: House, **given: Any) -> Any:
+    """Points times N, 1 to 10."""
+    frame = {"unit": "times", "minimum": "1", "maximum": "10", "route": "POINTS", "unitCost": "0.002"}
+    made = {"code": code("RT"), "name": code("Points"), **frame, **given}
+    if "costTypeId" not in made:
+        made["costTypeId"] = cost_type(house)["id"]
+    return house.done("operator", "addRewardType", "rewardType { id version revision code name }", **made)
+
+
+_furnished: dict[str, str] = {}
+"""Department and reward type of plans that name none, in the house that last got an activity type."""
+
+
+def _furnish(house: House) -> None:
+    if _furnished.get("house") != house.url:
+        _furnished.update(
+            house=house.url, department=department(house)["id"], reward_type=reward_type(house)["id"]
+        )
+
+
 def activity_type(house: House, parent: str | None = None, **given: Any) -> Any:
+    _furnish(house)
     made = {"code": code("AT"), "name": code("Type"), "parentId": parent, **given}
     return house.done("operator", "addActivityType", "activityType { id version revision code name }", **made)
 
@@ -34,6 +60,8 @@ def plan(type_id: str | None, *cost_type_ids: str, **given: Any) -> dict[str, An
         "channels": ["APP", "WECHAT"],
         "budget": {"amount": "90000.00", "currency": "CNY"},
         "costLines": lines,
+        "departmentId": _furnished.get("department"),
+        "rewards": [{"rewardTypeId": _furnished.get("reward_type"), "value": "2"}],
         **given,
     }
 

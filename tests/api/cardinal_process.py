@@ -22,7 +22,7 @@ def bare_environment(home: Path, more: Mapping[str, str] = {}) -> dict[str, str]
         name: value
         for name, value in os.environ.items()
         if not name.startswith("CARDINAL_")
-        and name not in ("DATABASE_URL", "DATABASE_OWNER_URL", "BROKER_URL")
+        and name not in ("DATABASE_URL", "DATABASE_OWNER_URL", "BROKER_URL", "POINTS_GATEWAY")
     }
     return {**kept, "CARDINAL_HOME": str(home), **more}
 

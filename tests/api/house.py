@@ -17,6 +17,7 @@ from api.wiring import GraphQL
 from application.access import Principal, units_of
 from application.authentication import TokenCode, TokenRefused
 from application.shared.approvable import ApprovalPolicy
+from application.shared.engines import Engine
 from infrastructure.projection_runner import Projector
 from infrastructure.tokens import SAMPLE_USERS
 
@@ -87,11 +88,14 @@ INPUTS = {
     **{
         f"{verb}{kind}": "EntryInput"
         for verb in ("enable", "disable", "remove")
-        for kind in ("ActivityType", "CostType", "ActivityForm")
+        for kind in ("ActivityType", "CostType", "ActivityForm", "Department", "RewardType")
     },
     **{f"{verb}Activity": "ActivityInput" for verb in ("submit", "withdraw", "launch", "resume", "delete")},
     **{f"{verb}WorkOrder": "WorkOrderInput" for verb in ("submit", "withdraw", "retry")},
     **{f"{verb}Activity": "ActivityReasonInput" for verb in ("pause", "cancel")},
+    **{f"{verb}CustomerGroup": "CustomerGroupInput" for verb in ("retire", "delete")},
+    **{f"{verb}SegmentDefinition": "SegmentDefinitionInput" for verb in ("submit", "withdraw", "delete")},
+    "retrySegmentRun": "SegmentRunInput",
     "retryPointsJob": "PointsJobInput",
     "withdrawPointsJob": "PointsJobReasonInput",
     "acceptPointsJobDifferences": "PointsJobReasonInput",
@@ -99,13 +103,17 @@ INPUTS = {
 
 
 @contextmanager
-def running_house(url: str, policy: ApprovalPolicy | None = None) -> Iterator[House]:
+def running_house(
+    url: str, policy: ApprovalPolicy | None = None, engine: Engine | None = None
+) -> Iterator[House]:
     """The house on a migrated database; everything ends with the block."""
     stop = threading.Event()
     projector = threading.Thread(target=Projector(url).run, args=(stop,))
     projector.start()
     appended: list[None] = []
-    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None))
+    graphql = GraphQL(
+        url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), graphiql=True, engine=engine
+    )
     app = create_app(
         parts=lambda: (),
         metrics=lambda: b"",

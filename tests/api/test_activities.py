@@ -62,13 +62,13 @@ def test_a_draft_shows_all_its_key_details(house: House) -> None:
     }
 
 
+MANDATORY = ["activityTypeId", "budget", "code", "departmentId", "endsAt", "name", "rewards", "startsAt"]
+
+
 def test_each_missing_detail_is_one_fault_and_nothing_is_recorded(house: House) -> None:
     """ACT-01"""
     before = len(house.appended)
-    assert house.refused("operator", "draftActivity") == [
-        ("REQUIRED", f"input.{name}")
-        for name in ("activityTypeId", "budget", "code", "endsAt", "name", "startsAt")
-    ]
+    assert house.refused("operator", "draftActivity") == [("REQUIRED", f"input.{name}") for name in MANDATORY]
     assert len(house.appended) == before
 
 

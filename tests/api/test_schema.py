@@ -16,7 +16,10 @@ from infrastructure.event_types import EVENT_TYPES
 from projections.shared.ids import PREFIXES
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema.graphql"
-INTERNAL = {"endActivity", "startWorkOrder", "completeWorkOrder", "failWorkOrder"}
+INTERNAL = {"endActivity", "exportActivities", "exportWorkOrder", "startWorkOrder", "completeWorkOrder",
+            "failWorkOrder", "executeSegmentRun", "exportSegmentRun", "advancePointsJob",
+            "expireBudget"}  # fmt: skip
+"""Of the scheduler and the worker, and of files."""
 
 
 def test_the_committed_schema_is_the_one_that_is_served() -> None:

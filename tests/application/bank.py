@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from application import activities, approvals, catalogues
 from application.access import Permission, Principal, Role
@@ -58,6 +58,11 @@ IN_WORDS = {
 SMS_ATTRIBUTES = {"accounting_subject": "6601", "unit": "CNY"}
 TIMES_POINTS = {"unit": "times", "minimum": "1", "maximum": "10", "route": "points", "unit_cost": "0.002",
                 "currency": "CNY"}  # fmt: skip
+
+
+def _unheard(name: str) -> str:
+    """A name or code that no other bank on the same log has given."""
+    return f"{name}-{uuid4().hex[:8].upper()}"
 
 
 @dataclass
@@ -132,12 +137,16 @@ class Bank:
 
     def department(self) -> UUID:
         if "department" not in self.owned:
-            self.owned["department"] = self.add_department("Marketing")
+            self.owned["department"] = self.add_department(_unheard("Marketing"), code=_unheard("D"))
         return self.owned["department"]
 
     def reward_type(self) -> UUID:
         if "reward_type" not in self.owned:
-            self.owned["reward_type"] = self.add_reward_type("Points times N")
+            fee = self.add_cost_type(_unheard("Points"), code=_unheard("P"))
+            attributes = {**TIMES_POINTS, "cost_type": str(fee)}
+            self.owned["reward_type"] = self.add(
+                Kind.REWARD_TYPE, _unheard("Points times N"), code=_unheard("R"), attributes=attributes
+            )
         return self.owned["reward_type"]
 
     def revise_entry(

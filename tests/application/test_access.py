@@ -91,6 +91,20 @@ adjustPoints               yes      no         no           no      no         n
 reversePointsEntry         yes      no         no           no      no         no
 closePointsAccount         yes      no         no           no      no         no
 expireBudget               no       no         no           no      no         no
+
+                     operator researcher technologist auditor integrator administrator
+draftWorkOrder       yes      no         no           no      no         no
+reviseWorkOrder      yes      no         no           no      no         no
+submitWorkOrder      yes      no         no           no      no         no
+withdrawWorkOrder    yes      no         no           no      no         no
+requestCancellation  yes      no         no           no      no         no
+withdrawCancellation yes      no         no           no      no         no
+scheduleWorkOrder    yes      no         yes          no      no         no
+retryWorkOrder       yes      no         yes          no      no         no
+exportWorkOrder      yes      yes        yes          yes     no         yes
+startWorkOrder       no       no         no           no      no         no
+completeWorkOrder    no       no         no           no      no         no
+failWorkOrder        no       no         no           no      no         no
 """)
 
 

@@ -10,27 +10,27 @@ import pytest
 
 from application import customer_groups
 from application.access import Forbidden, Principal
+from application.activities import Chosen, GroupLinkEntry, PlanEntry
 from application.customer_groups import masked
 from application.group_memberships import MembershipChange, membership_change
 from application.group_sql import Extraction
 from application.shared.records import Receipt
 from application.shared.work import UNSEEN, Work
-from domain.activities import DECIDER as ACTIVITY
-from domain.activities import Activity
-from domain.activity_plans import Choice, PlanRefusal
+from domain.activity_plans import Choice, GroupRole, PlanRefusal
+from domain.approvals import ApprovalRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import (
     DECIDER,
     CustomerGroup,
-    DefineCustomerGroup,
     Definition,
     GroupRefusal,
     Purpose,
     Status,
 )
 from domain.group_rules import Comparison, Condition, Dimension, Rule
-from domain.shared.references import Reference, User
-from domain.shared.refusal import CommonRefusal, Refused
+from domain.shared.references import Reference
+from domain.shared.refusal import CommonRefusal
+from domain.timeframes import Frequency, FrequencyKind, Timeframe, TimeframeKind
 from tests.application.bank import ALL_UNITS, DAY, IN_SHANGHAI, LIN, RAO, Bank, at_once, codes
 from tests.application.small_warehouse import SmallEngine, customer, write_warehouse
 from tests.given import refused
@@ -77,25 +77,15 @@ def state(bank: Bank, group: UUID) -> CustomerGroup:
     return bank.log.load(DECIDER, group).state
 
 
-def link(bank: Bank, activity: UUID, group: UUID, by: Principal = LIN) -> Receipt:
-    """What a plan that links the group does: it reads the group, records something, and names it as used."""
-
-    def linking(work: Work) -> UUID:
-        planned: Activity = work.subject(ACTIVITY, activity, lambda planned: planned.org_unit)
-        faults = [*customer_groups.choice(work, group).faults("group")]
-        if faults:
-            raise Refused(*faults)
-        assert planned.plan is not None
-        other = DefineCustomerGroup("OTHER", "HO", Purpose.TARGET, ADULTS, "lin", is_code_free=True)
-        work.begin(DECIDER, (recorded := uuid4()), other)
-        work.link(User(activity, "activity", planned.code, planned.org_unit), [group])
-        return recorded
-
-    return bank.send(by, "reviseActivity", {}, linking)
+def activity(bank: Bank, *groups: UUID, by: Principal = LIN, code: str | None = None) -> UUID:
+    """A draft whose plan links these groups."""
+    return bank.draft(linking(bank, *groups), code, by=by)
 
 
-def activity(bank: Bank, by: Principal = LIN, **changes: Any) -> UUID:
-    return bank.draft(bank.plan(bank.add_type(f"T{next(bank.numbers)}"), **changes), by=by)
+def linking(bank: Bank, *groups: UUID) -> PlanEntry:
+    frequency, timeframe = Frequency(FrequencyKind.DAILY), Timeframe(TimeframeKind.ROLLING, days=30)
+    links = (GroupLinkEntry(Chosen(group), GroupRole.TARGET, frequency, timeframe) for group in groups)
+    return bank.plan(bank.add_type(f"T{next(bank.numbers)}"), groups=tuple(links))
 
 
 def test_a_code_is_unique_until_its_group_is_deleted(bank: Bank) -> None:
@@ -122,8 +112,8 @@ def test_a_new_revision_leaves_the_old_one_to_those_who_refer_to_it(bank: Bank) 
 
 def test_a_linked_group_is_neither_retired_nor_deleted_and_the_activity_is_named(bank: Bank) -> None:
     """SEG-03"""
-    group, planned = define(bank), activity(bank)
-    link(bank, planned, group)
+    group = define(bank)
+    planned = activity(bank, group)
     named = f"activity {bank.activity(planned).code}"
     for verb in (retire, delete):
         with refused(CatalogueRefusal.IN_USE) as faults:
@@ -138,8 +128,8 @@ def test_a_linked_group_is_neither_retired_nor_deleted_and_the_activity_is_named
 @pytest.mark.parametrize("ending", ["ended", "cancelled"])
 def test_an_activity_that_is_over_keeps_no_group(bank: Bank, ending: str) -> None:
     """SEG-03: its history stays, and the purpose is still fixed."""
-    group, planned = define(bank), activity(bank)
-    link(bank, planned, group)
+    group = define(bank)
+    planned = activity(bank, group)
     bank.running(planned)
     with refused(CatalogueRefusal.IN_USE):
         retire(bank, group)
@@ -159,8 +149,7 @@ def test_many_activities_that_are_over_do_not_hide_one_that_is_not(bank: Bank) -
     """SEG-03"""
     group = define(bank)
     for number in range(22):
-        planned = bank.draft(bank.plan(bank.add_type(f"Type {number}")), code=f"A-{number:02}")
-        link(bank, planned, group)
+        planned = activity(bank, group, code=f"A-{number:02}")
         if number < 21:
             bank.running(planned)
             bank.cancel(planned)
@@ -186,8 +175,9 @@ def test_an_unlinked_group_is_deleted_and_its_history_kept(bank: Bank) -> None:
 def test_of_two_who_link_and_retire_at_once_one_is_declined(bank: Bank) -> None:
     """SEG-03, SEG-06"""
     for _ in range(8):
-        group, planned, here, there = define(bank), activity(bank), bank.another_process(), bank
-        answers = at_once([lambda: link(here, planned, group), lambda: retire(there, group)])  # noqa: B023
+        group, here = define(bank), bank.another_process()
+        plan, planned = linking(bank, group), activity(bank)
+        answers = at_once([lambda: here.revise(planned, plan), lambda: retire(bank, group)])  # noqa: B023
         expected = [[], [CatalogueRefusal.IN_USE]], [[PlanRefusal.REFERENCE_DISABLED], []]
         assert [codes(answer) for answer in answers] in expected
 
@@ -204,7 +194,7 @@ def test_another_units_group_is_not_there(bank: Bank) -> None:
 def test_the_name_of_an_activity_out_of_sight_is_hidden(bank: Bank) -> None:
     """SEG-03"""
     group = define(bank, by=IN_SHANGHAI)
-    link(bank, activity(bank), group)
+    activity(bank, group)
     with refused(CatalogueRefusal.IN_USE) as faults:
         retire(bank, group, by=IN_SHANGHAI)
     assert faults[0].values == {"users": f"activity {UNSEEN}"}
@@ -235,6 +225,15 @@ def test_a_choice_tells_the_revision_and_whether_the_group_is_active(bank: Bank)
     assert [fault.code for fault in chosen(bank, group, "HO").faults()] == [PlanRefusal.REFERENCE_DISABLED]
     delete(bank, group)
     assert chosen(bank, group, "HO") == Choice(None)
+
+
+def test_a_group_that_is_revised_in_approval_must_be_submitted_anew(bank: Bank) -> None:
+    """SEG-02: approvers decide on the revision that they saw."""
+    group = define(bank)
+    approval = bank.submit(activity(bank, group))
+    revise(bank, group)
+    with refused(ApprovalRefusal.SUBJECT_MOVED):
+        bank.approve(approval, by=RAO)
 
 
 def test_who_may_not_keep_groups_is_forbidden_to(bank: Bank) -> None:

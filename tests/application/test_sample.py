@@ -10,6 +10,8 @@ from application.shared.records import BEGINNING, Append, Receipt, Record
 from domain.activities import ActivityDrafted
 from domain.catalogues import EntryAdded, Kind
 from domain.reward_details import Route
+from domain.source_grants import SourceGranted
+from domain.warehouse_schema import TABLES
 from infrastructure.event_log import EventLog
 from tests.application.bank import Bank
 
@@ -75,6 +77,19 @@ def test_every_route_of_rewards_has_its_type_in_the_sample(bank: Bank) -> None:
 def test_activities_of_units_that_the_bank_does_not_have_are_left_out(bank: Bank) -> None:
     sample.load(bank.handler, frozenset({"HO"}))
     assert loaded(bank, ActivityDrafted) == ["DINING-SPRING", "WELCOME-2027"]
+
+
+def test_units_may_use_what_is_not_personal(bank: Bank) -> None:
+    """LOG-05: head office every table, branches three, and nobody a personal column."""
+    sample.load(bank.handler, UNITS)
+    granted = {
+        (record.event.org_unit, record.event.table): record.event.columns
+        for record in added(bank, SourceGranted)
+    }
+    assert {table for unit, table in granted if unit == "HO"} == set(TABLES)
+    assert {table for unit, table in granted if unit == "SH"} == {"customers", "cards", "transactions"}
+    assert not {"mobile", "name"} & set(granted["SH", "customers"] + granted["HO", "customers"])
+    assert "customer_id" in granted["SH", "customers"]
 
 
 def test_what_people_did_with_the_sample_stays(bank: Bank) -> None:

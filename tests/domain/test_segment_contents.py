@@ -18,12 +18,12 @@ from domain.segment_contents import (
     SQL_CHARACTERS_MAX,
     TRANSLATIONS_MAX,
     WIDTH_MAX,
-    ContentRefusal,
     DeclaredParameter,
     MappedColumn,
     Mask,
     Output,
     ParameterType,
+    SegmentRefusal,
     mentions,
     sound_content,
     used_parameters,
@@ -56,30 +56,30 @@ def test_a_sound_content_is_kept_as_it_is() -> None:
         ({"sql": f"select '{CARD_NUMBER}'"}, [(CommonRefusal.CARD_NUMBER_IN_TEXT, "sql")]),
         ({"source": ""}, [(REQUIRED, "source")]),
         ({"primary_index": ()}, [(REQUIRED, "primary_index")]),
-        ({"primary_index": ("cust_id",)}, [(ContentRefusal.PRIMARY_INDEX_NOT_OUTPUT, "primary_index", 0)]),
+        ({"primary_index": ("cust_id",)}, [(SegmentRefusal.PRIMARY_INDEX_NOT_OUTPUT, "primary_index", 0)]),
         ({"primary_index": ("mobile", "mobile")}, [(CommonRefusal.DUPLICATE, "primary_index", 1)]),
         ({"primary_index": ("mobile",) * (PRIMARY_INDEX_MAX + 1)}, [(TOO_MANY, "primary_index")]),
         ({"outputs": (), "primary_index": (), "mapping": ()},
          [(REQUIRED, "outputs"), (REQUIRED, "primary_index")]),
         ({"outputs": (*CONTENT.outputs, Output("a b", False))},
-         [(ContentRefusal.BAD_COLUMN_NAME, "outputs", 3, "name")]),
+         [(SegmentRefusal.BAD_COLUMN_NAME, "outputs", 3, "name")]),
         ({"outputs": (*CONTENT.outputs, Output("MOBILE", True))},
          [(CommonRefusal.DUPLICATE, "outputs", 3, "name")]),
         ({"outputs": (*CONTENT.outputs, *(Output(f"c{i}", False) for i in range(OUTPUTS_MAX)))},
          [(TOO_MANY, "outputs")]),
         ({"outputs": (*CONTENT.outputs, Output("city", None))},
-         [(ContentRefusal.OUTPUT_UNCLASSIFIED, "outputs", 3, "is_personal")]),
+         [(SegmentRefusal.OUTPUT_UNCLASSIFIED, "outputs", 3, "is_personal")]),
         ({"parameters": (DeclaredParameter("Level", ParameterType.TEXT),)},
-         [(ContentRefusal.BAD_PARAMETER_NAME, "parameters", 0, "name")]),
+         [(SegmentRefusal.BAD_PARAMETER_NAME, "parameters", 0, "name")]),
         ({"parameters": (DeclaredParameter("data_to", ParameterType.DATE),)},
-         [(ContentRefusal.STANDARD_PARAMETER, "parameters", 0, "name")]),
+         [(SegmentRefusal.STANDARD_PARAMETER, "parameters", 0, "name")]),
         ({"parameters": CONTENT.parameters * 2}, [(CommonRefusal.DUPLICATE, "parameters", 1, "name")]),
         ({"parameters": CONTENT.parameters * (PARAMETERS_MAX + 1)}, [(TOO_MANY, "parameters")]),
         ({"mapping": CONTENT.mapping[:1] * (MAPPING_MAX + 1)}, [(TOO_MANY, "mapping")]),
         ({"mapping": CONTENT.mapping[:1] * 2}, [(CommonRefusal.DUPLICATE, "mapping", 1, "target")]),
-        (mapped(source=None), [(ContentRefusal.SOURCE_OR_CONSTANT, "mapping", 0, "source")]),
-        (mapped(constant="M"), [(ContentRefusal.SOURCE_OR_CONSTANT, "mapping", 0, "source")]),
-        (mapped(source="city"), [(ContentRefusal.NOT_AN_OUTPUT, "mapping", 0, "source")]),
+        (mapped(source=None), [(SegmentRefusal.SOURCE_OR_CONSTANT, "mapping", 0, "source")]),
+        (mapped(constant="M"), [(SegmentRefusal.SOURCE_OR_CONSTANT, "mapping", 0, "source")]),
+        (mapped(source="city"), [(SegmentRefusal.NOT_AN_OUTPUT, "mapping", 0, "source")]),
         (mapped(source=None, constant="x" * 201), [(TOO_LONG, "mapping", 0, "constant")]),
         (mapped(width=WIDTH_MAX + 1), [(CommonRefusal.OUT_OF_RANGE, "mapping", 0, "width")]),
         (mapped(width=-1), [(CommonRefusal.OUT_OF_RANGE, "mapping", 0, "width")]),
@@ -108,8 +108,8 @@ def test_a_personal_column_is_shown_in_clear_by_exemption_alone(is_personal: boo
     """LOG-19: masked in the export unless the mapping has an approved exemption."""
     outputs = (Output("customer_id", False), Output("mobile", is_personal))
     content = replace(CONTENT, outputs=outputs, **mapped(mask=Mask.CLEAR))
-    unclassified = [(ContentRefusal.OUTPUT_UNCLASSIFIED, "outputs", 1, "is_personal")] * (is_personal is None)
-    with refused(*unclassified, (ContentRefusal.PERSONAL_UNMASKED, "mapping", 0, "mask")):
+    unclassified = [(SegmentRefusal.OUTPUT_UNCLASSIFIED, "outputs", 1, "is_personal")] * (is_personal is None)
+    with refused(*unclassified, (SegmentRefusal.PERSONAL_UNMASKED, "mapping", 0, "mask")):
         sound_content(content)
     if is_personal:
         exempt = replace(content, **mapped(mask=Mask.CLEAR, exemption="the mailing house writes letters"))
@@ -124,7 +124,7 @@ def test_any_mask_will_do_for_a_personal_column(mask: Mask) -> None:
 
 def test_an_exemption_without_use_is_refused() -> None:
     """LOG-19: approvers judge exemptions that are needed, and no others."""
-    with refused((ContentRefusal.EXEMPTION_UNUSED, "mapping", 0, "exemption")):
+    with refused((SegmentRefusal.EXEMPTION_UNUSED, "mapping", 0, "exemption")):
         sound_content(replace(CONTENT, **mapped(exemption="just in case")))
 
 

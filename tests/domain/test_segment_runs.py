@@ -19,6 +19,7 @@ from domain.segment_runs import (
     TRIAL_ROWS_MAX,
     Command,
     Event,
+    HandOverRun,
     RecordCleanUp,
     RecordFailure,
     RecordResult,
@@ -30,6 +31,7 @@ from domain.segment_runs import (
     RunRefusal,
     SegmentRunCleanedUp,
     SegmentRunFailed,
+    SegmentRunHandedOver,
     SegmentRunProgressed,
     SegmentRunRequested,
     SegmentRunRetried,
@@ -96,6 +98,7 @@ COMMANDS: dict[type, Command] = {
     TerminateRun: TerminateRun("wrong month", by="lin"),
     RetryRun: RetryRun(by="lin"),
     RecordCleanUp: RecordCleanUp(1, ("spill",)),
+    HandOverRun: HandOverRun(UUID(int=7)),
 }
 ANSWERS = grid("""
                 unknown              queued                running
@@ -107,6 +110,7 @@ RecordFailure   not_found            nothing               SegmentRunFailed
 TerminateRun    not_found            SegmentRunTerminated  SegmentRunTerminated
 RetryRun        not_found            nothing               nothing
 RecordCleanUp   not_found            SegmentRunCleanedUp   SegmentRunCleanedUp
+HandOverRun     not_found            nothing               nothing
 
                 succeeded            failed                terminated
 RequestRun      defect               defect                defect
@@ -117,7 +121,17 @@ RecordFailure   nothing              nothing               nothing
 TerminateRun    run_over             run_over              nothing
 RetryRun        run_not_failed       SegmentRunRetried     run_not_failed
 RecordCleanUp   SegmentRunCleanedUp  SegmentRunCleanedUp   SegmentRunCleanedUp
+HandOverRun     SegmentRunHandedOver  SegmentRunHandedOver  SegmentRunHandedOver
 """)
+
+
+def test_a_run_is_handed_over_once_and_again_after_a_retry() -> None:
+    """LOG-17, PTS-07"""
+    told = SegmentRunHandedOver(UUID(int=7))
+    assert DECIDER.decide(HandOverRun(), DECIDER.fold([requested, started, failed, told])) == []
+    again = [requested, started, failed, told, SegmentRunRetried(1, "lin"), SegmentRunStarted(2)]
+    over = DECIDER.fold([*again, SegmentRunFailed(2, "time_limit", {})])
+    assert DECIDER.decide(HandOverRun(), over) == [SegmentRunHandedOver(None)]
 
 
 def test_the_grid_has_every_status_and_command() -> None:

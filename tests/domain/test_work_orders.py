@@ -361,7 +361,8 @@ def test_it_is_submitted_only_for_an_activity_that_stands_ready(kind: Kind, stat
 def _not_ready(kind: Kind, status: ActivityStatus) -> tuple[ContentRefusal, str]:
     ended = kind is Kind.ACTIVITY and status is ActivityStatus.ENDED
     over = ended or status is ActivityStatus.CANCELLED
-    return (ContentRefusal.ACTIVITY_OVER if over else ContentRefusal.ACTIVITY_NOT_READY, "activity")
+    code = ContentRefusal.ACTIVITY_OVER if over else ContentRefusal.ACTIVITY_NOT_READY
+    return code, "activity"
 
 
 def test_what_approvers_see_covers_every_revision_referred_to() -> None:

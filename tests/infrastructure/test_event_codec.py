@@ -235,6 +235,7 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("segment_run.terminated", 1): segment_runs.SegmentRunTerminated("wrong timeframe", "lin"),
     ("segment_run.retried", 1): segment_runs.SegmentRunRetried(1, "lin"),
     ("segment_run.cleaned_up", 1): segment_runs.SegmentRunCleanedUp(1, ("spill",)),
+    ("segment_run.handed_over", 1): segment_runs.SegmentRunHandedOver(UUID(int=9)),
     ("customer_group.defined", 1): customer_groups.CustomerGroupDefined(
         "PREMIUM", "HO", customer_groups.Purpose.REWARDED, GROUP, HASH, "lin"
     ),

@@ -1,15 +1,11 @@
-"""The broker's promises, against a real PostgreSQL and worker processes that are killed."""
+"""What only the broker on PostgreSQL promises; test_task_brokers tells what every broker does."""
 
-import os
 import random
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4, uuid5
+from uuid import uuid4
 
 import dramatiq
 import dramatiq.worker
@@ -19,31 +15,22 @@ from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout, QueueNotFou
 
 from infrastructure import database
 from infrastructure.postgres_broker import MAX_BATCH, MAX_BODY_BYTES, LeasedMessage, PostgresBroker, broker_of
-
-ROOT = Path(__file__).parents[2]
-MIGRATION = ROOT / "infrastructure/migrations/0004_tasks.sql"
-NAMESPACE = UUID("5f5de0a2-0f3c-4a53-8f0e-2d1b3b2a9a11")
-PATIENCE_S = 60.0
-
-ROLE = """
-do $$ begin
-    create role cardinal_app nologin;
-exception when duplicate_object or unique_violation then null;
-end $$
-"""
-SCORE = """
-create table delivery (number integer not null);
-create table effect (number integer primary key);
-grant select, insert on delivery, effect to cardinal_app;
-"""
+from tests.infrastructure.task_recording import (
+    PATIENCE_S,
+    count,
+    cut_connections,
+    dead_error,
+    prepare,
+    recorder,
+    task,
+    until,
+    working,
+)
 
 
 @pytest.fixture
 def url(database_url: str) -> str:
-    with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute(ROLE)
-        owner.execute(MIGRATION.read_text().encode())
-        owner.execute(SCORE)
+    prepare(database_url)
     return database_url
 
 
@@ -59,7 +46,7 @@ def make(url: str) -> Iterator[Callable[..., PostgresBroker]]:
 
     def make_broker(**options: Any) -> PostgresBroker:
         brokers.append(PostgresBroker(url, **options))
-        recorder(brokers[-1])
+        recorder(brokers[-1], url)
         return brokers[-1]
 
     yield make_broker
@@ -72,27 +59,6 @@ def broker(make: Callable[..., PostgresBroker]) -> PostgresBroker:
     return make()
 
 
-def recorder(broker: PostgresBroker, pause_s: float = 0.0) -> None:
-    """Declares the actor whose deliveries and effects are counted; the effect is fenced by its number."""
-
-    @dramatiq.actor(broker=broker, max_retries=0)
-    def record(number: int) -> None:
-        with broker.connection() as connection:
-            connection.execute("insert into delivery values (%s)", [number])
-            time.sleep(pause_s)
-            connection.execute("insert into effect values (%s) on conflict do nothing", [number])
-
-
-def task(number: int, broker: PostgresBroker, actor: str = "record") -> dramatiq.Message[Any]:
-    return broker.get_actor(actor).message(number).copy(message_id=str(uuid5(NAMESPACE, str(number))))
-
-
-def working(broker: PostgresBroker, threads: int = 4) -> dramatiq.Worker:
-    worker = dramatiq.Worker(broker, worker_timeout=100, worker_threads=threads)
-    worker.start()
-    return worker
-
-
 def take(consumer: dramatiq.Consumer) -> LeasedMessage:
     message = until(lambda: next(consumer))
     assert isinstance(message, LeasedMessage)
@@ -101,68 +67,6 @@ def take(consumer: dramatiq.Consumer) -> LeasedMessage:
 
 def nothing_comes(consumer: dramatiq.Consumer, polls: int = 5) -> bool:
     return all(next(consumer) is None for _ in range(polls))
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not (value := condition()):
-        assert time.monotonic() < deadline_s, "waited in vain"
-        time.sleep(0.01)
-    return value
-
-
-def until_effects(owner: psycopg.Connection[Any], number: int) -> None:
-    until(lambda: count(owner, "effect") >= number)
-
-
-def count(owner: psycopg.Connection[Any], what: str) -> int:
-    row = owner.execute(f"select count(*) from {what}").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def dead_error(owner: psycopg.Connection[Any]) -> str:
-    ((error,),) = owner.execute("select error from tasks.dead_message").fetchall()
-    return str(error)
-
-
-def cut_connections(owner: psycopg.Connection[Any]) -> None:
-    owner.execute(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'"
-    )
-
-
-def start_worker(url: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, __file__, url], env=environment, stderr=subprocess.DEVNULL)
-
-
-def test_nothing_is_lost_or_doubled_when_workers_are_killed(
-    url: str, broker: PostgresBroker, owner: psycopg.Connection[Any]
-) -> None:
-    tasks, kills, prefetch = 2_000, 5, 8
-    chance = random.Random(20260301)
-    broker.enqueue_many([task(number, broker) for number in range(tasks)])
-    workers = [start_worker(url), start_worker(url)]
-    try:
-        for kill in range(kills):
-            until_effects(owner, tasks * (kill + 1) // (kills + 1))
-            time.sleep(chance.random() / 20)
-            victim = chance.randrange(len(workers))
-            workers[victim].kill()
-            workers[victim].wait()
-            workers[victim] = start_worker(url)
-        broker.join("default", timeout=int(PATIENCE_S * 1000))
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-
-    assert count(owner, "effect") == tasks
-    assert count(owner, "tasks.dead_message") == 0
-    # Only what a killed worker held came again, so no live lease was ever taken away.
-    assert tasks < count(owner, "delivery") <= tasks + kills * prefetch
 
 
 def test_sending_an_id_again_does_not_take_it_from_its_holder(make: Callable[..., PostgresBroker]) -> None:
@@ -199,20 +103,6 @@ def test_an_id_sent_while_its_task_ends_runs_once(
     worker.stop()
 
     assert count(owner, "delivery") == count(owner, "effect") == 150
-
-
-def test_a_task_shares_the_fate_of_the_callers_transaction(
-    url: str, broker: PostgresBroker, owner: psycopg.Connection[Any]
-) -> None:
-    with database.connect(url) as caller:
-        with caller.transaction(force_rollback=True), broker.joining(caller):
-            broker.enqueue(task(1, broker))
-        assert count(owner, "tasks.message") == count(owner, "tasks.known_message") == 0
-
-        with caller.transaction(), broker.joining(caller):
-            broker.enqueue(task(1, broker))
-            assert count(owner, "tasks.message") == 0
-        assert count(owner, "tasks.message") == 1
 
 
 def test_joining_a_connection_without_a_transaction_is_refused(url: str, broker: PostgresBroker) -> None:
@@ -364,31 +254,6 @@ def test_one_failed_call_is_enough_to_replace_all_connections_that_were_cut(
     assert count(owner, "tasks.message") == 1
 
 
-def test_what_is_given_up_lies_among_the_dead_until_it_is_revived(
-    broker: PostgresBroker, owner: psycopg.Connection[Any]
-) -> None:
-    healed = threading.Event()
-
-    @dramatiq.actor(broker=broker, max_retries=1, min_backoff=1)
-    def ailing() -> None:
-        if not healed.is_set():
-            raise RuntimeError("no such card \0 \ud800")
-
-    message = ailing.send()
-    worker = working(broker)
-    until(lambda: count(owner, "tasks.dead_message"))
-    assert "RuntimeError: no such card" in dead_error(owner)
-    broker.enqueue(message)
-    assert count(owner, "tasks.message") == 0, "the dead are known: they do not come back by being sent again"
-
-    healed.set()
-    assert broker.revive(message.message_id)
-    broker.join("default", timeout=int(PATIENCE_S * 1000))
-    worker.stop()
-    assert count(owner, "tasks.dead_message") == 0
-    assert not broker.revive(message.message_id)
-
-
 def test_a_message_that_nobody_understands_is_dead_and_holds_up_nothing(
     broker: PostgresBroker, owner: psycopg.Connection[Any]
 ) -> None:
@@ -423,29 +288,6 @@ def test_a_message_that_loses_every_worker_is_buried(
     assert dead_error(owner) == "every worker that took it was lost"
     assert count(owner, "tasks.message") == 0
     survivor.close()
-
-
-def test_workers_go_on_when_their_connections_were_cut(
-    broker: PostgresBroker, owner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
-    monkeypatch.setattr(dramatiq.worker, "POST_PROCESS_MESSAGE_RETRY_DELAY_SECS", 0.1)
-
-    @dramatiq.actor(broker=broker, min_backoff=10)
-    def persistent(number: int) -> None:
-        with broker.connection() as connection:
-            connection.execute("insert into effect values (%s) on conflict do nothing", [number])
-
-    worker = working(broker)
-    broker.enqueue_many([task(number, broker, "persistent") for number in range(400)])
-    for done in (50, 200):
-        until_effects(owner, done)
-        cut_connections(owner)
-    until(lambda: count(owner, "tasks.message") == 0)
-    worker.stop()
-
-    assert count(owner, "effect") == 400
-    assert count(owner, "tasks.dead_message") == 0
 
 
 def test_a_consumer_holds_no_more_than_its_prefetch(
@@ -568,15 +410,3 @@ def test_a_missing_client_library_is_named(url: str, package: str, monkeypatch: 
 def test_an_unknown_broker_url_is_refused() -> None:
     with pytest.raises(ValueError, match="kafka"):
         broker_of("kafka://localhost", "")
-
-
-def serve(url: str) -> None:
-    """The worker process that the drill kills."""
-    broker = PostgresBroker(url, lease_s=3.0)
-    recorder(broker, pause_s=0.005)
-    working(broker)
-    threading.Event().wait()
-
-
-if __name__ == "__main__":
-    serve(sys.argv[1])

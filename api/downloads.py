@@ -1,0 +1,23 @@
+"""Downloads in GraphQL: who took which list out of the platform, when, and where to."""
+
+from datetime import datetime
+
+from api.planner.views import Node, view
+
+
+@view(
+    "read.downloads",
+    prefix="dl",
+    scope="org_unit",
+    order=("recorded_at",),
+    description="A file that was taken out of the platform.",
+)
+class Download(Node):
+    version: int
+    org_unit: str
+    subject: str
+    filter: str
+    rows: int
+    address: str
+    recorded_at: datetime
+    recorded_by: str

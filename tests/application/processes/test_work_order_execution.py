@@ -1,0 +1,143 @@
+"""Work-order execution: started once at its time, its run told to the order once, points only where owed."""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from application.processes.points_delivery import next_step as job_step
+from application.processes.process import Step
+from application.processes.work_order_execution import (
+    EXECUTE_RUN,
+    HAND_RUN_OVER,
+    START_WORK_ORDER,
+    ExecutionDesk,
+    next_step,
+)
+from domain import points_jobs
+from domain import segment_runs as runs
+from domain.points_jobs import PointsJob
+from domain.reconciliation import Reconciliation
+from domain.segment_runs import SegmentRun
+from domain.work_order_statuses import Status
+from domain.work_orders import DECIDER as WORK_ORDER
+from domain.work_orders import (
+    WorkOrder,
+    WorkOrderCancellationRequested,
+    WorkOrderCancelled,
+    WorkOrderRestored,
+)
+from tests.application.bank import ALL_UNITS, Bank, at_once
+from tests.application.points_world import PointsWorld, rows
+
+
+@pytest.fixture
+def world(bank: Bank, tmp_path: Path) -> PointsWorld:
+    return PointsWorld(bank, tmp_path)
+
+
+def desk(world: PointsWorld) -> ExecutionDesk:
+    return ExecutionDesk(world.bank.handler, ALL_UNITS)
+
+
+def order_of(world: PointsWorld, run: object) -> WorkOrder:
+    id_ = world.bank.log.load(runs.DECIDER, run).state.work_order  # type: ignore[arg-type]
+    assert id_ is not None
+    return world.bank.log.load(WORK_ORDER, id_).state
+
+
+# --- What is owed ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", Status)
+def test_an_order_is_owed_its_start_at_its_time_and_only_while_it_is_scheduled(status: Status) -> None:
+    """LOG-08, WO-09"""
+    order = WorkOrder(status=status)
+    expected = Step(START_WORK_ORDER, order.execution_at) if status is Status.SCHEDULED else None
+    assert next_step(order) == expected
+
+
+@pytest.mark.parametrize("status", runs.Status)
+def test_a_run_is_executed_while_it_waits_and_told_when_it_is_over(status: runs.Status) -> None:
+    """LOG-17: what a worker has begun is not begun beside it; a general run is nobody's to be told of."""
+    owed = {runs.Status.QUEUED: EXECUTE_RUN, **dict.fromkeys(runs.OVER, HAND_RUN_OVER)}
+    of_an_order = SegmentRun(status=status, work_order=uuid4())
+    assert next_step(of_an_order) == (Step(owed[status]) if status in owed else None)
+    assert next_step(replace(of_an_order, is_handed_over=True)) == (
+        Step(EXECUTE_RUN) if status is runs.Status.QUEUED else None
+    )
+    general = next_step(SegmentRun(status=status))
+    assert general == (Step(EXECUTE_RUN) if status is runs.Status.QUEUED else None)
+
+
+@pytest.mark.parametrize("status", points_jobs.Status)
+def test_a_job_is_owed_its_next_step_until_it_is_over_or_differs(status: points_jobs.Status) -> None:
+    """PTS-07"""
+    over = (
+        points_jobs.Status.UNKNOWN,
+        points_jobs.Status.SETTLED,
+        points_jobs.Status.FAILED,
+        points_jobs.Status.WITHDRAWN,
+    )
+    assert (job_step(PointsJob(status)) is None) == (status in over)
+    assert job_step(PointsJob(status, differing=Reconciliation.__new__(Reconciliation))) is None
+
+
+# --- The hand-over --------------------------------------------------------
+
+
+def test_a_run_that_found_customers_opens_their_points_job_once(world: PointsWorld) -> None:
+    """PTS-06, PTS-07: two workers at once; the order is executing until the job is settled."""
+    run = world.run(rows(3))
+    at_once([partial(desk(world).hand_over, run) for _ in range(4)])
+    order = order_of(world, run)
+    assert order.status is Status.EXECUTING
+    assert order.points_job is not None
+    opened = world.job(order.points_job).has
+    assert (opened.cause.run, opened.cause.work_order) == (
+        run,
+        world.bank.log.load(runs.DECIDER, run).state.work_order,
+    )
+    assert world.bank.log.load(runs.DECIDER, run).state.is_handed_over
+
+
+def test_the_order_is_completed_with_the_settlement(world: PointsWorld) -> None:
+    """WO-09, PTS-07"""
+    run = world.run(rows(3))
+    desk(world).hand_over(run)
+    job = order_of(world, run).points_job
+    assert job is not None
+    world.step(job, 3)
+    world.system.answer(world.name(job))
+    world.step(job, 3)
+    assert order_of(world, run).status is Status.EXECUTING
+    world.step(job)
+    assert order_of(world, run).status is Status.COMPLETED
+
+
+def test_while_a_cancellation_is_asked_for_nothing_is_handed_over(world: PointsWorld) -> None:
+    """WO-16: nor after it was granted; a rejection lets it go on."""
+    run, other = world.run(rows(3)), world.run(rows(3))
+    for each, verdict in ((run, WorkOrderRestored), (other, WorkOrderCancelled)):
+        id_ = world.bank.log.load(runs.DECIDER, each).state.work_order
+        assert id_ is not None
+        request = uuid4()
+        world.extend(id_, WORK_ORDER, WorkOrderCancellationRequested(request, Status.EXECUTING, "no", "lin"))
+        desk(world).hand_over(each)
+        assert order_of(world, each).points_job is None
+        assert not world.bank.log.load(runs.DECIDER, each).state.is_handed_over
+        given = (request, Status.EXECUTING) if verdict is WorkOrderRestored else (request,)
+        world.extend(id_, WORK_ORDER, verdict(*given))
+        desk(world).hand_over(each)
+        assert world.bank.log.load(runs.DECIDER, each).state.is_handed_over
+    assert order_of(world, run).points_job is not None
+    assert order_of(world, other).points_job is None
+
+
+def test_what_no_worker_may_do_by_hand_is_the_systems(world: PointsWorld) -> None:
+    run = world.run(rows(1))
+    desk(world).hand_over(run)
+    [*_, record] = world.bank.log.records(run)
+    assert record.context.actor == "system:worker"

@@ -1,0 +1,149 @@
+"""The drill of points delivery: a worker killed at any step leaves the same file and the same ledgers."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from application.points_pipeline import STEPS, PointsDesk
+from application.processes.points_delivery import advance, next_step
+from domain.points_jobs import DECIDER, Status
+from infrastructure.database import pool
+from infrastructure.event_log import EventLog
+from infrastructure.file_folder import DirectoryFolder
+from infrastructure.points_counterpart import Counterpart, Rules
+from infrastructure.points_gateway import DirectoryGateway
+from tests.application.bank import ALL_UNITS, Bank
+from tests.application.points_world import PointsWorld, StoredResults, rows
+
+FOUND = rows(120)
+KILLS = 20
+PAUSE_MAX_S = 0.03
+RULES = Rules(reject_every=17, reject_code="51")
+LEDGER = """select stream_id, version, event_type, data::text from log.events
+    where stream_type = 'points_ledger' order by stream_id, version"""
+REST = """select stream_type, event_type, count(*) from log.events
+    where stream_type in ('points_job', 'budget', 'work_order') group by 1, 2 order by 1, 2"""
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tests.infrastructure.test_points_delivery_drill"])
+
+
+def deliver(url: str, home: str, job: UUID, run: UUID, told: Connection) -> None:
+    """The worker: takes the job from step to step, and tells before each one which it is."""
+    with pool(url, 2) as connections, Counterpart(Path(home, "gateway"), RULES).at_work() as counterpart:
+        bank = Bank(EventLog(connections))
+        gateway, folder = DirectoryGateway(Path(home, "gateway")), DirectoryFolder(Path(home, "points"))
+        desk = PointsDesk(bank.handler, StoredResults({run: FOUND}), gateway, folder, ALL_UNITS)
+        while next_step(desk.job(job)) is not None:
+            told.send(desk.job(job).status)
+            advance(desk, job)
+            counterpart.tick()
+        told.send(desk.job(job).status)
+
+
+@contextmanager
+def worker(url: str, home: Path, job: UUID, run: UUID) -> Iterator[tuple[int, Connection]]:
+    hears, tells = _context.Pipe(duplex=False)
+    process = _context.Process(target=deliver, args=(url, str(home), job, run, tells))
+    process.start()
+    tells.close()
+    assert process.pid is not None
+    try:
+        yield process.pid, hears
+    finally:
+        process.join(60)
+        hears.close()
+
+
+def until(hears: Connection, status: Status) -> bool:
+    """Wait until the worker is at a step; False when it has ended before."""
+    try:
+        while hears.poll(60):
+            if hears.recv() is status:
+                return True
+    except EOFError:
+        return False
+    raise AssertionError("the worker stands still")
+
+
+def outcome(url: str, home: Path) -> tuple[bytes, list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """The points file as it was taken, the ledgers' events, and what else was recorded, how often."""
+    [file] = [path for path in Path(home, "points").iterdir() if path.name.startswith("POINTS_")]
+    with psycopg.connect(url) as connection:
+        return file.read_bytes(), connection.execute(LEDGER).fetchall(), connection.execute(REST).fetchall()
+
+
+@pytest.fixture(scope="module")
+def opened(
+    make_database: Callable[..., str], migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, UUID, UUID]:
+    """A database with an opened job, to be copied for each trial: its name, the job and the run."""
+    url = make_database(migrated_template)
+    with pool(url, 2) as connections:
+        world = PointsWorld(Bank(EventLog(connections)), tmp_path_factory.mktemp("world"))
+        run = world.run(FOUND)
+        job = world.open(run)
+    return psycopg.conninfo.conninfo_to_dict(url)["dbname"], job, run  # type: ignore[return-value]
+
+
+def home_at(folder: Path) -> Path:
+    for name in ("outbox", "inbox", "archive"):
+        (folder / "gateway" / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reference(
+    opened: tuple[str, UUID, UUID],
+    make_database: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[bytes, list[tuple[object, ...]], list[tuple[object, ...]]]:
+    """What comes of the job when nobody is killed."""
+    name, job, run = opened
+    url, home = make_database(name), home_at(tmp_path_factory.mktemp("reference"))
+    with worker(url, home, job, run) as (_, hears):
+        assert until(hears, Status.SETTLED)
+    found = outcome(url, home)
+    assert found[0].count(b"\n") == len(FOUND) + 2
+    assert len(found[1]) == len(FOUND) - len(FOUND) // 17
+    return found
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("step", STEPS)
+def test_a_worker_killed_in_this_step_twenty_times_leaves_the_same_file_and_the_same_ledgers(
+    step: Status,
+    opened: tuple[str, UUID, UUID],
+    reference: tuple[bytes, list[tuple[object, ...]], list[tuple[object, ...]]],
+    make_database: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """PTS-07, PTS-10: byte for byte; each event of the job, its budget and its work order once."""
+    name, job, run = opened
+    dice, killed = random.Random(step), 0
+    for _ in range(KILLS):
+        url, home = make_database(name), home_at(tmp_path_factory.mktemp("drill"))
+        with worker(url, home, job, run) as (pid, hears):
+            assert until(hears, step)
+            time.sleep(dice.uniform(0, PAUSE_MAX_S))
+            os.kill(pid, signal.SIGKILL)
+        with pool(url, 1) as connections:
+            killed += EventLog(connections).load(DECIDER, job).state.status is not Status.SETTLED
+        with worker(url, home, job, run) as (_, hears):
+            assert until(hears, Status.SETTLED)
+        file, ledgers, recorded = outcome(url, home)
+        assert file == reference[0]
+        assert ledgers == reference[1]
+        assert recorded == reference[2]
+    assert killed > KILLS / 2, "most were killed on the way"

@@ -1,0 +1,207 @@
+"""Processes: what is owed is enqueued once with the checkpoint, and again only when it stays owed."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import dramatiq
+import psycopg
+import pytest
+
+from application.processes.process import Process, Step
+from application.shared.records import BEGINNING, GENESIS, Context, Write
+from domain.activities import DECIDER, Activity, ActivityApproved, ActivityDrafted, ActivitySubmitted, Status
+from infrastructure import database
+from infrastructure.database import pool
+from infrastructure.event_log import EventLog
+from infrastructure.postgres_broker import PostgresBroker
+from infrastructure.process_runner import LOOK_AFTER, ProcessRunner, Superseded
+from tests.domain.examples import PLAN
+
+NAME = "drafts"
+
+
+def next_step(activity: Activity) -> Step | None:
+    """A draft is owed a look at once, what is in approval one in an hour."""
+    if activity.status is Status.DRAFT:
+        return Step("look")
+    if activity.status is Status.IN_APPROVAL:
+        return Step("look", datetime.now(UTC) + timedelta(hours=1))
+    return None
+
+
+PROCESS = Process(NAME, {DECIDER.stream_type: DECIDER}, next_step)
+
+
+def broker_at(url: str) -> PostgresBroker:
+    broker = PostgresBroker(url)
+
+    @dramatiq.actor(actor_name="look", broker=broker)
+    def look(_: str) -> None: ...
+
+    return broker
+
+
+@pytest.fixture
+def broker(cardinal_url: str) -> Iterator[PostgresBroker]:
+    with closing(broker_at(cardinal_url)) as broker:
+        yield broker
+
+
+@pytest.fixture
+def session(cardinal_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with closing(database.connect(cardinal_url)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def runner(log: EventLog, broker: PostgresBroker, session: psycopg.Connection[Any]) -> ProcessRunner:
+    runner = ProcessRunner(session, log, broker, PROCESS)
+    assert runner.lead()
+    return runner
+
+
+def context() -> Context:
+    id_ = uuid4()
+    return Context("tests", None, "HO", id_, id_, None, datetime.now(UTC))
+
+
+def drafted(log: EventLog, count: int = 1) -> list[UUID]:
+    streams = sorted(uuid4() for _ in range(count))
+    events = [[ActivityDrafted(f"P{stream.hex[:8]}", "HO", PLAN, "operator")] for stream in streams]
+    writes = [Write(s, "activity", 0, GENESIS, e) for s, e in zip(streams, events, strict=True)]
+    log.append_bulk(writes, context())
+    return streams
+
+
+def go_on(log: EventLog, stream: UUID, *events: object) -> None:
+    loaded = log.load(DECIDER, stream)
+    log.append_bulk([Write(stream, "activity", loaded.version, loaded.hash, list(events))], context())
+
+
+def follow(runner: ProcessRunner) -> None:
+    while runner.step():
+        pass
+
+
+def messages(connection: psycopg.Connection[Any]) -> list[tuple[UUID, str]]:
+    return connection.execute("select message_id, state from tasks.message order by arrival").fetchall()
+
+
+def owed(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "select stream_id, version, task, driven from process.owed order by stream_id"
+    ).fetchall()
+
+
+def test_a_step_is_enqueued_once_with_the_checkpoint_and_settled_when_nothing_is_owed(
+    runner: ProcessRunner, log: EventLog, session: psycopg.Connection[Any]
+) -> None:
+    """LOG-17"""
+    [stream] = drafted(log)
+    follow(runner)
+    assert owed(session) == [(stream, 1, "look", 1)]
+    assert [state for _, state in messages(session)] == ["ready"]
+    approval = uuid4()
+    go_on(log, stream, ActivitySubmitted(1, approval, "0" * 64, "operator", "research"))
+    follow(runner)
+    assert owed(session) == [(stream, 2, "look", 1)]
+    assert [state for _, state in messages(session)] == ["ready", "delayed"], "it is due in an hour"
+    go_on(log, stream, ActivityApproved(1, approval))
+    follow(runner)
+    assert owed(session) == []
+
+
+def test_following_the_log_again_enqueues_nothing_twice(
+    runner: ProcessRunner, log: EventLog, session: psycopg.Connection[Any]
+) -> None:
+    drafted(log, 20)
+    follow(runner)
+    before = messages(session)
+    session.execute("update process.checkpoints set epoch = 0, position = 0")
+    runner.resume()
+    follow(runner)
+    assert len(before) == 20
+    assert messages(session) == before
+
+
+def test_a_batch_whose_checkpoint_another_moved_enqueues_nothing(
+    runner: ProcessRunner, log: EventLog, session: psycopg.Connection[Any]
+) -> None:
+    drafted(log)
+    session.execute("update process.checkpoints set position = 5")
+    with pytest.raises(Superseded):
+        runner.step()
+    assert messages(session) == []
+    assert owed(session) == []
+
+
+def test_only_one_session_leads(
+    runner: ProcessRunner, log: EventLog, broker: PostgresBroker, cardinal_url: str
+) -> None:
+    assert runner.position == BEGINNING
+    with closing(database.connect(cardinal_url)) as other:
+        assert not ProcessRunner(other, log, broker, PROCESS).lead()
+
+
+def test_what_stays_owed_is_driven_again_under_another_id_and_ever_more_seldom(
+    runner: ProcessRunner, log: EventLog, session: psycopg.Connection[Any]
+) -> None:
+    """LOG-17"""
+    [stream] = drafted(log)
+    follow(runner)
+    now = datetime.now(UTC)
+    assert runner.watch(now) == 0, "it was enqueued a moment ago"
+    assert runner.watch(now + 2 * LOOK_AFTER) == 1
+    assert runner.watch(now + 2 * LOOK_AFTER) == 0
+    assert owed(session) == [(stream, 1, "look", 2)]
+    assert len({id_ for id_, _ in messages(session)}) == 2
+    assert runner.watch(now + 5 * LOOK_AFTER) == 1
+    assert owed(session) == [(stream, 1, "look", 3)]
+
+
+def _run_for_ever(url: str) -> None:
+    with closing(broker_at(url)) as broker, pool(url, 2) as connections:
+        log = EventLog(connections)
+        with closing(database.connect(url)) as connection:
+            runner = ProcessRunner(connection, log, broker, PROCESS)
+            while True:
+                if runner.lead():
+                    break
+                time.sleep(0.005)
+            while True:
+                runner.step()
+
+
+def test_runners_that_are_killed_lose_no_step_and_enqueue_none_twice(
+    log: EventLog, session: psycopg.Connection[Any], cardinal_url: str
+) -> None:
+    """LOG-17"""
+    context_ = multiprocessing.get_context("spawn")
+    streams: list[UUID] = []
+    dice = random.Random(7)
+    for _ in range(6):
+        children = [context_.Process(target=_run_for_ever, args=(cardinal_url,)) for _ in range(2)]
+        for child in children:
+            child.start()
+        streams += drafted(log, 150)
+        time.sleep(dice.uniform(0.6, 1.4))
+        streams += drafted(log, 150)
+        for child in children:
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGKILL)
+            child.join()
+    with closing(broker_at(cardinal_url)) as broker:
+        last = ProcessRunner(session, log, broker, PROCESS)
+        while not last.lead():
+            time.sleep(0.05)
+        follow(last)
+    assert {row[0] for row in owed(session)} == set(streams)
+    assert len(messages(session)) == len(streams)
