@@ -1,4 +1,4 @@
-"""What people call the statuses, levels and kinds that sentences mention; the API's enums name them for programs."""
+"""What people call the statuses and levels that sentences mention; the API's enums name them for programs."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -49,6 +49,19 @@ LEVEL_WORDS: Mapping[str, tuple[str, str]] = {
     "research": ("研发部", "Research"),
     "technology": ("科技部", "Technology"),
 }
+KIND_WORDS: Mapping[str, tuple[str, str]] = {
+    "activity": ("活动", "activity"),
+    "activity_type": ("活动类型", "activity type"),
+    "activity_form": ("活动形式", "activity form"),
+    "cost_type": ("成本类型", "cost type"),
+    "reward_type": ("奖励类型", "reward type"),
+    "department": ("部门", "department"),
+    "customer_group": ("客群", "customer group"),
+    "work_order": ("工单", "work order"),
+    "segment_definition": ("细分定义", "segment definition"),
+    "segment_run": ("细分执行", "segment run"),
+    "points_job": ("积分任务", "points job"),
+}
 WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "status": STATUS_WORDS,
     "level": LEVEL_WORDS,
@@ -66,6 +79,19 @@ def in_words(values: Mapping[str, str], language: Literal["zh", "en"]) -> dict[s
 
 
 def _shown(name: str, value: str, language: Literal["zh", "en"]) -> str:
-    chinese, english = WORDS.get(name, {}).get(value, (value, value))
-    shown = chinese if language == "zh" else english
+    if name == "users":
+        shown = ", ".join(_user(user, language) for user in value.split(", "))
+    else:
+        shown = _word(WORDS.get(name, {}), value, language)
     return shown if len(shown) <= VALUE_CHARACTERS_MAX else f"{shown[:VALUE_CHARACTERS_MAX]}…"
+
+
+def _user(user: str, language: Literal["zh", "en"]) -> str:
+    """Who uses a thing: its kind, then what it is called."""
+    kind, blank, label = user.partition(" ")
+    return f"{_word(KIND_WORDS, kind, language)}{blank}{label}"
+
+
+def _word(words: Mapping[str, tuple[str, str]], value: str, language: Literal["zh", "en"]) -> str:
+    chinese, english = words.get(value, (value, value))
+    return chinese if language == "zh" else english

@@ -178,10 +178,11 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "already_reversed": ("该笔积分已冲正。", "The entry has been reversed already."),
     "zero_points": ("积分不能为零。", "The points can't be zero."),
     "bad_posting": (
-        "格式不正确：客户号为 1 到 32 个字母、数字、“_”或“-”；积分计划为 1 到 16 个大写字母或数字；业务类型为 1 到 32 个"
-        "大写字母、数字或“_”，以字母开头；卡号须掩码，如 622588********1234。",
-        "A customer has 1 to 32 of A-Z, a-z, 0-9, _ and -, and is no card number; a programme 1 to 16 of A-Z and"
-        " 0-9; a business type 1 to 32 of A-Z, 0-9 and _, a letter first; a card is masked: 622588********1234.",
+        "格式不正确：客户号为 1 到 32 个字母、数字、“_”或“-”；积分计划为 1 到 16 个大写字母或数字；"
+        "业务类型为 1 到 32 个大写字母、数字或“_”，以字母开头；卡号须掩码，如 622588********1234。",
+        "A customer has 1 to 32 of A-Z, a-z, 0-9, _ and -, and is no card number; a programme 1 to 16"
+        " of A-Z and 0-9; a business type 1 to 32 of A-Z, 0-9 and _, a letter first; a card is masked:"
+        " 622588********1234.",
     ),
     "bad_contra": (
         "对方账户不能是客户账户，请选择 ISSUANCE、EXPIRY 或 REDEMPTION。",

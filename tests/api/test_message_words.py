@@ -39,3 +39,9 @@ def test_no_status_word_of_programs_is_in_a_sentence(language: str, said: str) -
 def test_a_sentence_repeats_little_of_what_was_sent() -> None:
     sentence = message("UNKNOWN_FIELD", {"name": "x" * 100_000}, "en")
     assert len(sentence) < VALUE_CHARACTERS_MAX + 50
+
+
+def test_who_uses_a_thing_is_said_in_words() -> None:
+    users = {"users": "work_order WO-2026-000001, activity AUTUMN"}
+    assert message("IN_USE", users, "zh") == "正在使用：工单 WO-2026-000001, 活动 AUTUMN。"
+    assert message("IN_USE", users, "en") == "It is in use by work order WO-2026-000001, activity AUTUMN."
