@@ -136,12 +136,12 @@ class Activity(Node):
 # --- Inputs and payloads --------------------------------------------------
 
 
-@strawberry.input
+@strawberry.input(description="A new activity with its plan.")
 class DraftActivityInput(PlanInput):
     code: str = ""
 
 
-@strawberry.input
+@strawberry.input(description="The whole plan anew.")
 class ReviseActivityInput(PlanInput):
     id: strawberry.ID = strawberry.ID("")
     expected_version: int | None = None
@@ -153,7 +153,7 @@ class ActivityInput:
     expected_version: int | None = None
 
 
-@strawberry.input
+@strawberry.input(description="The activity, and why.")
 class ActivityReasonInput:
     id: strawberry.ID
     reason: str

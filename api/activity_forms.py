@@ -65,7 +65,7 @@ class ActivityForm(Node):
     history: Connection[HistoryEntry] = many("stream_id", description="Every change, oldest first.")
 
 
-@strawberry.input
+@strawberry.input(description="One field of a form. Bounds are inclusive, in the canonical text of the type.")
 class FormFieldInput:
     name: str
     label: str
@@ -76,7 +76,7 @@ class FormFieldInput:
     choices: list[str] = strawberry.field(default_factory=list)
 
 
-@strawberry.input
+@strawberry.input(description="A new form, with its fields.")
 class AddActivityFormInput:
     code: str
     name: str

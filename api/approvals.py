@@ -70,8 +70,10 @@ class ApprovalDecision:
 )
 class Approval(Node):
     version: int
-    subject_kind: str
-    subject_label: str
+    subject_kind: str = column(
+        description="activity, work_order, cancellation or segment_definition: the type of `subject`."
+    )
+    subject_label: str = column(description="What people call it: its code or number.")
     subject_revision: int
     content_hash: str
     org_unit: str
@@ -86,8 +88,10 @@ class Approval(Node):
     reason: str | None
     closed_at: datetime | None
     subject: Node | None = one("subject_id", kind="subject_kind", description="What is to be approved.")
-    activity: Annotated["Activity", strawberry.lazy("api.activities")] | None = one("subject_id")
-    activity_id: strawberry.ID = ref("subject_id", "act")
+    activity: Annotated["Activity", strawberry.lazy("api.activities")] | None = one("activity_id")
+    activity_id: strawberry.ID | None = ref(
+        "activity_id", "act", description="Null where something else than an activity is to be approved."
+    )
     work_order: Annotated["WorkOrder", strawberry.lazy("api.work_orders")] | None = one("subject_id")
     cancellation_request: Annotated["CancellationRequest", strawberry.lazy("api.cancellations")] | None = one(
         "subject_id"

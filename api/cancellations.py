@@ -81,7 +81,7 @@ class RequestCancellationInput:
     expected_version: int | None = None
 
 
-@strawberry.input
+@strawberry.input(description="The request that is taken back.")
 class WithdrawCancellationInput:
     id: strawberry.ID
     expected_version: int | None = None

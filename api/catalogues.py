@@ -88,7 +88,7 @@ class CostType(Node):
 # --- Inputs and payloads --------------------------------------------------
 
 
-@strawberry.input
+@strawberry.input(description="A new node of the tree of activity types.")
 class AddActivityTypeInput:
     code: str
     name: str
@@ -107,7 +107,7 @@ class ReviseActivityTypeInput:
     parent_id: strawberry.ID | None = strawberry.UNSET
 
 
-@strawberry.input
+@strawberry.input(description="A new kind of cost.")
 class AddCostTypeInput:
     code: str
     name: str

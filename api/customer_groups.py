@@ -127,7 +127,7 @@ class GroupMembersInput:
     members: list[str] | None = None
 
 
-@strawberry.input
+@strawberry.input(description="A new group: by a rule, or by a list of its members.")
 class DefineCustomerGroupInput(GroupMembersInput):
     code: str = ""
     purpose: Purpose | None = None

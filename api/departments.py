@@ -66,7 +66,7 @@ class Department(Node):
     history: Connection[HistoryEntry] = many("stream_id", description="Every change, oldest first.")
 
 
-@strawberry.input
+@strawberry.input(description="A new node of the tree of departments.")
 class AddDepartmentInput:
     code: str
     name: str

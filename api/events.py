@@ -102,7 +102,7 @@ class EventQueries:
         return EventPage(events=found, position=Position(*at), has_more=has_more)
 
 
-@strawberry.type
+@strawberry.type(description="What is pushed as it is recorded.")
 class EventSubscription:
     @strawberry.subscription(
         description="Events as they are recorded, gap-free and in order, at least once. With `after`, first"

@@ -255,6 +255,10 @@ def counterpart(
         raise CommandFailed(
             f"It can't behave so: {error}.", "See `cardinal counterpart --help`.", 2
         ) from None
+    except OSError as error:
+        raise CommandFailed(
+            f"The folder {folder} can't be used: {error.strerror}.", "Name one that can be written to."
+        ) from error
     except CounterpartBusy as error:
         raise CommandFailed(f"{error}.", "End that one first.") from None
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from api.message_words import in_words
 from api.work_order_messages import WORK_ORDER_MESSAGES
 
 Language = Literal["zh", "en"]
@@ -176,7 +177,17 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "no_such_entry": ("没有这笔积分。", "There is no such entry, or it is a reversal itself."),
     "already_reversed": ("该笔积分已冲正。", "The entry has been reversed already."),
     "zero_points": ("积分不能为零。", "The points can't be zero."),
-    "bad_posting": ("格式不正确。", "It has not the form that it must have."),
+    "bad_posting": (
+        "格式不正确：客户号为 1 到 32 个字母、数字、“_”或“-”；积分计划为 1 到 16 个大写字母或数字；"
+        "业务类型为 1 到 32 个大写字母、数字或“_”，以字母开头；卡号须掩码，如 622588********1234。",
+        "A customer has 1 to 32 of A-Z, a-z, 0-9, _ and -, and is no card number; a programme 1 to 16"
+        " of A-Z and 0-9; a business type 1 to 32 of A-Z, 0-9 and _, a letter first; a card is masked:"
+        " 622588********1234.",
+    ),
+    "bad_contra": (
+        "对方账户不能是客户账户，请选择 ISSUANCE、EXPIRY 或 REDEMPTION。",
+        "The customer's account can't stand against itself: take ISSUANCE, EXPIRY or REDEMPTION.",
+    ),
     # Approvals.
     "wrong_level": ("当前等待的是 {awaited}。", "The level awaited now is {awaited}."),
     "not_your_level": ("您不能代表 {level} 审批。", "You do not decide for {level}."),
@@ -406,7 +417,7 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
 def message(code: str, values: Mapping[str, str], language: Language) -> str:
     """The sentence for a code. A code without one is a defect that the tests find."""
     chinese, english = MESSAGES[code.lower()]
-    return (chinese if language == "zh" else english).format_map(values)
+    return (chinese if language == "zh" else english).format_map(in_words(values, language))
 
 
 def language_of(accept_language: str | None) -> Language:

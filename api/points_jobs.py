@@ -182,13 +182,13 @@ class OpenPointsJobInput:
     currency: str = "CNY"
 
 
-@strawberry.input
+@strawberry.input(description="The points job.")
 class PointsJobInput:
     id: strawberry.ID
     expected_version: int | None = None
 
 
-@strawberry.input
+@strawberry.input(description="The points job, and why.")
 class PointsJobReasonInput:
     id: strawberry.ID
     reason: str

@@ -151,7 +151,7 @@ class AdjustPointsInput:
     contra: PointsContra = Account.ISSUANCE  # type: ignore[valid-type]
 
 
-@strawberry.input
+@strawberry.input(description="The entry, and why it is reversed.")
 class ReversePointsEntryInput:
     id: strawberry.ID
     reason: str

@@ -160,13 +160,13 @@ class SegmentOutputInput:
     is_personal: bool | None = None
 
 
-@strawberry.input
+@strawberry.input(description="A parameter besides data_from, data_to and business_date.")
 class SegmentParameterInput:
     name: str
     type: ParameterType
 
 
-@strawberry.input
+@strawberry.input(description="What is written for a value.")
 class CodeTranslationInput:
     value: str
     text: str
@@ -204,7 +204,7 @@ class DraftSegmentDefinitionInput(SegmentContentInput):
     work_order_id: strawberry.ID | None = None
 
 
-@strawberry.input
+@strawberry.input(description="The whole content anew.")
 class ReviseSegmentDefinitionInput(SegmentContentInput):
     id: strawberry.ID = strawberry.ID("")
     expected_version: int | None = None

@@ -137,13 +137,13 @@ class TrySegmentDefinitionInput:
     expected_version: int | None = None
 
 
-@strawberry.input
+@strawberry.input(description="The run.")
 class SegmentRunInput:
     id: strawberry.ID
     expected_version: int | None = None
 
 
-@strawberry.input
+@strawberry.input(description="The run, and why it is stopped.")
 class TerminateSegmentRunInput:
     id: strawberry.ID
     reason: str

@@ -111,7 +111,7 @@ class GrantSourceInput:
     expected_version: int | None = None
 
 
-@strawberry.input
+@strawberry.input(description="The grant that is taken back.")
 class RevokeSourceInput:
     id: strawberry.ID
     expected_version: int | None = None

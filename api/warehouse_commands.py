@@ -26,11 +26,16 @@ def sample(
 
     settings = Settings.read()
     today = business_date(system_clock(), settings.time_zone)
+    place = Warehouse(settings.home / "warehouse", tuple(sorted(settings.units)))
+    before = place.snapshot()
     with progress("sample bank") as shown:
-        made = Warehouse(settings.home / "warehouse", tuple(sorted(settings.units))).generate(
+        made = place.generate(
             today, SampleSize(customers, transactions), seed, lambda percent: shown(percent, 100)
         )
-    print(f"{made.id}: {customers:,} customers, {transactions:,} transactions before {made.business_date}")
+    counts = ", ".join(f"{made.files[table].rows:,} {table}" for table in ("customers", "transactions"))
+    print(f"{made.id}: {counts} before {made.business_date}")
+    if before is not None:
+        print("There were data already, and they are left as they are.")
 
 
 @warehouse.command()
@@ -39,6 +44,7 @@ def load(
     mapping: Annotated[Path | None, typer.Option(help="How its columns are named.")] = None,
 ) -> None:
     """Load one's own CSV files in the place of what is there; bad rows are told, good ones load."""
+    from api.messages import message
     from infrastructure.settings import Settings
     from infrastructure.warehouse import Warehouse
     from infrastructure.warehouse_mapping import MAPPING_FILE, LoadRefused
@@ -52,8 +58,7 @@ def load(
                 folder, lambda percent: shown(percent, 100), chosen
             )
     except LoadRefused as refused:
-        values = ", ".join(f"{name}: {value}" for name, value in refused.values.items())
-        raise CommandFailed(f"The folder can't be loaded: {refused.code} ({values}).", OWN_DATA) from refused
+        raise CommandFailed(message(refused.code, refused.values, "en"), OWN_DATA) from refused
     print(f"{report.snapshot}: {report.customers:,} customers, {report.transactions:,} transactions loaded")
     if report.rejected:
         reasons = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(report.reasons.items()))

@@ -216,12 +216,14 @@ class WorkOrderContentInput:
     remark: str = ""
 
 
-@strawberry.input
+@strawberry.input(
+    description="A new work order; the activity, the group and the department are pinned as they are now."
+)
 class DraftWorkOrderInput(WorkOrderContentInput):
     kind: WorkOrderKind = Kind.ACTIVITY  # type: ignore[valid-type]
 
 
-@strawberry.input
+@strawberry.input(description="The whole content anew.")
 class ReviseWorkOrderInput(WorkOrderContentInput):
     id: strawberry.ID = strawberry.ID("")
     expected_version: int | None = None

@@ -80,6 +80,7 @@ class LedgerRefusal(StrEnum):
     ALREADY_REVERSED = "already_reversed"
     ZERO_POINTS = "zero_points"
     BAD_POSTING = "bad_posting"
+    BAD_CONTRA = "bad_contra"
 
 
 # --- Commands -------------------------------------------------------------
@@ -305,7 +306,6 @@ def _post(command: Post, ledger: PointsLedger) -> Sequence[Event]:
     if ledger.has(command.posting_key):
         return []
     assert ledger.status is Status.UNKNOWN or command.opening == 0, "only a first posting carries over"
-    assert command.contra is not Account.CUSTOMER, "the customer's account has another one against it"
     refuse_any([*_posting_faults(command), *room_faults(ledger, command.points, command.opening)])
     gets = command.points > 0
     return [
@@ -402,6 +402,8 @@ def _posting_faults(command: Post) -> list[Fault]:
         faults.append(Fault(LedgerRefusal.BAD_POSTING, ("card",)))
     if not BUSINESS_TYPE.fullmatch(command.business_type):
         faults.append(Fault(LedgerRefusal.BAD_POSTING, ("business_type",)))
+    if command.contra is Account.CUSTOMER:
+        faults.append(Fault(LedgerRefusal.BAD_CONTRA, ("contra",)))
     if command.points == 0:
         faults.append(Fault(LedgerRefusal.ZERO_POINTS, ("points",)))
     elif abs(command.points) > POINTS_MAX:
@@ -410,7 +412,8 @@ def _posting_faults(command: Post) -> list[Fault]:
     if command.year < FIRST_YEAR:
         faults.append(Fault(CommonRefusal.OUT_OF_RANGE, ("year",), {"least": str(FIRST_YEAR), "most": "…"}))
     faults += name_faults(command.name, NAME_CHARACTERS_MAX, "name")
-    faults += text_faults(command.reason, REASON_CHARACTERS_MAX, "reason")
+    judged = name_faults if command.origin is Origin.GENERAL else text_faults
+    faults += judged(command.reason, REASON_CHARACTERS_MAX, "reason")  # by hand, nothing else tells why
     return faults
 
 

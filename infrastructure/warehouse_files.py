@@ -112,8 +112,9 @@ def read_folder(
     (transactions, last) = _one(connection, "select count(*), max(booked_on) from transactions")
     (customers,) = _one(connection, "select count(*) from customers")
     if not transactions:
+        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in sorted(rejects.counts.items()))
         raise LoadRefused(
-            LoadRefusal.LOAD_NO_GOOD_ROWS, file=mapped.transactions.file, reasons=dict(rejects.counts)
+            LoadRefusal.LOAD_NO_GOOD_ROWS, file=mapped.transactions.file, reasons=reasons or "it is empty"
         )
     return Loaded(last + timedelta(days=1), transactions, customers, rejects)
 

@@ -36,7 +36,6 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     DOWNLOADS,
     WORK_ORDERS,
     CANCELLATIONS,
-    CUSTOMER_GROUPS,
     BUDGETS,
     POINTS_JOBS,
     POINTS_ACCOUNTS,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum
-from inspect import get_annotations
+from inspect import get_annotations, getdoc
 from string import Formatter
 from typing import Any, Generic, TypeVar, dataclass_transform
 
@@ -352,9 +352,13 @@ def view(
 
 @dataclass_transform(kw_only_default=True)
 def struct(cls: type[T]) -> type[T]:
-    """Declare a type without a table: its annotations are members, in camelCase, of a jsonb object."""
+    """Declare a type without a table: its annotations are members, in camelCase, of a jsonb object.
+
+    Its docstring describes it in the schema.
+    """
     cls.__struct__ = True  # type: ignore[attr-defined]
-    return _planned(cls, {name: Column(to_camel_case(name)) for name in get_annotations(cls)})
+    reads = {name: Column(to_camel_case(name)) for name in get_annotations(cls)}
+    return _planned(cls, reads, cls.__doc__ and getdoc(cls))
 
 
 def _planned(cls: type[T], reads: Mapping[str, Read], description: str | None = None) -> type[T]:
@@ -375,11 +379,13 @@ class Node:
 
 @struct
 class Money:
+    """A decimal amount with its currency (ISO 4217)."""
+
     amount: Decimal = _part(Amount("minor", "currency"))
     currency: str
 
 
-@strawberry.type
+@strawberry.type(description="Where a page begins and ends, and whether there is more.")
 class PageInfo:
     has_next_page: bool = _part()
     has_previous_page: bool = _part()

@@ -128,3 +128,26 @@ def test_a_request_is_an_item_of_the_inbox_that_says_what_it_is_about(house: Hou
         "cancellationRequest": {"id": request["id"], "reason": "no budget"},
         "subject": {"id": request["id"]},
     }
+
+
+def test_an_approval_names_an_activity_only_where_it_is_of_one(house: House) -> None:
+    order = submitted(house)
+    document = """query ($id: ID!) { approval(id: $id) {
+        subjectKind activityId activity { id } subject { id } workOrder { id } } }"""
+    shown = house.data("auditor", document, id=order["approval"]["id"])["approval"]
+    assert shown == {
+        "subjectKind": "work_order",
+        "activityId": None,
+        "activity": None,
+        "subject": {"id": order["id"]},
+        "workOrder": {"id": order["id"]},
+    }
+    query = """query ($id: ID!) { workOrder(id: $id) { activityId } }"""
+    activity = house.data("auditor", query, id=order["id"])["workOrder"]["activityId"]
+    found = house.data(
+        "auditor",
+        """query ($id: ID!) { approvals(filter: { activityId: { eq: $id } }) { nodes {
+            subjectKind activityId activity { id } } } }""",
+        id=activity,
+    )["approvals"]["nodes"]
+    assert found == [{"subjectKind": "activity", "activityId": activity, "activity": {"id": activity}}]

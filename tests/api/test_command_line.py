@@ -68,6 +68,26 @@ def test_token_of_nobody_lists_who_there_is_and_makes_no_key(home: Path) -> None
     assert not home.exists()
 
 
+def test_a_sample_bank_that_is_there_already_is_told_as_it_is(home: Path) -> None:
+    made = cardinal(home, "warehouse", "sample", "--customers", "20", "--transactions", "200")
+    assert ": 20 customers, 200 transactions before " in made.stdout, made.stderr
+    again = cardinal(home, "warehouse", "sample", "--customers", "30", "--transactions", "300")
+    assert again.stdout == f"{made.stdout}There were data already, and they are left as they are.\n"
+
+
+def test_a_folder_that_cannot_be_loaded_is_told_in_a_sentence(home: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere"
+    assert wrong(cardinal(home, "warehouse", "load", str(missing)), 1) == f"There is no folder {missing}."
+    (tmp_path / "transactions.csv").write_text("customer_id,booked_on,amount\nC1,2026-13-31,12\n")
+    said = wrong(cardinal(home, "warehouse", "load", str(tmp_path)), 1)
+    assert said == "transactions.csv has no good row: bad_date: 1"
+
+
+def test_an_exchange_folder_that_cannot_be_used_is_told(home: Path) -> None:
+    said = wrong(cardinal(home, "counterpart", "--folder", "/proc/exchange", "--once"), 1)
+    assert said.startswith("The folder /proc/exchange can't be used: ")
+
+
 def test_token_is_refused_in_production(home: Path) -> None:
     result = cardinal(home, "token", "operator", CARDINAL_ENV="production")
     assert wrong(result, 2) == "There are no sample users in production."

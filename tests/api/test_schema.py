@@ -5,6 +5,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
+from graphql import is_scalar_type
 
 from api.events import EventSubscription
 from api.messages import MESSAGES, language_of, message
@@ -66,3 +67,18 @@ def test_every_event_that_concerns_outsiders_has_a_public_form() -> None:
     assert {type_.event for type_ in EVENT_TYPES} - inside == set(_MAPPINGS)
     assert len(set(PREFIXES.values())) == len(PREFIXES)
     assert EventSubscription.events
+
+
+def test_each_type_input_and_mutation_is_described() -> None:
+    """But for what the planner makes of a type: its connection, filter, order and payload."""
+    made = ("Connection", "Edge", "Filter", "Order", "Compare", "Payload")
+    shown = [
+        type_
+        for name, type_ in schema._schema.type_map.items()  # strawberry shows it nowhere else
+        if not name.startswith("__") and not name.endswith(made) and not is_scalar_type(type_)
+    ]
+    roots = {"Query", "Mutation", "Subscription"}
+    assert [type_.name for type_ in shown if not type_.description and type_.name not in roots] == []
+    mutations = schema._schema.mutation_type
+    assert mutations is not None
+    assert [name for name, field in mutations.fields.items() if not field.description] == []

@@ -88,6 +88,8 @@ def test_the_customer_never_has_less_than_nothing() -> None:
         ({"card": "6225881234561234"}, (LedgerRefusal.BAD_POSTING, "card")),
         ({"business_type": "reward"}, (LedgerRefusal.BAD_POSTING, "business_type")),
         ({"name": " "}, (CommonRefusal.REQUIRED, "name")),
+        ({"contra": Account.CUSTOMER}, (LedgerRefusal.BAD_CONTRA, "contra")),
+        ({"origin": Origin.GENERAL, "reason": " "}, (CommonRefusal.REQUIRED, "reason")),
         ({"reason": "4111111111111111"}, (CommonRefusal.CARD_NUMBER_IN_TEXT, "reason")),
         ({"year": FIRST_YEAR - 1}, (CommonRefusal.OUT_OF_RANGE, "year")),
     ],
