@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from application.points_jobs import accept_differences
+from application.processes.points_delivery import advance
 from application.processes.points_delivery import next_step as job_step
 from application.processes.process import Step
 from application.processes.work_order_execution import (
@@ -29,7 +31,7 @@ from domain.work_orders import (
     WorkOrderCancelled,
     WorkOrderRestored,
 )
-from tests.application.bank import ALL_UNITS, Bank, at_once
+from tests.application.bank import ALL_UNITS, LIN, Bank, at_once
 from tests.application.points_world import PointsWorld, rows
 
 
@@ -82,7 +84,8 @@ def test_a_job_is_owed_its_next_step_until_it_is_over_or_differs(status: points_
         points_jobs.Status.WITHDRAWN,
     )
     assert (job_step(PointsJob(status)) is None) == (status in over)
-    assert job_step(PointsJob(status, differing=Reconciliation.__new__(Reconciliation))) is None
+    differing = PointsJob(status, differing=Reconciliation.__new__(Reconciliation))
+    assert (job_step(differing) is None) == (status in (*over, points_jobs.Status.POSTED))
 
 
 # --- The hand-over --------------------------------------------------------
@@ -115,6 +118,24 @@ def test_the_order_is_completed_with_the_settlement(world: PointsWorld) -> None:
     assert order_of(world, run).status is Status.EXECUTING
     world.step(job)
     assert order_of(world, run).status is Status.COMPLETED
+
+
+def test_accepted_differences_are_settled_and_the_order_is_completed(world: PointsWorld) -> None:
+    """PTS-10: by the process itself; until they are accepted it waits."""
+    run = world.run(rows(3))
+    desk(world).hand_over(run)
+    job = order_of(world, run).points_job
+    assert job is not None
+    world.step(job, 3)
+    world.system.answer(world.name(job), left_out=[2])
+    for _ in range(5):
+        advance(world.desk, job)
+    assert world.job(job).status is points_jobs.Status.POSTED
+    world.bank.send(LIN, "acceptPointsJobDifferences", {}, accept_differences, job, "they lost it")
+    assert job_step(world.job(job)) is not None
+    advance(world.desk, job)
+    assert order_of(world, run).status is Status.COMPLETED
+    assert world.budget_of(job).reserved_minor == 0
 
 
 def test_while_a_cancellation_is_asked_for_nothing_is_handed_over(world: PointsWorld) -> None:
