@@ -8,6 +8,8 @@ from application.shared.business_time import business_date
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
+from domain.activities import ActivityRefusal
+from domain.activities import Status as ActivityStatus
 from domain.budgets import DECIDER as BUDGET
 from domain.budgets import Release, budget_id
 from domain.points_files import PROGRAMME, SEQUENCE_MAX, PointsHeader
@@ -52,7 +54,8 @@ class PointsTerms:
 def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     """The points job of a run that has succeeded for a work order; the one that is there, if there is one.
 
-    The work order learns of it in the same append; one that is cancelled, or about to be, refuses.
+    The work order learns of it in the same append; one that is cancelled, or about to be, refuses, and so
+    does an activity whose plan was revised and not approved since.
     """
     run = work.subject(RUN, run_id, lambda state: state.org_unit)
     if run.status is not RunStatus.SUCCEEDED or run.is_trial:
@@ -66,6 +69,7 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     assert order.content is not None, "a work order with a run has a content"
     activity = work.state(ACTIVITY, order.content.activity.id)
     assert activity.plan is not None
+    require_approved(activity.status)
     definition, content = _definition(work, run)
     if not PROGRAMME.fullmatch(terms.programme):
         raise Refused.because(TermsRefusal.BAD_PROGRAMME, "programme")
@@ -128,6 +132,12 @@ def release_reservation(work: Work, job: PointsJob) -> None:
     """Free what the job has reserved; nothing when it has not, or when it has expired."""
     if job.reserved is not None and job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Release(reservation_key(job)))
+
+
+def require_approved(activity: ActivityStatus) -> None:
+    """Refuse, until it is approved, an activity whose plan was revised: nobody has agreed to what it costs."""
+    if activity in (ActivityStatus.DRAFT, ActivityStatus.IN_APPROVAL, ActivityStatus.REJECTED):
+        raise Refused.because(ActivityRefusal.NOT_APPROVED, status=activity)
 
 
 def columns_of(content: SegmentContent) -> Columns:

@@ -42,6 +42,7 @@ class Failure(StrEnum):
     BAD_LINES = "bad_lines"
     RESULT_CHANGED = "result_changed"
     RESERVATION_EXPIRED = "reservation_expired"
+    ACTIVITY_CANCELLED = "activity_cancelled"
 
 
 @dataclass(frozen=True, slots=True)
