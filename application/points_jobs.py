@@ -34,11 +34,14 @@ from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, claim_id
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Refused
-from domain.work_order_executions import RecordPointsJob
+from domain.work_order_executions import RecordExecutionFailure, RecordPointsJob
 from domain.work_orders import DECIDER as WORK_ORDER
 
 CUSTOMER, CARD, POINTS = "CUSTOMER", "CARD", "POINTS"
 """The targets of a definition's mapping that points are made of."""
+
+JOB_WITHDRAWN = "points_job_withdrawn"
+"""Why a work order's execution failed whose points job was withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,16 @@ def retry(work: Work, job_id: UUID) -> UUID:
 
 
 def withdraw(work: Work, job_id: UUID, reason: str) -> UUID:
-    """The job comes to nothing, and its reservation is free again; refused once the file was released."""
+    """The job comes to nothing, and its reservation is free again; refused once the file was released.
+
+    Its work order has failed with it, and may be tried again, with a run and a job of its own.
+    """
     job = _subject(work, job_id)
     if work.decide(DECIDER, job_id, WithdrawJob(reason, work.principal.user)):
         release_reservation(work, job)
+        cause = job.has.cause
+        if cause.work_order is not None:
+            work.decide(WORK_ORDER, cause.work_order, RecordExecutionFailure(cause.run, JOB_WITHDRAWN))
     return job_id
 
 
@@ -135,7 +144,7 @@ def release_reservation(work: Work, job: PointsJob) -> None:
 
 
 def require_approved(activity: ActivityStatus) -> None:
-    """Refuse, until it is approved, an activity whose plan was revised: nobody has agreed to what it costs."""
+    """Refuse an activity whose plan was revised until it is approved: nobody has agreed to what it costs."""
     if activity in (ActivityStatus.DRAFT, ActivityStatus.IN_APPROVAL, ActivityStatus.REJECTED):
         raise Refused.because(ActivityRefusal.NOT_APPROVED, status=activity)
 

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from application.points_jobs import accept_differences
+from application import work_orders
+from application.points_jobs import accept_differences, withdraw
 from application.processes.points_delivery import advance
 from application.processes.points_delivery import next_step as job_step
 from application.processes.process import Step
@@ -136,6 +137,21 @@ def test_accepted_differences_are_settled_and_the_order_is_completed(world: Poin
     advance(world.desk, job)
     assert order_of(world, run).status is Status.COMPLETED
     assert world.budget_of(job).reserved_minor == 0
+
+
+def test_an_order_whose_job_was_withdrawn_has_failed_and_may_be_tried_again(world: PointsWorld) -> None:
+    """WO-09: it does not stay executing for ever, with nobody able to bring it on."""
+    run = world.run([])
+    desk(world).hand_over(run)
+    job = order_of(world, run).points_job
+    assert job is not None
+    assert world.step(job).status is points_jobs.Status.FAILED
+    assert order_of(world, run).status is Status.EXECUTING
+    world.bank.send(LIN, "withdrawPointsJob", {}, withdraw, job, "nobody was found")
+    assert order_of(world, run).status is Status.FAILED
+    id_ = world.bank.log.load(runs.DECIDER, run).state.work_order
+    world.bank.send(LIN, "retryWorkOrder", {}, work_orders.retry, id_)
+    assert order_of(world, run).status is Status.SCHEDULED
 
 
 def test_while_a_cancellation_is_asked_for_nothing_is_handed_over(world: PointsWorld) -> None:
