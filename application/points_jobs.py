@@ -66,7 +66,9 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     if run.work_order is None:
         raise Refused.because(TermsRefusal.RUN_WITHOUT_WORK_ORDER, "run")
     order = work.state(WORK_ORDER, run.work_order)
-    if order.run == run_id and order.points_job is not None:
+    if order.run != run_id:
+        raise Refused.because(TermsRefusal.RUN_REPLACED, "run")
+    if order.points_job is not None:
         work.state(DECIDER, order.points_job)
         return order.points_job
     assert order.content is not None, "a work order with a run has a content"

@@ -26,6 +26,7 @@ class TermsRefusal(StrEnum):
     BAD_PROGRAMME = "bad_programme"
     RUN_WITHOUT_RESULT = "run_without_result"
     RUN_WITHOUT_WORK_ORDER = "run_without_work_order"
+    RUN_REPLACED = "run_replaced"
     COLUMNS_MISSING = "columns_missing"
 
 

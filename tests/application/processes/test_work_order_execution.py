@@ -21,9 +21,11 @@ from application.processes.work_order_execution import (
 )
 from domain import points_jobs
 from domain import segment_runs as runs
+from domain.points_job_terms import TermsRefusal
 from domain.points_jobs import PointsJob
 from domain.reconciliation import Reconciliation
 from domain.segment_runs import SegmentRun
+from domain.work_order_executions import ExecutionFailed, ExecutionStarted, WorkOrderRetried
 from domain.work_order_statuses import Status
 from domain.work_orders import DECIDER as WORK_ORDER
 from domain.work_orders import (
@@ -34,6 +36,7 @@ from domain.work_orders import (
 )
 from tests.application.bank import ALL_UNITS, LIN, Bank, at_once
 from tests.application.points_world import PointsWorld, rows
+from tests.given import refused
 
 
 @pytest.fixture
@@ -152,6 +155,33 @@ def test_an_order_whose_job_was_withdrawn_has_failed_and_may_be_tried_again(worl
     id_ = world.bank.log.load(runs.DECIDER, run).state.work_order
     world.bank.send(LIN, "retryWorkOrder", {}, work_orders.retry, id_)
     assert order_of(world, run).status is Status.SCHEDULED
+
+
+def test_a_result_that_no_points_can_be_made_of_fails_the_order(world: PointsWorld) -> None:
+    """WO-09: the same refusal for ever would leave it executing for ever, and nobody would be told."""
+    run = world.run(rows(3), lacks="points")
+    desk(world).hand_over(run)
+    order = order_of(world, run)
+    assert (order.status, order.points_job) == (Status.FAILED, None)
+    [*_, failed] = world.bank.events(world.bank.log.load(runs.DECIDER, run).state.work_order)
+    assert failed.code == "columns_missing"
+    assert next_step(world.bank.log.load(runs.DECIDER, run).state) is None
+    events = world.bank.count_events()
+    desk(world).hand_over(run)
+    assert world.bank.count_events() == events
+
+
+def test_a_work_order_gets_no_second_points_job_for_another_run(world: PointsWorld) -> None:
+    """PTS-10: a run that failed, was replaced by another and then succeeded after all grants nothing."""
+    run = world.run(rows(3))
+    id_ = world.bank.log.load(runs.DECIDER, run).state.work_order
+    assert id_ is not None
+    world.extend(id_, WORK_ORDER, ExecutionFailed(run, "timeout"), WorkOrderRetried("lin"))
+    other = uuid4()
+    world.extend(id_, WORK_ORDER, ExecutionStarted(other, 2))
+    with refused((TermsRefusal.RUN_REPLACED, "run")):
+        world.open(run)
+    assert order_of(world, run).points_job is None
 
 
 def test_while_a_cancellation_is_asked_for_nothing_is_handed_over(world: PointsWorld) -> None:
