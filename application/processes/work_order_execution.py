@@ -23,7 +23,7 @@ from domain.segment_runs import HandOverRun, SegmentRun
 from domain.shared.references import Reference
 from domain.shared.refusal import Refused
 from domain.work_order_contents import Kind as OrderKind
-from domain.work_order_statuses import Status
+from domain.work_order_statuses import Status, WorkOrderRefusal
 from domain.work_orders import WorkOrder
 
 START_WORK_ORDER = "start_work_order"
@@ -98,8 +98,8 @@ class ExecutionDesk:
     def hand_over(self, run_id: UUID) -> None:
         """Tell the order what its run came to; a points job is opened when the activity rewards by points.
 
-        The order is completed by the job's settlement then. While a cancellation is pending, nothing is
-        handed over: it waits for the verdict. A result that no points can be made of fails the order.
+        The order is completed by the job's settlement then. While a cancellation is pending, it is
+        refused: the hand-over waits for the verdict. A result that no points can be made of fails the order.
         """
         request = Request(self.principal(), "completeWorkOrder", {"run": str(run_id)})
         try:
@@ -118,7 +118,9 @@ def _hand_over(work: Work, run_id: UUID, no_points: str | None = None) -> UUID:
         return run_id
     order = work.state(orders.DECIDER, run.work_order)
     if order.status is Status.CANCELLATION_PENDING:
-        return run_id
+        # Refused, so that the task is tried again soon: the verdict moves the order, not the run, and the
+        # watchdog alone would come hours later.
+        raise Refused.because(WorkOrderRefusal.WORK_ORDER_NOT_RELEASABLE, status=order.status)
     job = None
     if order.run == run_id and order.status is Status.EXECUTING:
         if no_points is not None:

@@ -26,7 +26,7 @@ from domain.points_jobs import PointsJob
 from domain.reconciliation import Reconciliation
 from domain.segment_runs import SegmentRun
 from domain.work_order_executions import ExecutionFailed, ExecutionStarted, WorkOrderRetried
-from domain.work_order_statuses import Status
+from domain.work_order_statuses import Status, WorkOrderRefusal
 from domain.work_orders import DECIDER as WORK_ORDER
 from domain.work_orders import (
     WorkOrder,
@@ -192,7 +192,8 @@ def test_while_a_cancellation_is_asked_for_nothing_is_handed_over(world: PointsW
         assert id_ is not None
         request = uuid4()
         world.extend(id_, WORK_ORDER, WorkOrderCancellationRequested(request, Status.EXECUTING, "no", "lin"))
-        desk(world).hand_over(each)
+        with refused(WorkOrderRefusal.WORK_ORDER_NOT_RELEASABLE):  # the task is tried again in a minute
+            desk(world).hand_over(each)
         assert order_of(world, each).points_job is None
         assert not world.bank.log.load(runs.DECIDER, each).state.is_handed_over
         given = (request, Status.EXECUTING) if verdict is WorkOrderRestored else (request,)
