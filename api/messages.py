@@ -170,6 +170,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "run_without_result": ("该次执行没有可用结果。", "The run has no result to make points of."),
     "run_without_work_order": ("该次执行不属于任何工单。", "The run belongs to no work order."),
+    "run_replaced": (
+        "工单的执行已由另一次运行代替。",
+        "The work order is executed by another run than this one.",
+    ),
     "columns_missing": ("结果中缺少列：{columns}。", "The result lacks one of the columns {columns}."),
     "ledger_closed": ("积分账户已关闭。", "The points account is closed."),
     "ledger_full": ("积分账户一年最多 {most} 笔。", "A points account has at most {most} postings a year."),

@@ -162,9 +162,12 @@ def withdraw(work: Work, activity_id: UUID) -> UUID:
 
 
 def delete(work: Work, activity_id: UUID) -> UUID:
-    """Gone from lists, still in the log; its code and what it referred to are free again."""
+    """Gone from lists, still in the log; its code, what it referred to and an earlier approval's budget
+    are free again.
+    """
     activity = _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, DeleteActivity(work.principal.user)):
+        budgets.close(work, activity_id)
         work.decide(CLAIM, claim_id("activity.code", activity.code), Release(activity_id))
         work.link(User(activity_id, "activity", activity.code), [])
     return activity_id

@@ -13,7 +13,7 @@ def encumber(work: Work, activity_id: UUID, code: str, org_unit: str, total: Mon
 
 
 def close(work: Work, activity_id: UUID) -> None:
-    """Within the append that ends or cancels the activity; an old one may have none."""
+    """Within the append that ends, cancels or deletes the activity; one never approved has none."""
     budget = budget_id(activity_id)
     if work.state(DECIDER, budget).is_known:
         work.decide(DECIDER, budget, Close())

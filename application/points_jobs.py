@@ -8,6 +8,8 @@ from application.shared.business_time import business_date
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
+from domain.activities import ActivityRefusal
+from domain.activities import Status as ActivityStatus
 from domain.budgets import DECIDER as BUDGET
 from domain.budgets import Release, budget_id
 from domain.points_files import PROGRAMME, SEQUENCE_MAX, PointsHeader
@@ -32,11 +34,14 @@ from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, claim_id
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Refused
-from domain.work_order_executions import RecordPointsJob
+from domain.work_order_executions import RecordExecutionFailure, RecordPointsJob
 from domain.work_orders import DECIDER as WORK_ORDER
 
 CUSTOMER, CARD, POINTS = "CUSTOMER", "CARD", "POINTS"
 """The targets of a definition's mapping that points are made of."""
+
+JOB_WITHDRAWN = "points_job_withdrawn"
+"""Why a work order's execution failed whose points job was withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ class PointsTerms:
 def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     """The points job of a run that has succeeded for a work order; the one that is there, if there is one.
 
-    The work order learns of it in the same append; one that is cancelled, or about to be, refuses.
+    The work order learns of it in the same append; one that is cancelled, or about to be, refuses, and so
+    does an activity whose plan was revised and not approved since.
     """
     run = work.subject(RUN, run_id, lambda state: state.org_unit)
     if run.status is not RunStatus.SUCCEEDED or run.is_trial:
@@ -60,12 +66,15 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     if run.work_order is None:
         raise Refused.because(TermsRefusal.RUN_WITHOUT_WORK_ORDER, "run")
     order = work.state(WORK_ORDER, run.work_order)
-    if order.run == run_id and order.points_job is not None:
+    if order.run != run_id:
+        raise Refused.because(TermsRefusal.RUN_REPLACED, "run")
+    if order.points_job is not None:
         work.state(DECIDER, order.points_job)
         return order.points_job
     assert order.content is not None, "a work order with a run has a content"
     activity = work.state(ACTIVITY, order.content.activity.id)
     assert activity.plan is not None
+    require_approved(activity.status)
     definition, content = _definition(work, run)
     if not PROGRAMME.fullmatch(terms.programme):
         raise Refused.because(TermsRefusal.BAD_PROGRAMME, "programme")
@@ -102,10 +111,16 @@ def retry(work: Work, job_id: UUID) -> UUID:
 
 
 def withdraw(work: Work, job_id: UUID, reason: str) -> UUID:
-    """The job comes to nothing, and its reservation is free again; refused once the file was released."""
+    """The job comes to nothing, and its reservation is free again; refused once the file was released.
+
+    Its work order has failed with it, and may be tried again, with a run and a job of its own.
+    """
     job = _subject(work, job_id)
     if work.decide(DECIDER, job_id, WithdrawJob(reason, work.principal.user)):
         release_reservation(work, job)
+        cause = job.has.cause
+        if cause.work_order is not None:
+            work.decide(WORK_ORDER, cause.work_order, RecordExecutionFailure(cause.run, JOB_WITHDRAWN))
     return job_id
 
 
@@ -128,6 +143,12 @@ def release_reservation(work: Work, job: PointsJob) -> None:
     """Free what the job has reserved; nothing when it has not, or when it has expired."""
     if job.reserved is not None and job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Release(reservation_key(job)))
+
+
+def require_approved(activity: ActivityStatus) -> None:
+    """Refuse an activity whose plan was revised until it is approved: nobody has agreed to what it costs."""
+    if activity in (ActivityStatus.DRAFT, ActivityStatus.IN_APPROVAL, ActivityStatus.REJECTED):
+        raise Refused.because(ActivityRefusal.NOT_APPROVED, status=activity)
 
 
 def columns_of(content: SegmentContent) -> Columns:

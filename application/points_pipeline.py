@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from application.access import HEAD_OFFICE, Permission, Principal
-from application.points_jobs import fail
+from application.points_jobs import fail, require_approved
 from application.points_postings import Posting
 from application.shared.file_folders import FileFolder
 from application.shared.gateways import PointsGateway
@@ -251,6 +251,13 @@ def _release(work: Work, job: PointsJob) -> None:
     cause, job_id = job.has.cause, job.has.header.job
     if job.status is not Status.FILED:
         return
+    activity = work.state(ACTIVITY, cause.activity.id).status
+    is_gone = activity in (ActivityStatus.CANCELLED, ActivityStatus.DELETED)
+    if is_gone:
+        # It will never be otherwise: who waited would hold the budget for nothing.
+        fail(work, job_id, Failure.ACTIVITY_CANCELLED)
+        return
+    require_approved(activity)
     if job.reserved is not None and job.reserved.reservation:
         try:
             work.decide(BUDGET, budget_id(cause.activity.id), Confirm(reservation_key(job)))
@@ -258,8 +265,7 @@ def _release(work: Work, job: PointsJob) -> None:
             fail(work, job_id, Failure.RESERVATION_EXPIRED)
             return
     order = cause.work_order is None or may_release(work.state(WORK_ORDER, cause.work_order))
-    activity = work.state(ACTIVITY, cause.activity.id).status
-    work.decide(DECIDER, job_id, ReleaseFile(order, activity is ActivityStatus.CANCELLED))
+    work.decide(DECIDER, job_id, ReleaseFile(order, is_gone))
 
 
 def _sent(desk: PointsDesk, work: Work, job_id: UUID) -> None:

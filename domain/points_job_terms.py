@@ -25,6 +25,7 @@ class TermsRefusal(StrEnum):
     BAD_PROGRAMME = "bad_programme"
     RUN_WITHOUT_RESULT = "run_without_result"
     RUN_WITHOUT_WORK_ORDER = "run_without_work_order"
+    RUN_REPLACED = "run_replaced"
     COLUMNS_MISSING = "columns_missing"
 
 
@@ -41,6 +42,7 @@ class Failure(StrEnum):
     BAD_LINES = "bad_lines"
     RESULT_CHANGED = "result_changed"
     RESERVATION_EXPIRED = "reservation_expired"
+    ACTIVITY_CANCELLED = "activity_cancelled"
 
 
 @dataclass(frozen=True, slots=True)

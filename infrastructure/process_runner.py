@@ -31,6 +31,8 @@ PAUSE_MAX_S = 0.1
 RECONNECT_S = 1.0
 WATCH_EVERY_S = 5.0
 LOOK_AFTER = timedelta(minutes=5)
+UNREADABLE = Step("")
+"""Owed by a stream that can't be read: no task, but the watchdog's next look."""
 WATCHED_MAX = 200
 
 LEAD = "select pg_try_advisory_lock(hashtextextended('process:' || %s, 0))"
@@ -38,7 +40,7 @@ START = "insert into process.checkpoints (name) values (%s) on conflict do nothi
 RESUME = "select epoch, position from process.checkpoints where name = %s"
 # What nobody follows still moves the horizon, or a log of other business would be read again and again.
 FOLLOWED = """
-select stream_id, stream_type, epoch, position from log.events
+select stream_id, stream_type, version, epoch, position from log.events
 where (epoch, position) > (%s, %s)
   and (epoch, position) < ((select max(epoch) from log.epochs),
       pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 20)
@@ -64,6 +66,7 @@ DRIVEN = """
 update process.owed set driven = driven + 1, look_at = %s
 where process = %s and stream_id = %s and version = %s
 """
+LATER = "update process.owed set look_at = %s where process = %s and stream_id = %s and version = %s"
 LISTEN = "listen cardinal_appended"
 
 logger = logging.getLogger(__name__)
@@ -110,9 +113,13 @@ class ProcessRunner:
         rows = self._connection.execute(FOLLOWED, [*self.position, BATCH_MAX]).fetchall()
         if not rows:
             return False
-        moved = {(type_, stream) for stream, type_, _, _ in rows if type_ in self._process.deciders}
-        owed = [self._owed(type_, stream) for type_, stream in moved]
-        end = Position(*rows[-1][2:])
+        moved = {(type_, stream): version for stream, type_, version, _, _ in rows}
+        owed = [
+            self._seen(type_, stream, version)
+            for (type_, stream), version in moved.items()
+            if type_ in self._process.deciders
+        ]
+        end = Position(*rows[-1][3:])
         with self._connection.transaction():
             parameters = [*end, self._process.name, *self.position]
             if self._connection.execute(ADVANCE, parameters).rowcount != 1:
@@ -126,7 +133,11 @@ class ProcessRunner:
         with self._connection.transaction():
             stalled = self._connection.execute(STALLED, [self._process.name, now, WATCHED_MAX]).fetchall()
             for stream_id, stream_type, version, driven in stalled:
-                owed = self._owed(stream_type, stream_id)
+                owed = self._seen(stream_type, stream_id, version)
+                if owed.step == UNREADABLE:
+                    look_at = now + LOOK_AFTER
+                    self._connection.execute(LATER, [look_at, self._process.name, stream_id, version])
+                    continue
                 if owed.version != version or owed.step is None:
                     self._drive([owed])
                     continue
@@ -135,6 +146,18 @@ class ProcessRunner:
                 self._connection.execute(DRIVEN, [look_at, self._process.name, stream_id, version])
                 self._enqueue(owed, owed.step, driven + 1)
         return len(stalled)
+
+    def _seen(self, stream_type: str, stream_id: UUID, version: int) -> Owed:
+        """What the stream is owed; one that can't be read holds up itself, and none of the others."""
+        try:
+            return self._owed(stream_type, stream_id)
+        except psycopg.Error:
+            raise
+        except Exception:
+            logger.exception(
+                "%s can't read %s %s, and looks again", self._process.name, stream_type, stream_id
+            )
+            return Owed(stream_id, stream_type, version, UNREADABLE)
 
     def _owed(self, stream_type: str, stream_id: UUID) -> Owed:
         """As the stream stands now, which may be further than the log has been followed."""
@@ -152,6 +175,8 @@ class ProcessRunner:
             due_at = each.step.due_at or now
             row = [self._process.name, each.stream_id, each.stream_type, each.version, each.step.task]
             self._connection.execute(OWE, [*row, due_at, max(due_at, now) + LOOK_AFTER])
+            if each.step == UNREADABLE:
+                continue
             self._enqueue(each, each.step, 1)
 
     def _enqueue(self, owed: Owed, step: Step, driven: int) -> None:

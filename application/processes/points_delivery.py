@@ -14,8 +14,12 @@ LOOK_AFTER_MAX = timedelta(minutes=1)
 
 
 def next_step(job: PointsJob) -> Step | None:
-    """One task takes whatever step comes next. A reconciliation that differs waits for a person."""
-    return Step(DELIVER_POINTS) if job.status in STEPS and job.differing is None else None
+    """One task takes whatever step comes next. A reconciliation that differs waits for a person.
+
+    What he accepted still differs, and goes on.
+    """
+    waits = job.status is Status.POSTED and job.differing is not None
+    return Step(DELIVER_POINTS) if job.status in STEPS and not waits else None
 
 
 PROCESS = Process("points_delivery", {points_jobs.DECIDER.stream_type: points_jobs.DECIDER}, next_step)

@@ -17,11 +17,13 @@ from domain import segment_runs as runs
 from domain import work_orders as orders
 from domain.activities import DECIDER as ACTIVITY
 from domain.catalogues import DECIDERS, Kind
+from domain.points_job_terms import TermsRefusal
 from domain.reward_details import RewardFrame, Route, frame_of
 from domain.segment_runs import HandOverRun, SegmentRun
 from domain.shared.references import Reference
+from domain.shared.refusal import Refused
 from domain.work_order_contents import Kind as OrderKind
-from domain.work_order_statuses import Status
+from domain.work_order_statuses import Status, WorkOrderRefusal
 from domain.work_orders import WorkOrder
 
 START_WORK_ORDER = "start_work_order"
@@ -32,6 +34,8 @@ SYSTEM_USER = "system:worker"
 PROGRAMME = "CC"
 """The bank's points programme."""
 BUSINESS_TYPE = "CAMPAIGN_REWARD"
+NO_POINTS = frozenset(TermsRefusal)
+"""Refusals of a points job that stay: what they rest on never changes."""
 
 
 # --- What is owed ---------------------------------------------------------
@@ -94,25 +98,34 @@ class ExecutionDesk:
     def hand_over(self, run_id: UUID) -> None:
         """Tell the order what its run came to; a points job is opened when the activity rewards by points.
 
-        The order is completed by the job's settlement then. While a cancellation is pending, nothing is
-        handed over: it waits for the verdict.
+        The order is completed by the job's settlement then. While a cancellation is pending, it is
+        refused: the hand-over waits for the verdict. A result that no points can be made of fails the order.
         """
-        self.handler(
-            Request(self.principal(), "completeWorkOrder", {"run": str(run_id)}),
-            lambda work: _hand_over(work, run_id),
-        )
+        request = Request(self.principal(), "completeWorkOrder", {"run": str(run_id)})
+        try:
+            self.handler(request, lambda work: _hand_over(work, run_id))
+        except Refused as no:
+            codes = [fault.code for fault in no.faults if fault.code in NO_POINTS]
+            if not codes:
+                raise
+            self.handler(request, lambda work: _hand_over(work, run_id, no_points=codes[0]))
 
 
-def _hand_over(work: Work, run_id: UUID) -> UUID:
+def _hand_over(work: Work, run_id: UUID, no_points: str | None = None) -> UUID:
+    """`no_points`: why there can be no points job of the result, however often it is tried."""
     run = work.subject(runs.DECIDER, run_id, lambda state: state.org_unit)
     if run.work_order is None or run.is_handed_over or run.status not in runs.OVER:
         return run_id
     order = work.state(orders.DECIDER, run.work_order)
     if order.status is Status.CANCELLATION_PENDING:
-        return run_id
+        # Refused, so that the task is tried again soon: the verdict moves the order, not the run, and the
+        # watchdog alone would come hours later.
+        raise Refused.because(WorkOrderRefusal.WORK_ORDER_NOT_RELEASABLE, status=order.status)
     job = None
     if order.run == run_id and order.status is Status.EXECUTING:
-        if run.status is runs.Status.SUCCEEDED:
+        if no_points is not None:
+            work_orders.fail(work, run.work_order, run_id, no_points)
+        elif run.status is runs.Status.SUCCEEDED:
             job = _points_job(work, order, run_id)
             if job is None:
                 work_orders.complete(work, run.work_order, run_id)

@@ -149,9 +149,10 @@ class PointsWorld:
             ExecutionStarted(run, 1),
         )
 
-    def run(self, found: Rows, activity: UUID | None = None) -> UUID:
-        """A run that succeeded for a work order of the activity."""
-        run, outputs = uuid4(), ("customer_id", "card", "points")
+    def run(self, found: Rows, activity: UUID | None = None, lacks: str = "") -> UUID:
+        """A run that succeeded for a work order of the activity; its result has all columns but `lacks`."""
+        run = uuid4()
+        outputs = tuple(name for name in ("customer_id", "card", "points") if name != lacks)
         content = SegmentContent(
             "Diners",
             "",
@@ -159,7 +160,7 @@ class PointsWorld:
             "bank",
             ("customer_id",),
             tuple(Output(name, False) for name in outputs),
-            mapping=MAPPING,
+            mapping=tuple(column for column in MAPPING if column.source != lacks),
         )
         definition = self.happened(
             "segment_definition",

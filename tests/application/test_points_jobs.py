@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +15,7 @@ from application.access import Permission
 from application.shared.gateways import GatewayUnavailable
 from application.shared.handler import Handler
 from application.shared.work import Work
+from domain.activities import ActivityRefusal
 from domain.budgets import DECIDER as BUDGET
 from domain.budgets import Reserve, budget_id
 from domain.points_files import FileRefusal
@@ -22,7 +24,7 @@ from domain.points_job_terms import RefusedLine
 from domain.points_jobs import JobRefusal, PointsJobFailed, Status
 from domain.points_ledgers import Holder, ledger_id
 from domain.reconciliation import Difference, DifferenceKind
-from domain.shared.money import Money
+from domain.shared.money import Amount, Money
 from domain.work_order_statuses import Status as OrderStatus
 from domain.work_orders import DECIDER as WORK_ORDER
 from domain.work_orders import WorkOrderCancellationRequested, WorkOrderCancelled
@@ -205,9 +207,52 @@ def test_a_cancelled_activity_sends_no_points(world: PointsWorld) -> None:
     job = world.opened(rows(2), activity)
     world.step(job, 2)
     world.bank.cancel(activity)
-    with refused(JobRefusal.ACTIVITY_CANCELLED):
-        world.step(job)
+    assert world.step(job).status is Status.FAILED
+    assert world.bank.events(job)[-1].code == "activity_cancelled"
     assert world.system.files == {}
+    assert world.budget(activity).total_minor == 0, "nothing is held for what will never go out"
+
+
+def unapproved(world: PointsWorld) -> UUID:
+    """An activity that was approved and is not launched yet."""
+    plan = world.bank.plan(world.bank.add_type("Dining"), budget=Amount(Decimal(1_000), "CNY"))
+    activity = world.bank.draft(plan)
+    world.bank.approved(activity)
+    return activity
+
+
+def revised(world: PointsWorld, activity: UUID) -> None:
+    plan = world.bank.plan(world.bank.add_type("Other"), budget=Amount(Decimal(900), "CNY"))
+    world.bank.revise(activity, plan)
+
+
+def test_no_file_goes_out_while_the_revised_plan_is_not_approved(world: PointsWorld) -> None:
+    """ACT-02, PTS-06: nor is a job opened; with the new approval both go on."""
+    activity = unapproved(world)
+    job, run = world.opened(rows(2), activity), world.run(rows(2, start=5), activity)
+    world.step(job, 2)
+    revised(world, activity)
+    with refused(ActivityRefusal.NOT_APPROVED):
+        world.step(job)
+    with refused(ActivityRefusal.NOT_APPROVED):
+        world.open(run)
+    assert (world.job(job).status, world.system.files) == (Status.FILED, {})
+    world.bank.approved(activity)
+    assert world.step(job).status is Status.SENT
+    assert world.step(world.open(run), 3).status is Status.SENT
+
+
+def test_a_deleted_activity_sends_no_points_and_gives_its_budget_back(world: PointsWorld) -> None:
+    """BUD-04: it had been approved, revised and thrown away."""
+    activity = unapproved(world)
+    job = world.opened(rows(2), activity)
+    world.step(job, 2)
+    revised(world, activity)
+    world.bank.delete(activity)
+    budget = world.budget(activity)
+    assert (budget.is_closed, budget.free_minor, budget.reserved_minor) == (True, 0, 10_00)
+    assert world.step(job).status is Status.FAILED
+    assert (world.system.files, world.budget(activity).total_minor) == ({}, 0)
 
 
 def test_a_reservation_that_expired_before_the_release_fails_the_job(world: PointsWorld) -> None:

@@ -167,6 +167,35 @@ def test_what_stays_owed_is_driven_again_under_another_id_and_ever_more_seldom(
     assert owed(session) == [(stream, 1, "look", 3)]
 
 
+def test_a_stream_that_can_not_be_read_holds_up_no_other_and_is_looked_at_again(
+    log: EventLog, broker: PostgresBroker, session: psycopg.Connection[Any]
+) -> None:
+    """LOG-17"""
+    bad, good = drafted(log, 2)
+    is_readable = False
+
+    def unreadable(activity: Activity) -> Step | None:
+        if not is_readable and activity.code == f"P{bad.hex[:8]}":
+            raise ValueError("an event of another release")
+        return next_step(activity)
+
+    process = Process(NAME, PROCESS.deciders, unreadable)
+    runner = ProcessRunner(session, log, broker, process)
+    assert runner.lead()
+    follow(runner)
+    assert [row[0] for row in owed(session)] == [bad, good]
+    assert len(messages(session)) == 1
+    now = datetime.now(UTC)
+    runner.watch(now + 2 * LOOK_AFTER)
+    before = len(messages(session))
+    is_readable = True
+    runner.watch(now + 4 * LOOK_AFTER)
+    assert len(messages(session)) > before
+    assert (bad, 1, "", 2) in owed(session), (
+        "it was driven once more than the first time, which drove nothing"
+    )
+
+
 def _run_for_ever(url: str) -> None:
     with closing(broker_at(url)) as broker, pool(url, 2) as connections:
         log = EventLog(connections)

@@ -7,6 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from application import work_orders
+from application.points_jobs import accept_differences, withdraw
+from application.processes.points_delivery import advance
 from application.processes.points_delivery import next_step as job_step
 from application.processes.process import Step
 from application.processes.work_order_execution import (
@@ -18,10 +21,12 @@ from application.processes.work_order_execution import (
 )
 from domain import points_jobs
 from domain import segment_runs as runs
+from domain.points_job_terms import TermsRefusal
 from domain.points_jobs import PointsJob
 from domain.reconciliation import Reconciliation
 from domain.segment_runs import SegmentRun
-from domain.work_order_statuses import Status
+from domain.work_order_executions import ExecutionFailed, ExecutionStarted, WorkOrderRetried
+from domain.work_order_statuses import Status, WorkOrderRefusal
 from domain.work_orders import DECIDER as WORK_ORDER
 from domain.work_orders import (
     WorkOrder,
@@ -29,8 +34,9 @@ from domain.work_orders import (
     WorkOrderCancelled,
     WorkOrderRestored,
 )
-from tests.application.bank import ALL_UNITS, Bank, at_once
+from tests.application.bank import ALL_UNITS, LIN, Bank, at_once
 from tests.application.points_world import PointsWorld, rows
+from tests.given import refused
 
 
 @pytest.fixture
@@ -82,7 +88,8 @@ def test_a_job_is_owed_its_next_step_until_it_is_over_or_differs(status: points_
         points_jobs.Status.WITHDRAWN,
     )
     assert (job_step(PointsJob(status)) is None) == (status in over)
-    assert job_step(PointsJob(status, differing=Reconciliation.__new__(Reconciliation))) is None
+    differing = PointsJob(status, differing=Reconciliation.__new__(Reconciliation))
+    assert (job_step(differing) is None) == (status in (*over, points_jobs.Status.POSTED))
 
 
 # --- The hand-over --------------------------------------------------------
@@ -117,6 +124,66 @@ def test_the_order_is_completed_with_the_settlement(world: PointsWorld) -> None:
     assert order_of(world, run).status is Status.COMPLETED
 
 
+def test_accepted_differences_are_settled_and_the_order_is_completed(world: PointsWorld) -> None:
+    """PTS-10: by the process itself; until they are accepted it waits."""
+    run = world.run(rows(3))
+    desk(world).hand_over(run)
+    job = order_of(world, run).points_job
+    assert job is not None
+    world.step(job, 3)
+    world.system.answer(world.name(job), left_out=[2])
+    for _ in range(5):
+        advance(world.desk, job)
+    assert world.job(job).status is points_jobs.Status.POSTED
+    world.bank.send(LIN, "acceptPointsJobDifferences", {}, accept_differences, job, "they lost it")
+    assert job_step(world.job(job)) is not None
+    advance(world.desk, job)
+    assert order_of(world, run).status is Status.COMPLETED
+    assert world.budget_of(job).reserved_minor == 0
+
+
+def test_an_order_whose_job_was_withdrawn_has_failed_and_may_be_tried_again(world: PointsWorld) -> None:
+    """WO-09: it does not stay executing for ever, with nobody able to bring it on."""
+    run = world.run([])
+    desk(world).hand_over(run)
+    job = order_of(world, run).points_job
+    assert job is not None
+    assert world.step(job).status is points_jobs.Status.FAILED
+    assert order_of(world, run).status is Status.EXECUTING
+    world.bank.send(LIN, "withdrawPointsJob", {}, withdraw, job, "nobody was found")
+    assert order_of(world, run).status is Status.FAILED
+    id_ = world.bank.log.load(runs.DECIDER, run).state.work_order
+    world.bank.send(LIN, "retryWorkOrder", {}, work_orders.retry, id_)
+    assert order_of(world, run).status is Status.SCHEDULED
+
+
+def test_a_result_that_no_points_can_be_made_of_fails_the_order(world: PointsWorld) -> None:
+    """WO-09: the same refusal for ever would leave it executing for ever, and nobody would be told."""
+    run = world.run(rows(3), lacks="points")
+    desk(world).hand_over(run)
+    order = order_of(world, run)
+    assert (order.status, order.points_job) == (Status.FAILED, None)
+    [*_, failed] = world.bank.events(world.bank.log.load(runs.DECIDER, run).state.work_order)
+    assert failed.code == "columns_missing"
+    assert next_step(world.bank.log.load(runs.DECIDER, run).state) is None
+    events = world.bank.count_events()
+    desk(world).hand_over(run)
+    assert world.bank.count_events() == events
+
+
+def test_a_work_order_gets_no_second_points_job_for_another_run(world: PointsWorld) -> None:
+    """PTS-10: a run that failed, was replaced by another and then succeeded after all grants nothing."""
+    run = world.run(rows(3))
+    id_ = world.bank.log.load(runs.DECIDER, run).state.work_order
+    assert id_ is not None
+    world.extend(id_, WORK_ORDER, ExecutionFailed(run, "timeout"), WorkOrderRetried("lin"))
+    other = uuid4()
+    world.extend(id_, WORK_ORDER, ExecutionStarted(other, 2))
+    with refused((TermsRefusal.RUN_REPLACED, "run")):
+        world.open(run)
+    assert order_of(world, run).points_job is None
+
+
 def test_while_a_cancellation_is_asked_for_nothing_is_handed_over(world: PointsWorld) -> None:
     """WO-16: nor after it was granted; a rejection lets it go on."""
     run, other = world.run(rows(3)), world.run(rows(3))
@@ -125,7 +192,8 @@ def test_while_a_cancellation_is_asked_for_nothing_is_handed_over(world: PointsW
         assert id_ is not None
         request = uuid4()
         world.extend(id_, WORK_ORDER, WorkOrderCancellationRequested(request, Status.EXECUTING, "no", "lin"))
-        desk(world).hand_over(each)
+        with refused(WorkOrderRefusal.WORK_ORDER_NOT_RELEASABLE):  # the task is tried again in a minute
+            desk(world).hand_over(each)
         assert order_of(world, each).points_job is None
         assert not world.bank.log.load(runs.DECIDER, each).state.is_handed_over
         given = (request, Status.EXECUTING) if verdict is WorkOrderRestored else (request,)
