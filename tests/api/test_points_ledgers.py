@@ -225,6 +225,24 @@ def test_another_units_points_are_not_seen(house: House) -> None:
     }
 
 
+def test_another_units_account_is_neither_probed_nor_charged_nor_closed(house: House) -> None:
+    """SEC-03: an account's id follows from its customer, so whoever can't see it could name it all the same."""
+    account = adjusted(house, "OTHERS", 5)
+    for points in (1, -1, -1_000):
+        assert house.refused("branch", "adjustPoints", **adjustment("OTHERS", points)) == [
+            ("NOT_FOUND", "input.customer")
+        ]
+    given = {"id": account["id"], "reason": "left"}
+    assert house.refused("branch", "closePointsAccount", **given) == [("NOT_FOUND", "input.id")]
+    assert adjusted(house, "OTHERS", 2)["balance"] == "7"
+    own = house.done("branch", "adjustPoints", "pointsAccount { id balance }", **adjustment("SHANGHAI", 5))
+    assert own["balance"] == "5"
+    closed = {"id": own["id"], "reason": "left"}
+    assert house.done("branch", "closePointsAccount", "pointsAccount { status }", **closed) == {
+        "status": "CLOSED"
+    }
+
+
 def test_what_the_customers_have_stands_against_the_contra_accounts(house: House) -> None:
     """PTS-12: double entry: all accounts of a programme together are zero."""
     adjusted(house, "EVEN", 100, programme="VIP")
