@@ -226,7 +226,7 @@ def test_another_units_points_are_not_seen(house: House) -> None:
 
 
 def test_another_units_account_is_neither_probed_nor_charged_nor_closed(house: House) -> None:
-    """SEC-03: an account's id follows from its customer, so whoever can't see it could name it all the same."""
+    """SEC-03: an account's id follows from its customer, so who can't see it could name it all the same."""
     account = adjusted(house, "OTHERS", 5)
     for points in (1, -1, -1_000):
         assert house.refused("branch", "adjustPoints", **adjustment("OTHERS", points)) == [

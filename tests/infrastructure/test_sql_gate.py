@@ -534,7 +534,8 @@ def test_what_is_made_of_personal_columns_is_personal(made: str) -> None:
      "select customer_id, '1' as x from customers where (mobile = '1') is null",
      "select customer_id, '1' as x from (select customer_id, nullif(mobile, '1') as m from customers) as t"
      " where m is null",
-     "select k.customer_id, '1' as x from customers k, (select 1 as one from customers where mobile = '1') as t",
+     "select k.customer_id, '1' as x from customers k, "
+     "(select 1 as one from customers where mobile = '1') t",
      "select customer_id, '1' as x from customers semi join"
      " (select customer_id from customers where mobile = '1') as t using (customer_id)",
      "select customer_id, '1' as x from customers where exists (select 1 from customers where mobile = '1')",
