@@ -304,6 +304,12 @@ def _misuse(node: exp.Expr) -> SqlRefusal | None:
         case exp.Window() if isinstance(node.this, sql_allowed.ORDERED_WINDOWS):
             has_order = node.args.get("order") is not None or node.args.get("alias") is not None
             return None if has_order else SqlRefusal.SQL_NOT_DETERMINISTIC
+        case exp.Replace():
+            # Text must not grow: two such calls within each other could fill the memory, beyond the engine's
+            # own limit, and constant ones do so while the query is only checked.
+            found, new = node.expression, node.args.get("replacement")
+            are_literal = isinstance(found, exp.Literal) and isinstance(new, exp.Literal)
+            return None if are_literal and len(new.this) <= len(found.this) else forbidden
         case exp.Exists():
             return None if isinstance(node.this, exp.Query) else forbidden
     return None

@@ -556,6 +556,20 @@ def test_whether_a_personal_column_is_known_may_be_asked_of_the_rows() -> None:
     assert examine(query(sql, "customer_id city")).uses["customers"] == ("city", "customer_id", "mobile")
 
 
+@pytest.mark.parametrize(
+    "made",
+    ["replace(replace('aaa', 'a', 'aaaaaaaa'), 'a', 'aaaaaaaa')", "replace(city, 'a', customer_id)",
+     "replace(city, customer_id, 'a')", "replace(city, 'a', 'a' || 'b')", "replace(city, 'a', :text)"],
+)  # fmt: skip
+def test_a_replacement_does_not_make_texts_grow(made: str) -> None:
+    """LOG-04: of 3 kB, three such calls within each other made 2 GB when the query was only checked."""
+    text = Parameter("text", "x")
+    sql = f"select customer_id, {made} as x from customers"
+    found = refusals(query(sql, "customer_id x", parameters=(text,)))
+    assert set(found) == {SqlRefusal.SQL_CONSTRUCT_FORBIDDEN}
+    examine(query("select customer_id, replace(city, '-', '/') as x from customers", "customer_id x"))
+
+
 def test_only_the_columns_that_are_read_are_named_as_used() -> None:
     checked = examine(query("select count(*) as n from cards k join customers c using (customer_id)", "n"))
     assert checked.uses == {"cards": ("customer_id",), "customers": ("customer_id",)}
