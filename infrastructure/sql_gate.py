@@ -307,9 +307,10 @@ def _misuse(node: exp.Expr) -> SqlRefusal | None:
         case exp.Replace():
             # Text must not grow: two such calls within each other could fill the memory, beyond the engine's
             # own limit, and constant ones do so while the query is only checked.
-            found, new = node.expression, node.args.get("replacement")
-            are_literal = isinstance(found, exp.Literal) and isinstance(new, exp.Literal)
-            return None if are_literal and len(new.this) <= len(found.this) else forbidden
+            found, new = node.args.get("expression"), node.args.get("replacement")
+            if not (isinstance(found, exp.Literal) and isinstance(new, exp.Literal)):
+                return forbidden
+            return None if len(new.this) <= len(found.this) else forbidden
         case exp.Exists():
             return None if isinstance(node.this, exp.Query) else forbidden
     return None
