@@ -562,7 +562,7 @@ def test_whether_a_personal_column_is_known_may_be_asked_of_the_rows() -> None:
      "replace(city, customer_id, 'a')", "replace(city, 'a', 'a' || 'b')", "replace(city, 'a', :text)"],
 )  # fmt: skip
 def test_a_replacement_does_not_make_texts_grow(made: str) -> None:
-    """LOG-04: of 3 kB, three such calls within each other made 2 GB when the query was only checked."""
+    """LOG-04: of 3 kB, two such calls, one within the other, made 2 GB when the query was only checked."""
     text = Parameter("text", "x")
     sql = f"select customer_id, {made} as x from customers"
     found = refusals(query(sql, "customer_id x", parameters=(text,)))
