@@ -24,6 +24,8 @@ from projections.shared.ids import PREFIXES
 BATCH = 200
 PAGE_MAX = 500
 OF_BUDGETS = frozenset({"budget", "points_job"})
+TELLING = frozenset({"percent", "values"})
+"""What tells of amounts besides themselves: how much of a budget is used, and what a job lacked."""
 SCANNED_MAX = 5_000
 TYPES_MAX = 50
 IDLE_WAIT_S = 30.0
@@ -171,7 +173,7 @@ def _event(record: records.Record[Any], shown: PublicEvent, sees_budget: bool) -
     if "plan" in data and not sees_budget:
         data = {**data, "plan": {**data["plan"], "budget": None, "costLines": None}}
     if record.stream_type in OF_BUDGETS and not sees_budget:
-        data = {name: None if _is_money(value) else value for name, value in data.items()}
+        data = {n: None if n in TELLING or _is_money(value) else value for n, value in data.items()}
     return Event(
         position=Position(*record.position),
         id=strawberry.ID(ids.encode("ev", record.event_id)),

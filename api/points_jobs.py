@@ -21,6 +21,7 @@ from api.planner.views import (
     column,
     computed,
     many,
+    masked,
     money,
     one,
     payload,
@@ -157,7 +158,9 @@ class PointsJob(Node):
     differing: int | None
     differences: list[PointsDifference] = column(description="The first 100 of them.")
     failure: str | None
-    faults: list[PointsJobFault]
+    faults: list[PointsJobFault] | None = masked(
+        BUDGET, description="Null for who may not see budgets: among them is what a budget lacked."
+    )
     reason: str | None
     entries: Connection[Annotated["PointsEntry", strawberry.lazy("api.points_ledgers")]] = many(
         "job_id", description="What it posted."

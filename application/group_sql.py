@@ -28,6 +28,8 @@ from domain.shared.refusal import CommonRefusal, Refused
 from domain.warehouse_schema import BANK
 
 CUSTOMER_ID = "customer_id"
+BUSINESS_DATES = {"least": "1970-01-01", "most": str(date.max)}
+"""What a day that comes too early for a window is told; nothing was booked before."""
 TEXT_CHARACTERS_MAX = 1_000
 """The longest text that one parameter may hold."""
 _COLUMNS = {
@@ -214,7 +216,10 @@ class _Writer:
         """The window's first day and the day after its last one."""
         at = self.extraction
         if window.days is not None:
-            return at.business_date - timedelta(window.days), at.business_date
+            try:
+                return at.business_date - timedelta(window.days), at.business_date
+            except OverflowError:
+                raise Refused.because(CommonRefusal.OUT_OF_RANGE, "business_date", **BUSINESS_DATES) from None
         if window.starts_on is not None and window.ends_on is not None:
             return window.starts_on, window.ends_on
         if at.data_from is None or at.data_to is None:

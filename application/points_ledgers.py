@@ -48,6 +48,7 @@ def adjust(work: Work, given: Adjustment) -> UUID:
     """One posting of general points; the ledger of this year that holds it."""
     holder, today = Holder(given.programme, given.customer), business_date(work.now)
     ledger = ledger_id(holder, today.year)
+    _require_sight(work, holder, today)
     command = Post(
         posting_key=f"adjustment {uuid7().hex}",
         holder=holder,
@@ -92,10 +93,31 @@ def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
 
 def close(work: Work, ledger: UUID, reason: str) -> UUID:
     """The customer has left: no job and nobody posts to the ledger any more."""
-    if work.state(DECIDER, ledger).status is Status.UNKNOWN:
+    unit = _unit_of(work, ledger)
+    if unit is None or not work.principal.sees(unit):
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+    work.org_unit = unit
     work.decide(DECIDER, ledger, CloseLedger(reason, work.principal.user))
     return ledger
+
+
+def _unit_of(work: Work, ledger: UUID) -> str | None:
+    """The unit whose posting opened the ledger: it sees the account. None when there is no ledger."""
+    if work.state(DECIDER, ledger).status is Status.UNKNOWN:
+        return None
+    return next(iter(work.log.records(ledger, up_to=1))).context.org_unit
+
+
+def _require_sight(work: Work, holder: Holder, today: date) -> None:
+    """Refuse a customer whose account the principal does not see: he could take its points or probe its
+    balance.
+    """
+    for year in (today.year, *years_before(today.year)):
+        unit = _unit_of(work, ledger_id(holder, year))
+        if unit is not None:
+            if not work.principal.sees(unit):
+                raise Refused.because(CommonRefusal.NOT_FOUND, "customer")
+            return
 
 
 def _original(work: Work, ledger: UUID, entry: UUID) -> PointsPosted:

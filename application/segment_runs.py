@@ -26,7 +26,7 @@ from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from application.source_grants import granted_tables
 from domain.run_parameters import value_of
-from domain.segment_contents import MappedColumn, Mask, SegmentContent
+from domain.segment_contents import MappedColumn, SegmentContent
 from domain.segment_definitions import DECIDER as DEFINITION
 from domain.segment_definitions import SegmentDefinition, definition_hash
 from domain.segment_runs import (
@@ -54,6 +54,8 @@ from domain.work_orders import is_barred
 
 SYSTEM_USER = "system:worker"
 POLL_S = 0.5
+HIDDEN = "*"
+"""Stands in a trial's file for a personal value."""
 
 
 def request(
@@ -300,13 +302,19 @@ def mapping_for_export(handler: Handler, principal: Principal, run_id: UUID) -> 
 
 
 def mapped_fields(content: SegmentContent, is_approved: bool) -> tuple[MappedField, ...]:
-    """An exemption holds once it is approved: in a trial's file personal columns are masked all the same."""
+    """What is shown of a personal column holds once it is approved: in a trial's file it is hidden, for
+    nobody has seen yet what the SQL moves into the part that a mask leaves.
+    """
     own = tuple(MappedColumn(output.name, output.name) for output in content.outputs)
-    return tuple(_mapped(each, is_approved) for each in content.mapping or own)
+    hidden = (
+        () if is_approved else {output.name for output in content.outputs if output.is_personal is not False}
+    )
+    return tuple(_mapped(each, each.source in hidden) for each in content.mapping or own)
 
 
-def _mapped(column: MappedColumn, is_approved: bool) -> MappedField:
-    mask = column.mask if is_approved or column.mask is not Mask.CLEAR else Mask.BY_CLASS
+def _mapped(column: MappedColumn, is_hidden: bool) -> MappedField:
+    if is_hidden:  # not even its length is told
+        return MappedField(column.target, constant=HIDDEN, width=column.width)
     return MappedField(
         target=column.target,
         source=column.source,
@@ -314,6 +322,6 @@ def _mapped(column: MappedColumn, is_approved: bool) -> MappedField:
         format=EngineFormat(column.format.value),
         width=column.width,
         is_zero_padded=column.is_zero_padded,
-        mask=EngineMask(mask.value),
+        mask=EngineMask(column.mask.value),
         translation=column.translation,
     )

@@ -304,6 +304,13 @@ def _misuse(node: exp.Expr) -> SqlRefusal | None:
         case exp.Window() if isinstance(node.this, sql_allowed.ORDERED_WINDOWS):
             has_order = node.args.get("order") is not None or node.args.get("alias") is not None
             return None if has_order else SqlRefusal.SQL_NOT_DETERMINISTIC
+        case exp.Replace():
+            # Text must not grow: two such calls within each other could fill the memory, beyond the engine's
+            # own limit, and constant ones do so while the query is only checked.
+            found, new = node.args.get("expression"), node.args.get("replacement")
+            if not (isinstance(found, exp.Literal) and isinstance(new, exp.Literal)):
+                return forbidden
+            return None if len(new.this) <= len(found.this) else forbidden
         case exp.Exists():
             return None if isinstance(node.this, exp.Query) else forbidden
     return None

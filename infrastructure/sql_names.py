@@ -37,12 +37,16 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What a table or query gives. `table` is the warehouse's; `is_whole`: all its columns are granted."""
+    """What a table or query gives. `table` is the warehouse's; `is_whole`: all its columns are granted.
+
+    `is_told`: which rows there are tells of personal columns.
+    """
 
     columns: tuple[Output, ...]
     scans: int
     table: str | None = None
     is_whole: bool = True
+    is_told: bool = False
 
 
 @dataclass(slots=True)
@@ -77,16 +81,19 @@ class Names:
         while isinstance(node, exp.Subquery):
             node = node.this
         seen = self._with(node, ctes or {})
+        is_told = False
         if isinstance(node, exp.SetOperation):
-            columns = self._set_operation(node, seen, outer)
+            columns, is_told = self._set_operation(node, seen, outer)
         elif isinstance(node, exp.Select):
-            columns = self._select(node, seen, outer)
+            columns, is_told = self._select(node, seen, outer)
         else:
             self._faults.add(SqlRefusal.SQL_CONSTRUCT_FORBIDDEN, node, name=node.key)
             columns = ()
         if self._scans > SCANS_MAX:
             self._faults.add(SqlRefusal.SQL_TOO_COMPLEX, node, name=f"{SCANS_MAX} tables")
-        source = Source(columns, min(self._scans, SCANS_MAX + 1))
+        if is_told:
+            columns = tuple(column._replace(is_personal=True) for column in columns)
+        source = Source(columns, min(self._scans, SCANS_MAX + 1), is_told=is_told)
         self._scans = scans_before
         return source
 
@@ -103,7 +110,7 @@ class Names:
 
     def _set_operation(
         self, node: exp.SetOperation, ctes: Mapping[str, Source], outer: _Scope | None
-    ) -> tuple[Output, ...]:
+    ) -> tuple[tuple[Output, ...], bool]:
         operands: list[exp.Expr] = []
         left: exp.Expr = node
         while isinstance(left, exp.SetOperation) and (left is node or not left.args.get("with_")):
@@ -111,11 +118,12 @@ class Names:
             left = left.this
             while isinstance(left, exp.Subquery) and isinstance(left.this, exp.Subquery):
                 left = left.this
-        sides = []
+        sides, is_told = [], False
         for operand in (left, *reversed(operands)):
             side = self.query(operand, ctes, outer)
             self._scans += side.scans
             sides.append(side.columns)
+            is_told |= side.is_told
         if len({len(side) for side in sides}) > 1:
             self._faults.add(SqlRefusal.SQL_DOES_NOT_BIND, node, name="set operation")
         columns = tuple(
@@ -124,12 +132,15 @@ class Names:
         )
         scope = _Scope({"": Source(columns, 0)}, None, ctes)
         self._clauses(node, scope, ("order", "limit", "offset"), are_aliases_seen=False)
-        return columns
+        # Except and intersect keep rows by the values of either side.
+        is_compared = not isinstance(node, exp.Union) and any(column.is_personal for column in columns)
+        return columns, is_told or is_compared
 
     def _select(
         self, node: exp.Select, ctes: Mapping[str, Source], outer: _Scope | None
-    ) -> tuple[Output, ...]:
+    ) -> tuple[tuple[Output, ...], bool]:
         scope = _Scope({}, outer, ctes)
+        is_told = False
         joins: list[exp.Join] = node.args.get("joins") or []
         if clause := node.args.get("from_"):
             self._add_source(scope, clause.this)
@@ -139,7 +150,8 @@ class Names:
             if join.kind in ("SEMI", "ANTI"):
                 unseen += list(scope.sources)[-1:]
             for identifier in join.args.get("using") or ():
-                self._merge(scope, identifier)
+                is_told |= self._merge(scope, identifier)
+        is_told |= any(source.is_told for source in scope.sources.values())
         scope.aliases = {
             fold(part.alias): Output(fold(part.alias), False, 1)
             for part in node.expressions
@@ -147,27 +159,36 @@ class Names:
         }
         for join in joins:
             if (on := join.args.get("on")) is not None:
-                self._expression(on, scope)
+                is_told |= self._expression(on, scope, is_filter=True)[0]
         for name in unseen:
             scope.sources.pop(name, None)
         self._expand_stars(node, scope)
-        self._clauses(node, scope, ("where",), are_aliases_seen=False)
+        is_told |= self._clauses(node, scope, ("where",), are_aliases_seen=False, are_filters=True)
         columns = []
         for part in node.expressions:
             is_personal, weight = self._expression(part, scope)
             columns.append(Output(_output_name(part), is_personal, weight))
             if isinstance(part, exp.Alias):
                 scope.aliases[fold(part.alias)] = columns[-1]
-        self._clauses(
-            node, scope, ("group", "having", "qualify", "windows", "order", "limit", "offset"), True
-        )
-        return tuple(columns)
+        is_told |= self._clauses(node, scope, ("having", "qualify"), True, are_filters=True)
+        self._clauses(node, scope, ("group", "windows", "order", "limit", "offset"), True)
+        return tuple(columns), is_told
 
-    def _clauses(self, node: exp.Expr, scope: _Scope, names: Iterable[str], are_aliases_seen: bool) -> None:
+    def _clauses(
+        self,
+        node: exp.Expr,
+        scope: _Scope,
+        names: Iterable[str],
+        are_aliases_seen: bool,
+        are_filters: bool = False,
+    ) -> bool:
+        """Resolve the clauses; whether any of them reads something personal."""
+        found = False
         for name in names:
             clause = node.args.get(name)
             for part in clause if isinstance(clause, list) else [clause] if clause is not None else []:
-                self._expression(part, scope, are_aliases_seen)
+                found |= self._expression(part, scope, are_aliases_seen, are_filters)[0]
+        return found
 
     def _add_source(self, scope: _Scope, node: exp.Expr) -> None:
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
@@ -217,7 +238,8 @@ class Names:
         renamed = [old._replace(name=fold(new.name)) for old, new in zip(source.columns, names, strict=False)]
         return Source((*renamed, *source.columns[len(names) :]), source.scans)
 
-    def _merge(self, scope: _Scope, identifier: exp.Expr) -> None:
+    def _merge(self, scope: _Scope, identifier: exp.Expr) -> bool:
+        """Make one column of those of that name; whether any of them is personal."""
         name = fold(identifier.name)
         holders = [
             source for source in scope.sources.values() if any(name == each.name for each in source.columns)
@@ -227,6 +249,7 @@ class Names:
         for source in holders:
             self._read(source, name)
         scope.merged.add(name)
+        return any(each.is_personal for source in holders for each in source.columns if each.name == name)
 
     def _expand_stars(self, node: exp.Select, scope: _Scope) -> None:
         """Write a star out as columns. One star at most, of one source: else columns could multiply."""
@@ -255,8 +278,13 @@ class Names:
             index = node.expressions.index(star)
             node.set("expressions", [*node.expressions[:index], *columns, *node.expressions[index + 1 :]])
 
-    def _expression(self, node: exp.Expr, scope: _Scope, are_aliases_seen: bool = False) -> tuple[bool, int]:
-        """Resolve all names within; whether anything personal is read, and the weight."""
+    def _expression(
+        self, node: exp.Expr, scope: _Scope, are_aliases_seen: bool = False, is_filter: bool = False
+    ) -> tuple[bool, int]:
+        """Resolve all names within; whether anything personal is read, and the weight.
+
+        A filter may ask whether a stored column is known: that tells nothing of what it holds.
+        """
         personal_before, weight_before = self._is_personal, self._weight
         self._is_personal, self._weight = False, 1
         for part in node.walk(prune=lambda each: isinstance(each, exp.Query)):
@@ -265,12 +293,14 @@ class Names:
                 self._scans += source.scans
                 self._note(source.columns)
             elif isinstance(part, exp.Column) and not isinstance(part.this, exp.Star):
-                self._column(part, scope, are_aliases_seen)
+                self._column(part, scope, are_aliases_seen, is_filter and _is_null_test(part))
         found = self._is_personal, self._capped((), node)
         self._is_personal, self._weight = personal_before or found[0], weight_before
         return found
 
-    def _column(self, column: exp.Column, scope: _Scope, are_aliases_seen: bool) -> None:
+    def _column(
+        self, column: exp.Column, scope: _Scope, are_aliases_seen: bool, is_null_test: bool = False
+    ) -> None:
         name, qualifier = fold(column.name), fold(column.table)
         at: _Scope | None = scope
         while at is not None:
@@ -284,7 +314,7 @@ class Names:
                     if not is_alias and not self._is_one(name, holders, at):
                         self._faults.add(SqlRefusal.SQL_COLUMN_AMBIGUOUS, column, name=column.name)
                     for source in holders:
-                        self._read(source, name)
+                        self._read(source, name, is_null_test)
                     if is_alias and are_aliases_seen:
                         self._note([scope.aliases[name]])
                     return
@@ -302,9 +332,12 @@ class Names:
             sum(name == each.name for each in source.columns) == 1 for source in holders
         )
 
-    def _read(self, source: Source, name: str) -> None:
+    def _read(self, source: Source, name: str, is_null_test: bool = False) -> None:
         if source.table is not None:
             self.uses[source.table].add(name)
+            if is_null_test:
+                self._weight += 1
+                return
         self._note([column for column in source.columns if column.name == name])
 
     def _note(self, columns: Iterable[Output]) -> None:
@@ -321,6 +354,11 @@ class Names:
 
 def _output_name(part: exp.Expr) -> str | None:
     return fold(part.alias_or_name) if isinstance(part, exp.Alias | exp.Column) else None
+
+
+def _is_null_test(column: exp.Column) -> bool:
+    test = column.parent
+    return isinstance(test, exp.Is) and test.this is column and isinstance(test.expression, exp.Null)
 
 
 def _is_source(name: str, scope: _Scope | None) -> bool:

@@ -8,6 +8,7 @@ from domain.shared.money import AMOUNT_MINOR_MAX, MINOR_DIGITS
 from domain.shared.text import holds_card_number
 
 TEXT_CHARACTERS_MAX = 200
+AMOUNT_DIGITS_MAX = 40
 _ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
@@ -25,6 +26,8 @@ def amount_of(value: str, currency: str, is_decimal: bool) -> str:
         raise BadRow("bad_amount") from None
     if not amount.is_finite() or len(value) > 40:
         raise BadRow("bad_amount")
+    if amount.adjusted() > AMOUNT_DIGITS_MAX:
+        raise BadRow("amount_out_of_range")  # 1e999999 times 100 is no number any more
     minor = amount.scaleb(digits) if is_decimal else amount
     if abs(minor) > AMOUNT_MINOR_MAX:
         raise BadRow("amount_out_of_range")

@@ -206,6 +206,14 @@ def test_a_preview_counts_and_shows_some_masked(house: House) -> None:
     assert preview(house, "researcher", id=group(house)["id"]) == shown
 
 
+def test_a_preview_before_all_days_is_refused(house: House) -> None:
+    """SEG-05: no window reaches back beyond the calendar's first day."""
+    found = preview(house, rule=SPENT, businessDate="0001-01-01")
+    assert [(fault["code"], fault["path"]) for fault in found["userErrors"]] == [
+        ("OUT_OF_RANGE", ["input", "businessDate"])
+    ]
+
+
 def test_a_preview_of_a_branch_stays_within_it(house: House) -> None:
     """SEG-05"""
     made = group(house, "branch")

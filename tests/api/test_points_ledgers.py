@@ -234,6 +234,24 @@ def test_another_units_points_are_not_seen(house: House) -> None:
     }
 
 
+def test_another_units_account_is_neither_probed_nor_charged_nor_closed(house: House) -> None:
+    """SEC-03: an account's id follows from its customer, so who can't see it could name it all the same."""
+    account = adjusted(house, "OTHERS", 5)
+    for points in (1, -1, -1_000):
+        assert house.refused("branch", "adjustPoints", **adjustment("OTHERS", points)) == [
+            ("NOT_FOUND", "input.customer")
+        ]
+    given = {"id": account["id"], "reason": "left"}
+    assert house.refused("branch", "closePointsAccount", **given) == [("NOT_FOUND", "input.id")]
+    assert adjusted(house, "OTHERS", 2)["balance"] == "7"
+    own = house.done("branch", "adjustPoints", "pointsAccount { id balance }", **adjustment("SHANGHAI", 5))
+    assert own["balance"] == "5"
+    closed = {"id": own["id"], "reason": "left"}
+    assert house.done("branch", "closePointsAccount", "pointsAccount { status }", **closed) == {
+        "status": "CLOSED"
+    }
+
+
 def test_what_the_customers_have_stands_against_the_contra_accounts(house: House) -> None:
     """PTS-12: double entry: all accounts of a programme together are zero."""
     adjusted(house, "EVEN", 100, programme="VIP")
@@ -311,3 +329,28 @@ def test_integrators_hear_of_jobs_and_postings(house: House, world: PointsWorld)
     assert {event["data"]["consumed"] for event in settled} == {None}
     seen = house.data("auditor", query, types=["points_job.settled"])["events"]["events"]
     assert seen[-1]["data"]["consumed"] == {"amount": "5.00", "currency": "CNY"}
+
+
+def test_what_a_budget_lacked_is_not_told_to_who_may_not_see_budgets(
+    house: House, world: PointsWorld
+) -> None:
+    """SEC-03: neither by the failed job nor by events."""
+    activity = world.activity("10")
+    world.step(world.opened([("T1", "", 900)], activity))
+    job = world.opened([("T2", "", 500)], activity)
+    world.step(job)
+    caught_up(house)
+    query = """query ($id: ID!, $types: [String!]) { pointsJob(id: $id) { failure faults { name value } }
+        events(first: 500, select: {types: $types}) { events { type data } } }"""
+    asked = {"id": shown_id("points_job", job), "types": ["points_job.failed", "budget.threshold_reached"]}
+    seen = house.data("auditor", query, **asked)
+    assert {fault["name"]: fault["value"] for fault in seen["pointsJob"]["faults"]} == {
+        "free": "100", "needed": "500",
+    }  # fmt: skip
+    assert {"free": "100", "needed": "500"} in [e["data"].get("values") for e in seen["events"]["events"]]
+    hidden = house.data("integrator", query, **asked)
+    assert hidden["pointsJob"] == {"failure": seen["pointsJob"]["failure"], "faults": None}
+    assert len(hidden["events"]["events"]) >= 2
+    for event in hidden["events"]["events"]:
+        assert event["data"].get("values") is None
+        assert event["data"].get("percent") is None

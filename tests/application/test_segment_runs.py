@@ -13,6 +13,7 @@ from application.segment_runs import execute, limited, mapped_fields, mapping_fo
 from application.shared.engines import (
     Column,
     Engine,
+    MappedField,
     Mask,
     Query,
     ResultSet,
@@ -332,11 +333,16 @@ def test_without_a_mapping_every_output_is_exported_under_its_own_name() -> None
 
 
 def test_an_exemption_holds_once_it_is_approved() -> None:
-    """LOG-19: in the file of a trial, personal columns are masked all the same."""
+    """LOG-19: in the file of a trial, personal columns are hidden, or `'***' || name` would show it."""
     clear = MappedColumn("MOBILE", "mobile", mask=DomainMask.CLEAR, exemption="letters")
     content = replace(CONTENT, outputs=(*CONTENT.outputs, Output("mobile", True)), mapping=(clear,))
     assert mapped_fields(content, is_approved=True)[0].mask is Mask.CLEAR
-    assert mapped_fields(content, is_approved=False)[0].mask is Mask.BY_CLASS
+    for shown in DomainMask:
+        masked = replace(clear, mask=shown, translation={"1": "a", "2": "aa"}, width=4)
+        tried = mapped_fields(replace(content, mapping=(masked,)), is_approved=False)
+        assert tried == (MappedField("MOBILE", constant="*", width=4),)
+    own = mapped_fields(replace(content, mapping=()), is_approved=False)
+    assert [each.constant for each in own] == [None, None, "*"]
 
 
 def test_a_limited_query_is_in_primary_index_order() -> None:

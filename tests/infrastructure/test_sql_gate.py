@@ -433,7 +433,7 @@ GUARDS: tuple[tuple[Callable[[pytest.MonkeyPatch], None], Query], ...] = (
     (without_allow_list, query("select c.customer_id from customers c natural join cards")),
     (without_places, query("select customer_id from customers limit 10")),
     (without_places, query("select customer_id from customers qualify row_number() over () = 1")),
-    (with_every_grant, query("select customer_id from customers where name = '王'")),
+    (with_every_grant, query("select customer_id from customers where name = '王'", "*customer_id")),
     (without_modesty, query("select customer_id from customers where birth_year > " + "1+" * 1_000 + "1")),
     (without_nesting, query("select customer_id from customers where " + "(" * 60 + "true" + ")" * 60)),
     (without_scans, query(" union all ".join(["select customer_id from customers"] * 250))),
@@ -519,6 +519,55 @@ def test_what_is_made_of_personal_columns_is_personal(made: str) -> None:
     ):
         assert refusals(query(sql, "customer_id x")) == [SqlRefusal.SQL_OUTPUT_PERSONAL]
         assert examine(query(sql, "customer_id *x")).uses["customers"] == ("customer_id", "mobile")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["select c.customer_id, d.x from customers c join d on substring(c.mobile, 1, 1) = d.x",
+     "select c.customer_id, d.x from customers c, d where substring(c.mobile, 1, 1) = d.x",
+     "select c.customer_id, d.x from (select customer_id, substring(mobile, 1, 1) as x from customers) c"
+     " join d using (x)",
+     "select c.customer_id, max(d.x) as x from customers c, d group by 1 having max(c.mobile) > max(d.x)",
+     "select c.customer_id, d.x from customers c, d qualify rank() over (order by c.mobile) = d.x",
+     "select customer_id, '1' as x from customers where mobile like '1%'",
+     "select customer_id, '1' as x from customers where upper(mobile) is null",
+     "select customer_id, '1' as x from customers where (mobile = '1') is null",
+     "select customer_id, '1' as x from (select customer_id, nullif(mobile, '1') as m from customers) as t"
+     " where m is null",
+     "select k.customer_id, '1' as x from customers k, "
+     "(select 1 as one from customers where mobile = '1') t",
+     "select customer_id, '1' as x from customers semi join"
+     " (select customer_id from customers where mobile = '1') as t using (customer_id)",
+     "select customer_id, '1' as x from customers where exists (select 1 from customers where mobile = '1')",
+     "select customer_id, x from (select customer_id, '1' as x from customers where mobile = '1'"
+     " union all select customer_id, '2' from cards) as t",
+     "select customer_id, x from (select customer_id, mobile as m, '1' as x from customers"
+     " except select customer_id, '1', '1' from customers) as t"],
+)  # fmt: skip
+def test_what_a_personal_column_decides_is_personal(sql: str) -> None:
+    """LOG-19: a join of each digit of a number with constants would spell it out in columns of its own."""
+    text = f"with d as (select '0' as x union all select '1') {sql}"
+    assert SqlRefusal.SQL_OUTPUT_PERSONAL in refusals(query(text, "customer_id x"))
+    examine(query(text, "*customer_id *x"))
+
+
+def test_whether_a_personal_column_is_known_may_be_asked_of_the_rows() -> None:
+    sql = "select c.customer_id, city from customers c where c.mobile is not null and not (mobile is null)"
+    assert examine(query(sql, "customer_id city")).uses["customers"] == ("city", "customer_id", "mobile")
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["replace(replace('aaa', 'a', 'aaaaaaaa'), 'a', 'aaaaaaaa')", "replace(city, 'a', customer_id)",
+     "replace(city, customer_id, 'a')", "replace(city, 'a', 'a' || 'b')", "replace(city, 'a', :text)"],
+)  # fmt: skip
+def test_a_replacement_does_not_make_texts_grow(made: str) -> None:
+    """LOG-04: of 3 kB, two such calls, one within the other, made 2 GB when the query was only checked."""
+    text = Parameter("text", "x")
+    sql = f"select customer_id, {made} as x from customers"
+    found = refusals(query(sql, "customer_id x", parameters=(text,)))
+    assert set(found) == {SqlRefusal.SQL_CONSTRUCT_FORBIDDEN}
+    examine(query("select customer_id, replace(city, '-', '/') as x from customers", "customer_id x"))
 
 
 def test_only_the_columns_that_are_read_are_named_as_used() -> None:

@@ -21,6 +21,7 @@ from infrastructure.warehouse import Warehouse
 from infrastructure.warehouse_files import LoadReport
 from infrastructure.warehouse_mapping import LoadRefusal, LoadRefused, read_mapping
 from infrastructure.warehouse_sample import SampleSize
+from infrastructure.warehouse_values import BadRow, amount_of
 
 BUSINESS_DATE = date(2026, 7, 1)
 SMALL = SampleSize(300, 3_000)
@@ -363,3 +364,11 @@ def test_a_killed_generation_leaves_nothing_that_counts_and_the_next_one_cleans_
     snapshot = warehouse.generate(BUSINESS_DATE, SampleSize(3_000, 200_000))
     assert snapshot.files["transactions"].rows == 200_000
     assert [path for path in folder.iterdir() if path.name.startswith(".building")] == []
+
+
+def test_an_amount_beyond_all_numbers_is_out_of_range() -> None:
+    """One such row does not end the whole load."""
+    for value in ("1e999999", "1e99999999999999", "-1e999999"):
+        for is_decimal in (True, False):
+            with pytest.raises(BadRow, match="amount_out_of_range"):
+                amount_of(value, "CNY", is_decimal)
