@@ -48,10 +48,14 @@ class DepartmentRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """Text that entries of a kind have besides their details; one of `choices`, where there are any."""
+    """Text that entries of a kind have besides their details; one of `choices`, where there are any.
+
+    `is_id`: it names another entry, so that its digits are nobody's card number.
+    """
 
     is_required: bool = False
     choices: tuple[str, ...] = ()
+    is_id: bool = False
 
 
 NEEDED = Attribute(is_required=True)
@@ -94,7 +98,7 @@ RULES: Mapping[Kind, Rules] = {
             "cap_per_customer": Attribute(),
             "cap_per_activity": Attribute(),
             "route": Attribute(True, tuple(Route)),
-            "cost_type": NEEDED,
+            "cost_type": Attribute(True, is_id=True),
             "unit_cost": NEEDED,
             "currency": NEEDED,
         },
@@ -388,7 +392,7 @@ def _detail_faults(kind: Kind, details: Details) -> Iterator[Fault]:
             yield Fault(CommonRefusal.REQUIRED, (name,))
         elif attribute.choices and value not in attribute.choices:
             yield Fault(FieldRefusal.NOT_A_CHOICE, (name,), {"choices": ", ".join(attribute.choices)})
-        else:
+        elif not attribute.is_id:
             yield from text_faults(value, ATTRIBUTE_CHARACTERS_MAX, name)
     if RULES[kind].has_frame:
         yield from frame_faults(details.attributes)

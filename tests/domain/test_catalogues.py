@@ -463,6 +463,14 @@ def test_each_unsound_rule_of_a_reward_type_has_one_fault(
     reward_type.given().when(replace(add_reward, **changes)).then_refused(fault)
 
 
+def test_the_digits_of_a_cost_types_id_are_no_card_number() -> None:
+    """PAR-20: an id may hold sixteen digits that pass the Luhn check."""
+    details = with_rule(cost_type=f"{CARD_NUMBER[:8]}-{CARD_NUMBER[8:]}")
+    reward_type.given().when(replace(add_reward, details=details)).then(
+        replace(reward_added, details=details)
+    )
+
+
 def test_a_reward_type_in_use_is_revised_but_never_removed() -> None:
     """PAR-21, PAR-22"""
     narrowed = with_rule(maximum="5")
