@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import xlsxwriter  # type: ignore[import-untyped]
-
 from application.shared.sheets import Cell, CellType, Column
 
 TEXT_CHARACTERS_MAX = 32_767
@@ -41,6 +39,8 @@ class Workbook:
             "strings_to_numbers": False,
             "strings_to_urls": False,
         }
+        import xlsxwriter  # type: ignore[import-untyped]  # when one is written, and not in every process
+
         self._book = xlsxwriter.Workbook(str(path), options)
         self._sheet = self._book.add_worksheet(sheet)
         self._columns = columns

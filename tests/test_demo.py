@@ -72,5 +72,5 @@ def test_a_folder_that_is_no_good_is_told_and_nothing_starts(folder: Path) -> No
         text=True,
     )
     assert done.returncode == 1
-    assert "load_file_missing" in done.stdout
+    assert "The folder has no transactions.csv." in done.stdout
     assert "docs/own-data.md" in done.stdout

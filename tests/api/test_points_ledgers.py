@@ -339,7 +339,7 @@ def test_what_a_budget_lacked_is_not_told_to_who_may_not_see_budgets(
     world.step(world.opened([("T1", "", 900)], activity))
     job = world.opened([("T2", "", 500)], activity)
     world.step(job)
-    caught_up(house)
+    caught_up(world)
     query = """query ($id: ID!, $types: [String!]) { pointsJob(id: $id) { failure faults { name value } }
         events(first: 500, select: {types: $types}) { events { type data } } }"""
     asked = {"id": shown_id("points_job", job), "types": ["points_job.failed", "budget.threshold_reached"]}

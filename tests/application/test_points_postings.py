@@ -100,7 +100,7 @@ def test_the_first_posting_of_a_year_carries_the_balance_of_the_one_before(bank:
     june = datetime(2027, 6, 1, tzinfo=UTC)
     posting(log, uuid4(), june).post(lines(1, 5))
     bank.now = june
-    given = Adjustment("CC", "C00000002", 7, "GOODWILL", "Apology")
+    given = Adjustment("CC", "C00000002", 7, "GOODWILL", "Apology", "a late letter")
     bank.send(LIN, "adjustPoints", {}, points_ledgers.adjust, given)
     for customer, points in (("C00000001", 5), ("C00000002", 7)):
         old, new = (list(log.records(ledger_id(Holder("CC", customer), year))) for year in (2026, 2027))

@@ -174,7 +174,8 @@ def test_a_held_back_approval_holds_the_activitys_status_and_its_timeline_and_bo
     assert rows_of(cardinal_url, APPROVALS) == {}
 
     def told() -> list[Any]:
-        changes = timeline_of(cardinal_url)[-1].changes
+        [*_, last] = [row for row in timeline_of(cardinal_url) if row.stream_id == activity]
+        changes = last.changes
         return [change["before"] for change in changes if change["field"] == "status"]
 
     assert told() == ["PENDING_RESEARCH"]

@@ -28,7 +28,7 @@ from tests.projections.folding import folded
 
 COLUMNS = """
 select column_name, is_nullable = 'YES' from information_schema.columns
-where table_schema = 'read' and table_name = %s
+where table_schema = 'read' and table_name = %s and is_generated = 'NEVER'
 """
 
 
