@@ -4,7 +4,7 @@ GET /exports/activities.xlsx?filter={"status":{"eq":"RUNNING"}} with the bearer 
 leaves is recorded first.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
@@ -58,6 +58,23 @@ class NotExported(Exception):
         self.status, self.code = status, code
 
 
+async def answered(request: Request, exported: Awaitable[Response]) -> Response:
+    """The file, or why there is none as `http_errors` write it."""
+    try:
+        return await exported
+    except NotExported as refused:
+        headers = {"Retry-After": "5"} if refused.status == 503 else {}
+        return error_response(request.scope, refused.status, refused.code, headers)
+    except TokenRefused as refused:
+        return refusal(request.scope, refused)
+    except Forbidden:
+        return error_response(request.scope, 403, "FORBIDDEN")
+    except DATABASE_FAULTS as error:
+        logger.error("export_failed", request_id=request_id(request.scope), error=repr(error))
+        status, code = (503, "UNAVAILABLE") if is_away(error) else (500, "INTERNAL")
+        return error_response(request.scope, status, code)
+
+
 @dataclass(slots=True)
 class Exports:
     """The ASGI application behind /exports. `time_zone` is that of the times in cells."""
@@ -70,23 +87,8 @@ class Exports:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         with TemporaryDirectory(prefix="cardinal-export-") as folder:
-            response = await self._answer(request, Path(folder))
+            response = await answered(request, self._exported(request, Path(folder)))
             await response(scope, receive, send)
-
-    async def _answer(self, request: Request, folder: Path) -> Response:
-        try:
-            return await self._exported(request, folder)
-        except NotExported as refused:
-            headers = {"Retry-After": "5"} if refused.status == 503 else {}
-            return error_response(request.scope, refused.status, refused.code, headers)
-        except TokenRefused as refused:
-            return refusal(request.scope, refused)
-        except Forbidden:
-            return error_response(request.scope, 403, "FORBIDDEN")
-        except DATABASE_FAULTS as error:
-            logger.error("export_failed", request_id=request_id(request.scope), error=repr(error))
-            status, code = (503, "UNAVAILABLE") if is_away(error) else (500, "INTERNAL")
-            return error_response(request.scope, status, code)
 
     async def _exported(self, request: Request, folder: Path) -> Response:
         principal = self.services.authentication.principal_of(request.headers)

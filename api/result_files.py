@@ -15,14 +15,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from api.authentication import refusal
 from api.commands import key_of
+from api.exports import NotExported, answered
 from api.graphql_app import Services
-from api.http_errors import error_response, request_id
-from api.planner.reads import DATABASE_FAULTS, is_away
 from application import downloads
-from application.access import Forbidden, Principal, authorise
-from application.authentication import TokenRefused
+from application.access import Principal, authorise
 from application.segment_runs import mapping_for_export
 from application.shared.engines import Encoding, Exported, FileLayout, RunFailed
 from application.shared.handler import Request as Command
@@ -39,13 +36,6 @@ AT_ONCE_MAX = 2
 logger = structlog.get_logger("cardinal.exports")
 
 
-class NotExported(Exception):
-    """An HTTP status and a code of `http_errors`."""
-
-    def __init__(self, status: int, code: str) -> None:
-        self.status, self.code = status, code
-
-
 @dataclass(slots=True)
 class ResultFiles:
     """The ASGI application behind /exports/segment-runs."""
@@ -56,23 +46,8 @@ class ResultFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         with TemporaryDirectory(prefix="cardinal-result-") as folder:
-            response = await self._answer(request, Path(folder))
+            response = await answered(request, self._exported(request, Path(folder)))
             await response(scope, receive, send)
-
-    async def _answer(self, request: Request, folder: Path) -> Response:
-        try:
-            return await self._exported(request, folder)
-        except NotExported as refused:
-            headers = {"Retry-After": "5"} if refused.status == 503 else {}
-            return error_response(request.scope, refused.status, refused.code, headers)
-        except TokenRefused as refused:
-            return refusal(request.scope, refused)
-        except Forbidden:
-            return error_response(request.scope, 403, "FORBIDDEN")
-        except DATABASE_FAULTS as error:
-            logger.error("export_failed", request_id=request_id(request.scope), error=repr(error))
-            status, code = (503, "UNAVAILABLE") if is_away(error) else (500, "INTERNAL")
-            return error_response(request.scope, status, code)
 
     async def _exported(self, request: Request, folder: Path) -> Response:
         principal = self.services.authentication.principal_of(request.headers)

@@ -8,21 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import structlog
 from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.authentication import refusal
 from api.context import Context
+from api.exports import NotExported, answered
 from api.graphql_app import Services
-from api.http_errors import error_response, request_id
+from api.http_errors import request_id
 from api.messages import language_of
-from api.planner.reads import DATABASE_FAULTS, is_away
 from application import downloads
-from application.access import Forbidden, authorise
-from application.authentication import TokenRefused
+from application.access import authorise
 from application.shared.handler import Request as Command
 
 FORMS_PATH = "/exports/work-orders"
@@ -74,15 +71,6 @@ LABELS = {
 }
 """The fields of a document in their order: (zh, en)."""
 
-logger = structlog.get_logger("cardinal.exports")
-
-
-class NotExported(Exception):
-    """An HTTP status and a code of `http_errors`."""
-
-    def __init__(self, status: int, code: str) -> None:
-        self.status, self.code = status, code
-
 
 @dataclass(slots=True)
 class WorkOrderForms:
@@ -92,22 +80,8 @@ class WorkOrderForms:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        response = await self._answer(request)
+        response = await answered(request, self._exported(request))
         await response(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
-        try:
-            return await self._exported(request)
-        except NotExported as refused:
-            return error_response(request.scope, refused.status, refused.code)
-        except TokenRefused as refused:
-            return refusal(request.scope, refused)
-        except Forbidden:
-            return error_response(request.scope, 403, "FORBIDDEN")
-        except DATABASE_FAULTS as error:
-            logger.error("export_failed", request_id=request_id(request.scope), error=repr(error))
-            status, code = (503, "UNAVAILABLE") if is_away(error) else (500, "INTERNAL")
-            return error_response(request.scope, status, code)
 
     async def _exported(self, request: Request) -> Response:
         principal = self.services.authentication.principal_of(request.headers)
