@@ -1,32 +1,23 @@
 """What a resolver may touch: who asks, the handler for commands, and the read side."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import strawberry
 
+from api.live_log import LiveLog, Progress, Stream
 from api.messages import Language
 from api.planner.reads import Reads
 from api.planner.requests import Viewer
-from api.tail import Tail
 from application.access import Principal
 from application.shared.engines import Engine
 from application.shared.handler import Handler
-from application.shared.records import Log, Position
-
-
-class Progress(Protocol):
-    """How far the projections are."""
-
-    async def reached(self, position: Position, names: Sequence[str], timeout_s: float) -> bool:
-        """Whether all of these projections got to the position within the time."""
-        ...
+from application.shared.records import BANK_WIDE, Log, Record
 
 
 @dataclass(slots=True)
 class Context:
-    """One request, or one WebSocket: there the principal is known only once the client has said who it is."""
+    """One request. `stream` is the log as a subscription reads it; other operations have none."""
 
     principal: Principal
     viewer: Viewer
@@ -37,9 +28,14 @@ class Context:
     log: Log
     reads: Reads
     progress: Progress
-    tail: Tail
-    connection_params: Mapping[str, object] | None = None
+    live_log: LiveLog
     engine: Engine | None = None
+    stream: Stream | None = None
+
+    def sees(self, record: Record[Any]) -> bool:
+        """Whether the record is the business of a unit that the viewer sees, or of the whole bank."""
+        unit = record.context.org_unit
+        return unit == BANK_WIDE or self.principal.sees(unit)
 
 
 Info = strawberry.Info[Context, Any]

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 import strawberry
 import structlog
-from graphql import GraphQLError
 from graphql import OperationType as GraphQLOperation
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,14 +19,19 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from api.authentication import refusal
+from api.changes import PERSONAL
 from api.context import Context
+from api.event_streams import EventStream, EventStreams, as_events, wants_events
+from api.feeds import Feeds
 from api.graphiql import is_visit, page
+from api.graphql_errors import answer_of
 from api.graphql_sockets import Sockets
 from api.http_errors import error_response, request_id
-from api.messages import language_of, message
+from api.messages import language_of
 from api.planner.positions import decode
 from api.planner.reads import DATABASE_FAULTS, is_away
 from api.services import Services
+from api.subscription_requests import SubscriptionRequests
 from application.authentication import TokenRefused
 from application.shared.records import Position as LogPosition
 
@@ -50,7 +54,14 @@ class GraphQLApp:
 
     def __init__(self, schema: strawberry.Schema, services: Services, *, graphiql: bool = False) -> None:
         self._schema, self._services, self._graphiql = schema, services, graphiql
-        self._sockets = Sockets(schema, services)
+        requests = SubscriptionRequests(schema, services.reads, PERSONAL)
+        self._feeds = Feeds(schema, services)
+        self._sockets = Sockets(schema, services, requests, self._feeds)
+        self._streams = EventStreams(services, requests, self._feeds)
+
+    def end_streams(self) -> None:
+        """End the streams that would never end by themselves; sockets are closed by the server."""
+        self._feeds.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -62,13 +73,15 @@ class GraphQLApp:
             return
         try:
             response = await self._respond(request)
+            if isinstance(response, Response) and _is_for_events(request, response):
+                response = as_events(response)
         except Malformed as malformed:
             response = error_response(scope, malformed.status, malformed.code)
         except TokenRefused as refused:
             response = refusal(scope, refused)
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response | EventStream:
         principal = self._services.authentication.principal_of(request.headers)
         if not principal.permissions:
             raise Malformed(403, "NO_ROLE")
@@ -81,6 +94,9 @@ class GraphQLApp:
             request_id(request.scope),
             request.headers.get("idempotency-key"),
         )
+        stream = self._stream(request, body, context)
+        if stream is not None:
+            return stream
         if not await self._is_projected(body):
             return error_response(request.scope, 503, "BEHIND", {"Retry-After": "1"})
         try:
@@ -91,6 +107,12 @@ class GraphQLApp:
         if found is not None:
             return Response(found, media_type=media.type)
         return await self._execute(request, body, context, media)
+
+    def _stream(self, request: Request, body: Mapping[str, Any], context: Context) -> EventStream | None:
+        accept = request.headers.get("accept", "")
+        if not wants_events(accept, is_subscription=True):
+            return None
+        return self._streams.response(request, body, context)
 
     async def _execute(
         self, request: Request, body: Mapping[str, Any], context: Context, media: "_Media"
@@ -108,14 +130,8 @@ class GraphQLApp:
             raise Malformed(405, "METHOD_NOT_ALLOWED") from None
         except (CannotGetOperationTypeError, MissingQueryError):
             raise Malformed(400, "BAD_REQUEST") from None
-        errors = [shown(error, context) for error in result.errors or ()]
-        answer: dict[str, Any] = {"data": result.data}
-        status = 200
-        if errors:
-            answer["errors"] = errors
-            if result.data is None and all(error.path is None for error in result.errors or ()):
-                del answer["data"]
-                status = media.malformed_status
+        answer = answer_of(result, context)  # type: ignore[arg-type]
+        status = 200 if "data" in answer else media.malformed_status
         return Response(orjson.dumps(answer, default=str), status, media_type=media.type)
 
     def _require_one_operation(self, body: Mapping[str, Any]) -> None:
@@ -146,6 +162,11 @@ class GraphQLApp:
         if is_away(error):
             return error_response(request.scope, 503, "UNAVAILABLE", {"Retry-After": "1"})
         return error_response(request.scope, 500, "INTERNAL")
+
+
+def _is_for_events(request: Request, response: Response) -> bool:
+    accept = request.headers.get("accept", "")
+    return response.status_code in (200, 400) and wants_events(accept, is_subscription=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,19 +228,3 @@ def _well_formed(body: object) -> Mapping[str, Any]:
     if not all(isinstance(body.get(name), dict | None) for name in ("variables", "extensions")):
         raise Malformed(400, "BAD_REQUEST")
     return body
-
-
-def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
-    """The error as clients see it: only what was raised for them keeps its words."""
-    cause = error.original_error
-    code = (error.extensions or {}).get("code")
-    if code is None and cause is not None and not isinstance(cause, GraphQLError):
-        code = "UNAVAILABLE" if is_away(cause) else "INTERNAL"
-        logger.error("resolver_failed", request_id=context.request_id, error=repr(cause), exc_info=cause)
-        text = message(code, {}, context.language)
-    else:
-        text = error.message
-    formatted: dict[str, Any] = {**error.formatted, "message": text}
-    own = {name: value for name, value in (error.extensions or {}).items() if code != "INTERNAL"}
-    formatted["extensions"] = {**own, "code": code or "BAD_INPUT", "requestId": context.request_id}
-    return formatted

@@ -10,6 +10,7 @@ from api.approvals import INBOX, Approval, ApprovalMutations
 from api.budgets import Budget
 from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
+from api.changes import ChangeSubscription
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
 from api.departments import Department, DepartmentMutations
 from api.differences import DifferenceQueries
@@ -117,10 +118,12 @@ Mutation = merge_types(
     ),
 )
 
+Subscription = merge_types("Subscription", (EventSubscription, ChangeSubscription))
+
 schema = strawberry.Schema(
     Query,
     Mutation,
-    EventSubscription,
+    Subscription,
     extensions=[SharedDocuments],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

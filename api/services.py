@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.authentication import Authentication
-from api.context import Context, Progress, viewer_of
+from api.context import Context, viewer_of
+from api.live_log import LiveLog, Progress
 from api.messages import Language
 from api.planner.reads import Reads
-from api.tail import Tail
 from application.access import Principal, Role
 from application.shared.engines import Engine
 from application.shared.handler import Handler
@@ -33,7 +33,7 @@ class Services:
     progress: Progress
     projections: Sequence[str]
     page_sizes: PageSizes
-    tail: Tail
+    live_log: LiveLog
     engine: Engine | None = None
 
     def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
@@ -49,6 +49,6 @@ class Services:
             log=self.log,
             reads=self.reads,
             progress=self.progress,
-            tail=self.tail,
+            live_log=self.live_log,
             engine=self.engine,
         )

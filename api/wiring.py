@@ -14,12 +14,12 @@ from starlette.types import Receive, Scope, Send
 from api.authentication import Authentication, Verify
 from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp
+from api.live_log import LiveLog
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
-from api.tail import Tail
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.shared.approvable import ApprovalPolicy
 from application.shared.engines import Engine
@@ -70,6 +70,11 @@ class GraphQL:
         else:
             await self._app(scope, receive, send)
 
+    def end_streams(self) -> None:
+        """End what would never end by itself."""
+        if self._app is not None:
+            self._app.end_streams()
+
     def lifespan(self, _: Starlette) -> AbstractAsyncContextManager[None]:
         return self._opened()
 
@@ -90,7 +95,6 @@ class GraphQL:
             async with reading.connection() as connection:
                 await check_views(schema, connection, timeline=TIMELINE)
             reads = Reads(schema, reading, timeline=TIMELINE)
-            tail = Tail(reads.one)
             services = Services(
                 authentication=Authentication(self.verify),
                 handler=Handler(log, policy=self.policy),
@@ -99,7 +103,7 @@ class GraphQL:
                 progress=progress,
                 projections=NAMES,
                 page_sizes=self.page_sizes,
-                tail=tail,
+                live_log=LiveLog(log, reads.one),
                 engine=self.engine,
             )
             self._app = GraphQLApp(schema, services, graphiql=self.graphiql)
@@ -109,7 +113,6 @@ class GraphQL:
             try:
                 yield
             finally:
-                await tail.close()
                 notices.close()
                 commands.close()
 
