@@ -118,7 +118,7 @@ class EventStream:
     async def _results(self, send: Send) -> bytes:
         if isinstance(self._asked, Refused):
             return self._failed(self._asked.errors)
-        subscriber = Subscriber(self._feeds, self._asked)
+        subscriber = Subscriber(self._feeds, self._asked, asyncio.Event())
         try:
             async with aclosing(subscriber.frames()) as frames:
                 async for frame in frames:

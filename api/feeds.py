@@ -107,10 +107,13 @@ class Feed:
 
 
 class Subscriber:
-    """One who follows a feed. `at` is the position of the last result that he took, or where he began."""
+    """One who follows a feed. `at` is the position of the last result that he took, or where he began.
 
-    def __init__(self, feeds: "Feeds", asked: Asked) -> None:
-        self._feeds, self._asked = feeds, asked
+    `begun` is set when what happens from then on reaches him.
+    """
+
+    def __init__(self, feeds: "Feeds", asked: Asked, begun: asyncio.Event) -> None:
+        self._feeds, self._asked, self._begun = feeds, asked, begun
         self.at = asked.after
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
@@ -118,6 +121,7 @@ class Subscriber:
         feed = self._feeds.join(self._asked)
         try:
             await feed.begun.wait()
+            self._begun.set()
             at = feed.newest if self.at is None else self.at
             while at < feed.low and feed.end is None:
                 stream = self._feeds.stream(at, until=lambda: feed.low)

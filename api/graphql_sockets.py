@@ -9,8 +9,8 @@ import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -37,6 +37,7 @@ LOOK_EVERY_S = 5.0
 VERIFY_EVERY_S = 30.0
 """A token that was taken back, and rights that were lost, end the socket within this and LOOK_EVERY_S."""
 OPERATIONS_MAX = 20
+BEGINNING_S = 1.0
 SOCKETS_PER_USER_MAX = 50
 ID_CHARACTERS_MAX = 128
 REASON_BYTES_MAX = 123
@@ -61,6 +62,7 @@ class Operation:
     """One operation under way. `sent` counts its results; `is_sending` while one waits to be taken."""
 
     task: asyncio.Task[None] | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     subscriber: Subscriber | None = None
     sent: int = 0
     is_sending: bool = False
@@ -198,6 +200,10 @@ class Socket:
             return
         operation = self._operations[id_] = Operation()
         operation.task = asyncio.create_task(self._run(id_, body, context, operation))
+        # What the client does next it does after it has subscribed, and hears of.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEGINNING_S):
+                await operation.begun.wait()
 
     async def _run(self, id_: str, body: Mapping[str, Any], context: Context, operation: Operation) -> None:
         try:
@@ -214,6 +220,7 @@ class Socket:
             if not self._is_closed:
                 raise
         finally:
+            operation.begun.set()
             if self._operations.get(id_) is operation:
                 del self._operations[id_]
 
@@ -241,6 +248,7 @@ class Socket:
         if asked.operation is OperationType.SUBSCRIPTION:
             await self._follow(id_, body, context, operation)
             return
+        operation.begun.set()
         found = await services.reads.answer(body, context.viewer)
         if found is not None:
             await self._next(id_, found.decode(), operation)
@@ -260,7 +268,7 @@ class Socket:
         self, id_: str, body: Mapping[str, Any], context: Context, operation: Operation
     ) -> None:
         asked = self._sockets.requests.asked(body, context)
-        operation.subscriber = Subscriber(self._sockets.feeds, asked)
+        operation.subscriber = Subscriber(self._sockets.feeds, asked, operation.begun)
         async with aclosing(operation.subscriber.frames()) as frames:
             async for frame in frames:
                 await self._next(id_, frame.payload, operation)

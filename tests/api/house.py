@@ -124,7 +124,10 @@ def running_house(
         lifespan=graphql.lifespan,
     )
     try:
-        with _served(app, graphql) as address, httpx.Client(base_url=f"http://{address}", timeout=30) as client:
+        with (
+            _served(app, graphql) as address,
+            httpx.Client(base_url=f"http://{address}", timeout=30) as client,
+        ):
             yield House(address, client, appended)
     finally:
         stop.set()
