@@ -34,6 +34,7 @@ HEADERS = {
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",
 }
+BEGINNING_S = 1.0
 LOOK_EVERY_S = 15.0
 """How often the token is looked at again, and a comment sent."""
 COMMENT = b":\n\n"
@@ -99,13 +100,18 @@ class EventStream:
     ) -> None:
         self._feeds, self._authentication, self._headers = feeds, authentication, headers
         self._context, self._asked = context, asked
+        self._begun, self._answered = asyncio.Event(), asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        results = asyncio.create_task(self._results(send))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEGINNING_S):
+                await self._begun.wait()
         headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await _write(send, COMMENT)
-        parts = self._results(send), self._watch(send), _gone(receive)
-        tasks = [asyncio.create_task(part) for part in parts]
+        self._answered.set()
+        tasks = [results, asyncio.create_task(self._watch(send)), asyncio.create_task(_gone(receive))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -117,11 +123,13 @@ class EventStream:
 
     async def _results(self, send: Send) -> bytes:
         if isinstance(self._asked, Refused):
+            self._begun.set()
             return self._failed(self._asked.errors)
-        subscriber = Subscriber(self._feeds, self._asked, asyncio.Event())
+        subscriber = Subscriber(self._feeds, self._asked, self._begun)
         try:
             async with aclosing(subscriber.frames()) as frames:
                 async for frame in frames:
+                    await self._answered.wait()
                     await _write(send, _next(frame.payload, frame.position))
         except Refused as refused:
             return self._failed(refused.errors)
@@ -132,6 +140,8 @@ class EventStream:
         except DATABASE_FAULTS as error:
             logger.error("a stream broke off", request_id=self._context.request_id, error=repr(error))
             return self._failed([self._error("UNAVAILABLE" if is_away(error) else "INTERNAL")])
+        finally:
+            self._begun.set()
         return b""
 
     async def _watch(self, send: Send) -> bytes:
