@@ -137,7 +137,7 @@ async def _changes(
         return Change(position=Position(*record.position), type=event.type, id=id_, key=key)
 
     assert context.stream is not None, "a subscription has a stream"
-    async for change in context.stream.told(tell, projections, PROJECTED_WAIT_S):
+    async for change in context.stream.told(tell, lambda _: projections, PROJECTED_WAIT_S):
         yield change
 
 

@@ -29,6 +29,8 @@ TELLING = frozenset({"percent", "values"})
 SCANNED_MAX = 5_000
 TYPES_MAX = 50
 PROJECTED_WAIT_S = 2.0
+SHOWN_IN = {"activity": "activities", "approval": "approvals"}
+"""The projection of what an event shows of its subject."""
 
 
 @strawberry.type(description="One fact of the log, in the form that integrators may rely on.")
@@ -122,7 +124,10 @@ class EventSubscription:
         def tell(record: records.Record[Any]) -> Event | None:
             return next(iter(_visible(context, record, select)), None)
 
-        async for event in context.stream.told(tell, ("activities", "approvals"), PROJECTED_WAIT_S):
+        def needed(event: Event) -> tuple[str, ...]:
+            return (SHOWN_IN[event.subject_kind],) if event.subject_kind in SHOWN_IN else ()
+
+        async for event in context.stream.told(tell, needed, PROJECTED_WAIT_S):
             yield event
 
 

@@ -122,16 +122,21 @@ class Stream:
         self.at = at
 
     async def told(
-        self, tell: Callable[[Record[Any]], T | None], projections: Sequence[str], wait_s: float
+        self,
+        tell: Callable[[Record[Any]], T | None],
+        needed: Callable[[T], Sequence[str]],
+        wait_s: float,
     ) -> AsyncIterator[T]:
-        """What `tell` makes of each record, None being nothing, when the projections have come that far.
+        """What `tell` makes of each record, None being nothing, when the projections `needed` for it have
+        come that far.
 
         A projection that stands still is waited for no longer than `wait_s` for a whole batch.
         """
         async for batch in self._batches():
             found = [(record, told) for record in batch if (told := tell(record)) is not None]
-            if found:
-                await self._progress.reached(found[-1][0].position, projections, wait_s)
+            names = {name for _, told in found for name in needed(told)}
+            if names:
+                await self._progress.reached(found[-1][0].position, sorted(names), wait_s)
             for record, told in found:
                 self.at = record.position
                 yield told

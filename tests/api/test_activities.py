@@ -338,7 +338,7 @@ def test_the_same_key_and_input_get_the_first_answer_and_another_input_is_refuse
 
 
 def test_history_and_timeline_end_at_the_instant_that_is_asked_for(house: House) -> None:
-    """EVT-07: what came later is no part of the past, neither its own nor that of its approvals."""
+    """ES-03: what came later is no part of the past, neither its own nor that of its approvals."""
     activity = submitted(house)
     house.done("researcher", "approve", APPROVAL, **verdict(activity["approval"], "RESEARCH"))
     document = """query ($id: ID!, $asOf: AsOf) { activity(id: $id, asOf: $asOf) {
