@@ -21,16 +21,16 @@ from graphql import ExecutionResult, GraphQLError, subscribe
 
 from api.context import Context
 from api.graphql_errors import answer_of
-from api.live_log import Stream
+from api.live_log import RETRY_S, Stream
 from api.messages import Language, message
-from api.planner.reads import is_away
+from api.planner.reads import DATABASE_FAULTS, is_away
 from api.services import Services
 from api.subscription_requests import Asked, Refused
 from application.shared.identifiers import uuid7
 from application.shared.records import BEGINNING, Position
 
-FRAMES_MAX = 1_000
-FRAME_CHARACTERS_MAX = 8_000_000
+FRAMES_MAX = 500
+FRAME_CHARACTERS_MAX = 4_000_000
 """Of the results that a feed keeps, together."""
 PER_USER_MAX = 200
 
@@ -224,9 +224,8 @@ class Feeds:
                 newest = await live_log.newest()
                 after = newest if asked.after is None else min(asked.after, newest)
                 feed.begin(after if live_log.holds(after) else newest)
-                async for frame in self.executed(asked, context, self.stream(feed.low)):
-                    feed.add(frame)
-                    await asyncio.sleep(0)  # a long stretch must not keep the others waiting
+                while True:
+                    await self._feed(feed, asked, context)
             finally:
                 live_log.release()
         except Refused as refused:
@@ -239,6 +238,16 @@ class Feeds:
             )
         finally:
             self._forget(feed, asked)
+
+    async def _feed(self, feed: Feed, asked: Asked, context: Context) -> None:
+        """Go on behind the newest result, until the database is lost."""
+        try:
+            async for frame in self.executed(asked, context, self.stream(feed.newest)):
+                feed.add(frame)
+                await asyncio.sleep(0)  # a long stretch must not keep the others waiting
+        except DATABASE_FAULTS as error:
+            logger.warning("a feed waits for the database", request_id=context.request_id, error=repr(error))
+            await asyncio.sleep(RETRY_S)
 
     def _forget(self, feed: Feed, asked: Asked) -> None:
         if self._feeds.get(asked.key) is feed:

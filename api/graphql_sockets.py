@@ -340,6 +340,9 @@ class Socket:
                     await self._part()
         except Closed as closed:
             await self._close(closed.code, closed.reason)
+        except Exception as error:  # nobody would watch any more
+            logger.error("a socket can't be watched", user=principal.user, exc_info=error)
+            await self._close(TRY_AGAIN_LATER, _reason("INTERNAL"))
 
 
 def _id_of(taken: Mapping[str, Any]) -> str:
