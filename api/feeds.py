@@ -242,9 +242,10 @@ class Feeds:
     async def _feed(self, feed: Feed, asked: Asked, context: Context) -> None:
         """Go on behind the newest result, until the database is lost."""
         try:
-            async for frame in self.executed(asked, context, self.stream(feed.newest)):
-                feed.add(frame)
-                await asyncio.sleep(0)  # a long stretch must not keep the others waiting
+            async with aclosing(self.executed(asked, context, self.stream(feed.newest))) as results:
+                async for frame in results:
+                    feed.add(frame)
+                    await asyncio.sleep(0)  # a long stretch must not keep the others waiting
         except DATABASE_FAULTS as error:
             logger.warning("a feed waits for the database", request_id=context.request_id, error=repr(error))
             await asyncio.sleep(RETRY_S)

@@ -34,7 +34,8 @@ API_WITHOUT_NAMESAKE = {
     "events", "history", "public_events", "public_mappings", "public_points", "public_segments",
     "public_work_orders", "watch",
     # pushed as it is recorded
-    "changes", "event_streams", "feeds", "graphql_errors", "live_log", "socket_protocol", "subscription_requests",
+    "changes", "event_streams", "feeds", "graphql_errors", "live_log", "socket_protocol",
+    "subscription_requests",
     # what a run has found, a work order as a document
     "result_files", "work_order_forms",
 }  # fmt: skip
