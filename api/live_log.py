@@ -149,6 +149,8 @@ class Stream:
                 batch = await to_thread.run_sync(self._log.follow, self.at, BATCH)
             if batch:
                 yield batch
+            else:
+                await asyncio.sleep(POLL_S)
 
 
 def _place(record: Record[Any]) -> Position:

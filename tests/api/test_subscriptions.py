@@ -296,6 +296,16 @@ def test_who_begins_in_the_past_meets_the_present_without_a_gap_or_a_double(
     asyncio.run(scenario())
 
 
+def test_a_position_that_is_not_reached_yet_is_waited_for(house: House) -> None:
+    async def scenario() -> None:
+        async with subscriber(house, "auditor-4") as client:
+            await client.subscribe(EVENTS, after="00000001" + "7" + "f" * 15)
+            await asyncio.to_thread(cost_type, house)
+            await client.nothing()
+
+    asyncio.run(scenario())
+
+
 def stalled_socket(house: House) -> socket.socket:
     """One that takes little, so that the server soon has to wait."""
     host, port = house.url.split(":")
