@@ -13,11 +13,12 @@ from starlette.types import Receive, Scope, Send
 
 from api.authentication import Authentication, Verify
 from api.exports import ACTIVITIES_PATH, Exports
-from api.graphql_app import GraphQLApp, PageSizes, Services
+from api.graphql_app import GraphQLApp
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
+from api.services import PageSizes, Services
 from api.tail import Tail
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.shared.approvable import ApprovalPolicy

@@ -21,7 +21,7 @@ MAY_PRINT = ("api/main.py", "api/terminal.py", "api/warehouse_commands.py", "ben
 API_WITHOUT_NAMESAKE = {
     # how it is served
     "application", "authentication", "bounded_body", "graphiql", "graphql_app", "health", "http_errors",
-    "http_protocol",
+    "graphql_sockets", "http_protocol", "services",
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
