@@ -4,12 +4,12 @@ import pytest
 from graphql import get_introspection_query, parse
 
 from api.planner import limits
-from api.planner.limits import limit_errors
+from api.planner.limits import measured
 from tests.api.planner.conftest import CHIEF, Bank
 
 
 def refusals(document: str) -> list[str]:
-    errors = limit_errors(parse(document))
+    errors, _ = measured(parse(document))
     assert all(error.extensions == {"code": "LIMIT_EXCEEDED"} for error in errors)
     return [error.message for error in errors]
 
@@ -71,6 +71,11 @@ def test_the_common_introspection_query_passes() -> None:
         (
             "{ a(first: 100) { nodes { b(last: 100) { nodes { c d e } } } } }",
             "{ a(first: 100) { nodes { b(last: 100) { nodes { c d e f } edges { cursor } } } } }",
+            "more than 50000 fields times page sizes",
+        ),
+        (
+            "{ events(first: 500) { events { " + "a " * 98 + "} } }",
+            "{ events(first: 500) { events { " + "a " * 99 + "} } }",
             "more than 50000 fields times page sizes",
         ),
         (
