@@ -38,6 +38,21 @@ class Admission:
             raise Malformed(403, "INTROSPECTION_FORBIDDEN")
         return shown
 
+    async def require(self, source: str, name: str | None, context: Context) -> None:
+        """The same for an operation that came whole by a socket. Raise GraphQLError with the code."""
+        more = dict[str, object]()
+        try:
+            await self.documents.source({"query": source}, context.principal)
+            self.admit(source, name, context.principal)
+        except Malformed as refused:
+            code = refused.code
+        except RateLimited as limited:
+            code, more = "RATE_LIMITED", {"retryAfter": limited.retry_after_s, "cost": limited.shown}
+        else:
+            return
+        told = {"code": code, "requestId": context.request_id, **more}
+        raise GraphQLError(sentence(code, context.language), extensions=told)
+
     def may_read_schema(self, principal: Principal) -> bool:
         """Who is held to registered documents has no use for the schema."""
         return Permission.SCHEMA_READ in principal.permissions and not self.documents.is_bound(principal)
@@ -54,7 +69,7 @@ class Admitted(SchemaExtension):
         execution = self.execution_context
         context: Context = execution.context
         if not context.is_admitted and execution.query is not None:
-            await _require_admitted(execution.query, execution.operation_name, context)
+            await context.admission.require(execution.query, execution.operation_name, context)
         yield
 
 
@@ -69,22 +84,6 @@ class Unsuggesting(SchemaExtension):
         if errors := execution.pre_execution_errors:
             execution.pre_execution_errors = context.admission.shown(errors, context.principal)
         yield
-
-
-async def _require_admitted(source: str, name: str | None, context: Context) -> None:
-    """Raise a GraphQLError with the code of the refusal."""
-    admission, more = context.admission, dict[str, object]()
-    try:
-        await admission.documents.source({"query": source}, context.principal)
-        admission.admit(source, name, context.principal)
-    except Malformed as refused:
-        code = refused.code
-    except RateLimited as limited:
-        code, more = "RATE_LIMITED", {"retryAfter": limited.retry_after_s, "cost": limited.shown}
-    else:
-        return
-    told = {"code": code, "requestId": context.request_id, **more}
-    raise GraphQLError(sentence(code, context.language), extensions=told)
 
 
 def unsuggesting(error: GraphQLError) -> GraphQLError:

@@ -34,6 +34,7 @@ from application.authentication import TokenRefused
 from application.shared.records import Position as LogPosition
 
 MIN_POSITION_WAIT_S = 5.0
+MESSAGE_CHARACTERS_MAX = 500
 # What is kept of an answer is looked at anew each time, and kept for one person only.
 KEPT = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Language"}
 NOT_KEPT = {"Cache-Control": "no-store"}
@@ -207,6 +208,8 @@ def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
         text = sentence(code, context.language)
     else:
         text = error.message
+    if len(text) > MESSAGE_CHARACTERS_MAX:  # it repeats what was sent
+        text = f"{text[:MESSAGE_CHARACTERS_MAX]}…"
     formatted: dict[str, Any] = {**error.formatted, "message": text}
     own = {name: value for name, value in (error.extensions or {}).items() if code != "INTERNAL"}
     formatted["extensions"] = {**own, "code": code or "BAD_INPUT", "requestId": context.request_id}

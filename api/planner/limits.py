@@ -5,7 +5,7 @@ first.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
@@ -35,6 +35,9 @@ MAX_FIELDS = 50_000  # fields of the answer: selections times the sizes of the p
 MAX_DIRECTIVES = 60
 MAX_ROOTS = 20
 MAX_REPEATS = 200  # of one response key: the rule that merges fields compares them in pairs
+MAX_VARIABLE_VALUES = 100_000  # of which it takes microseconds to judge each
+MAX_VARIABLE_OBJECTS = 10_000  # and lists
+MAX_VARIABLE_DEPTH = 50
 LISTED = frozenset({"nodes", "edges", "events"})  # the rows of a page, in connections and of the log
 LARGEST_LITERAL_PAGE_SIZE = 1_000  # more is refused as a page size, which says it better
 
@@ -142,6 +145,31 @@ def measured(document: DocumentNode) -> tuple[list[GraphQLError], Mapping[str | 
         if found > most:
             errors.append(_exceeded(what, most))
     return errors, costs
+
+
+def variables_error(variables: Mapping[str, object]) -> GraphQLError | None:
+    """LIMIT_EXCEEDED for more values, or deeper ones, than are worth being judged. Linear, and a fraction of
+    what judging them takes.
+    """
+    values, objects, depth = 0, 0, 0
+    level: list[Collection[object]] = [variables.values()]
+    while level:
+        values += sum(map(len, level))
+        objects, depth = objects + len(level), depth + 1
+        for found, most, what in (
+            (values, MAX_VARIABLE_VALUES, "values"),
+            (objects, MAX_VARIABLE_OBJECTS, "objects and lists"),
+            (depth, MAX_VARIABLE_DEPTH, "depth"),
+        ):
+            if found > most:
+                return _exceeded(f"{what} in the variables", most)
+        level = [
+            value.values() if isinstance(value, dict) else value
+            for members in level
+            for value in members
+            if isinstance(value, dict | list)
+        ]
+    return None
 
 
 def _exceeding(cost: Cost) -> Iterator[GraphQLError]:

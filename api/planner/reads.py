@@ -45,7 +45,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from strawberry.extensions import SchemaExtension
 
 from api.planner.checks import declaration_faults, raise_any
-from api.planner.limits import MAX_SOURCE_CHARACTERS, MAX_TOKENS, Cost, measured
+from api.planner.limits import MAX_SOURCE_CHARACTERS, MAX_TOKENS, Cost, measured, variables_error
 from api.planner.plans import NotPlannable, Planner
 from api.planner.requests import Parts, Request, TextArray, Viewer, refused, statement
 from api.planner.rows import walkable
@@ -190,11 +190,11 @@ class Reads:
     def variables(
         self, operation: OperationDefinitionNode, given: dict[str, Any]
     ) -> VariableValues | list[GraphQLError]:
+        if (error := variables_error(given)) is not None:
+            return [error]
         try:
             definitions = operation.variable_definitions or ()
             return get_variable_values(self.schema, definitions, given, MAX_VARIABLE_ERRORS)
-        except RecursionError:
-            return [GraphQLError("the variables are nested too deeply")]
         except Exception as error:  # a scalar's own parser may raise anything
             return [GraphQLError(str(error))]
 
@@ -321,7 +321,7 @@ class _Conditions(Visitor):
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:
-    error.extensions = {**(error.extensions or {}), "code": code}
+    error.extensions = {"code": code, **(error.extensions or {})}
     return error
 
 

@@ -90,6 +90,8 @@ def fault(sent: Hostile, connection: http.client.HTTPConnection) -> tuple[int, s
             return response.status, f"what it says: {error}"
         if "data" in answer and not error.get("path"):
             return response.status, f"no path: {error}"
+        if len(error["message"]) > 600:
+            return response.status, f"its length: {len(error['message'])}"
         if "Traceback" in error["message"] or 'File "' in error["message"]:
             return response.status, f"its internals: {error}"
     return response.status, ""
