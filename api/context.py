@@ -1,7 +1,7 @@
 """What a resolver may touch: who asks, the handler for commands, and the read side."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 
@@ -13,6 +13,9 @@ from application.access import Principal
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import BANK_WIDE, Log, Record
+
+if TYPE_CHECKING:
+    from api.admission import Admission
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Context:
     reads: Reads
     progress: Progress
     live_log: LiveLog
+    admission: "Admission"
     engine: Engine | None = None
     stream: Stream | None = None
 

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 import structlog
-from graphql import GraphQLError, OperationType
+from graphql import GraphQLError
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,8 +21,10 @@ from starlette.types import Receive, Scope, Send
 from api.authentication import Authentication
 from api.context import Context
 from api.feeds import Ended, Feeds, Subscriber, TooSlow, text_of
-from api.graphql_errors import sentence, shown
-from api.planner.reads import DATABASE_FAULTS, is_away
+from api.graphql_errors import code_of, refused, shown
+from api.http_errors import error_response
+from api.planner.reads import DATABASE_FAULTS
+from api.rates import TooManyAtOnce
 from api.services import Services
 from api.subscription_requests import Asked, Refused, SubscriptionRequests
 from application.authentication import TokenCode, TokenRefused
@@ -73,17 +75,13 @@ class EventStreams:
     def __init__(self, services: Services, requests: SubscriptionRequests, feeds: Feeds) -> None:
         self._services, self._requests, self._feeds = services, requests, feeds
 
-    def response(self, request: Request, body: Mapping[str, Any], context: Context) -> "EventStream | None":
-        """The stream of a subscription; None where the body holds none, or is not sound."""
-        document = self._services.reads.document(body["query"])
-        operation = document.operations.get(body.get("operationName"))
-        if document.errors or operation is None or operation.operation is not OperationType.SUBSCRIPTION:
-            return None
+    def response(self, request: Request, body: Mapping[str, Any], context: Context) -> "EventStream":
+        """The stream of a subscription whose document is sound."""
         asked: Asked | Refused
         try:
             asked = self._requests.asked(body, context, _seen(request))
-        except Refused as refused:
-            asked = refused
+        except Refused as refusal:
+            asked = refusal
         return EventStream(self._feeds, self._services.authentication, request.headers, context, asked)
 
 
@@ -102,7 +100,15 @@ class EventStream:
         self._context, self._asked = context, asked
         self._begun, self._answered = asyncio.Event(), asyncio.Event()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        rates = self._context.admission.rates
+        try:
+            with rates.socket(self._context.principal.user):
+                await self._serve(receive, send)
+        except TooManyAtOnce:
+            await error_response(scope, 429, "TOO_MANY_AT_ONCE", {"Retry-After": "1"})(scope, receive, send)
+
+    async def _serve(self, receive: Receive, send: Send) -> None:
         results = asyncio.create_task(self._results(send))
         with suppress(TimeoutError):
             async with asyncio.timeout(BEGINNING_S):
@@ -131,15 +137,15 @@ class EventStream:
                 async for frame in frames:
                     await self._answered.wait()
                     await _write(send, _next(frame.payload, frame.position))
-        except Refused as refused:
-            return self._failed(refused.errors)
+        except Refused as refusal:
+            return self._failed(refusal.errors)
         except TooSlow:
             return self._failed([self._error("SLOW_SUBSCRIBER", position=str(subscriber.at))])
         except Ended:
             pass  # without `complete`, for the client is to come back
         except DATABASE_FAULTS as error:
             logger.error("a stream broke off", request_id=self._context.request_id, error=repr(error))
-            return self._failed([self._error("UNAVAILABLE" if is_away(error) else "INTERNAL")])
+            return self._failed([self._error(code_of(error))])
         finally:
             self._begun.set()
         return b""
@@ -153,18 +159,18 @@ class EventStream:
             try:
                 if self._authentication.principal_of(self._headers) != principal:
                     return self._failed([self._error("RIGHTS_CHANGED")])
-            except TokenRefused as refused:
-                return self._failed([self._error(refused.code)])
+            except TokenRefused as refusal:
+                return self._failed([self._error(refusal.code)])
             if time.time() >= expires_at_s:
                 return self._failed([self._error(TokenCode.TOKEN_EXPIRED)])
             await _write(send, COMMENT)
 
     def _failed(self, errors: Sequence[GraphQLError]) -> bytes:
-        return _next(text_of({"errors": [shown(error, self._context) for error in errors]})) + COMPLETE
+        told = self._context.admission.shown(errors, self._context.principal)
+        return _next(text_of({"errors": [shown(error, self._context) for error in told]})) + COMPLETE
 
     def _error(self, code: str, **extensions: str) -> GraphQLError:
-        text = sentence(code, self._context.language)
-        return GraphQLError(text, extensions={"code": code, **extensions})
+        return refused(code, self._context.language, **extensions)
 
 
 def _seen(request: Request) -> Position | None:

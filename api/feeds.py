@@ -20,10 +20,10 @@ import structlog
 from graphql import ExecutionResult, GraphQLError, subscribe
 
 from api.context import Context
-from api.graphql_errors import answer_of
+from api.graphql_errors import answer_of, code_of, log_faults, refused
 from api.live_log import RETRY_S, Stream
 from api.messages import Language, message
-from api.planner.reads import DATABASE_FAULTS, is_away
+from api.planner.reads import DATABASE_FAULTS
 from api.services import Services
 from api.subscription_requests import Asked, Refused
 from application.shared.identifiers import uuid7
@@ -211,7 +211,9 @@ class Feeds:
         async with aclosing(results):  # type: ignore[type-var]
             try:
                 async for result in results:
-                    yield Frame(stream.at, text_of(answer_of(result, context)))
+                    log_faults(result.errors, context.request_id)
+                    answer = answer_of(result.data, result.errors, context)
+                    yield Frame(stream.at, text_of(answer))
             except GraphQLError as error:
                 raise Refused([error]) from None
 
@@ -228,14 +230,11 @@ class Feeds:
                     await self._feed(feed, asked, context)
             finally:
                 live_log.release()
-        except Refused as refused:
-            feed.finish(refused)
+        except Refused as refusal:
+            feed.finish(refusal)
         except Exception as error:
             logger.error("a feed broke off", request_id=context.request_id, exc_info=error)
-            code = "UNAVAILABLE" if is_away(error) else "INTERNAL"
-            feed.finish(
-                Refused([GraphQLError(message(code, {}, context.language), extensions={"code": code})])
-            )
+            feed.finish(Refused([refused(code_of(error), context.language)]))
         finally:
             self._forget(feed, asked)
 

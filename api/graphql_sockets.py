@@ -7,9 +7,8 @@ The protocol is that of the `graphql-ws` package, PROTOCOL.md. The token comes i
 import asyncio
 import math
 import time
-from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +21,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.context import Context
 from api.feeds import Ended, Feeds, Subscriber, TooSlow, text_of, too_many
-from api.graphql_errors import answer_of, sentence, shown
-from api.http_errors import request_id
-from api.messages import Language, language_of
-from api.planner.reads import DATABASE_FAULTS, is_away
+from api.graphql_errors import answer_of, code_of, refused, shown, with_cost
+from api.graphql_requests import well_formed
+from api.http_errors import Malformed, request_id
+from api.messages import language_of
+from api.planner.reads import DATABASE_FAULTS
+from api.rates import TooManyAtOnce
 from api.services import Services
 from api.subscription_requests import Refused, SubscriptionRequests
 from application.access import Principal
@@ -38,7 +39,6 @@ VERIFY_EVERY_S = 30.0
 """A token that was taken back, and rights that were lost, end the socket within this and LOOK_EVERY_S."""
 OPERATIONS_MAX = 20
 BEGINNING_S = 1.0
-SOCKETS_PER_USER_MAX = 50
 ID_CHARACTERS_MAX = 128
 REASON_BYTES_MAX = 123
 
@@ -81,7 +81,6 @@ class Sockets:
         self, schema: strawberry.Schema, services: Services, requests: SubscriptionRequests, feeds: Feeds
     ) -> None:
         self.schema, self.services, self.requests, self.feeds = schema, services, requests, feeds
-        self.users: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
@@ -102,6 +101,7 @@ class Socket:
         self._context: Context | None = None
         self._is_initialised = self._is_closed = False
         self._credentials: str | None = None
+        self._held = ExitStack()
         self._operations: dict[str, Operation] = {}
         self._watcher = asyncio.create_task(self._expect_initialisation())
 
@@ -120,8 +120,7 @@ class Socket:
             self._is_closed = True
             self._watcher.cancel()
             self._stop_operations()
-            if self._context is not None:
-                self._leave(self._context.principal.user)
+            self._held.close()
 
     # --- What comes in ------------------------------------------------------
 
@@ -165,10 +164,10 @@ class Socket:
         given = payload.get("authorization") or payload.get("Authorization")
         self._credentials = given if isinstance(given, str) else None
         principal = self._principal()
-        users = self._sockets.users
-        if users[principal.user] >= SOCKETS_PER_USER_MAX:
-            raise Closed(TRY_AGAIN_LATER, _reason("LIMIT_EXCEEDED"))
-        users[principal.user] += 1
+        try:
+            self._held.enter_context(self._sockets.services.admission.rates.socket(principal.user))
+        except TooManyAtOnce:
+            raise Closed(TRY_AGAIN_LATER, _reason("TOO_MANY_AT_ONCE")) from None
         id_ = request_id(self._websocket.scope)
         self._context = self._sockets.services.context(principal, self._language, id_, None)
         self._watcher = asyncio.create_task(self._watch(principal))
@@ -184,15 +183,9 @@ class Socket:
             raise Closed(FORBIDDEN, _reason("NO_ROLE"))
         return principal
 
-    def _leave(self, user: str) -> None:
-        users = self._sockets.users
-        users[user] -= 1
-        if not users[user]:
-            del users[user]
-
     # --- Operations ---------------------------------------------------------
 
-    async def _begin(self, id_: str, body: Mapping[str, Any], context: Context) -> None:
+    async def _begin(self, id_: str, body: dict[str, Any], context: Context) -> None:
         if id_ in self._operations:
             raise Closed(SUBSCRIBER_EXISTS, f"Subscriber for {id_} already exists")
         if len(self._operations) >= OPERATIONS_MAX:
@@ -205,7 +198,7 @@ class Socket:
             async with asyncio.timeout(BEGINNING_S):
                 await operation.begun.wait()
 
-    async def _run(self, id_: str, body: Mapping[str, Any], context: Context, operation: Operation) -> None:
+    async def _run(self, id_: str, body: dict[str, Any], context: Context, operation: Operation) -> None:
         try:
             errors = await self._errors_of(self._answer(id_, body, context, operation), context)
             if errors is None:
@@ -228,30 +221,33 @@ class Socket:
         """Why the operation failed; None when it came to its end."""
         try:
             await answering
-        except Refused as refused:
-            return refused.errors
+        except Refused as refusal:
+            return refusal.errors
+        except GraphQLError as error:
+            return [error]
+        except Malformed as malformed:
+            return [refused(malformed.code, self._language)]
         except DATABASE_FAULTS as error:
             logger.error("an operation failed", request_id=context.request_id, error=repr(error))
-            return [_refused("UNAVAILABLE" if is_away(error) else "INTERNAL", self._language)]
+            return [refused(code_of(error), self._language)]
         return None
 
-    async def _answer(
-        self, id_: str, body: Mapping[str, Any], context: Context, operation: Operation
-    ) -> None:
+    async def _answer(self, id_: str, body: dict[str, Any], context: Context, operation: Operation) -> None:
         services, schema = self._sockets.services, self._sockets.schema
+        cost = await services.admission.require(body, context)
         document = services.reads.document(body["query"])
         if document.errors:
             raise Refused(document.errors)
-        asked = document.operations.get(body.get("operationName"))
-        if asked is None:
-            raise Refused([_refused("OPERATION_UNCLEAR", self._language)])
-        if asked.operation is OperationType.SUBSCRIPTION:
+        services.admission.documents.remember(body)
+        if document.operations[body.get("operationName")].operation is OperationType.SUBSCRIPTION:
             await self._follow(id_, body, context, operation)
             return
         operation.begun.set()
+        if not await services.is_projected(body):
+            raise Refused([refused("BEHIND", self._language)])
         found = await services.reads.answer(body, context.viewer)
         if found is not None:
-            await self._next(id_, found.decode(), operation)
+            await self._next(id_, with_cost(found, cost).decode(), operation)
             return
         result = await schema.execute(
             body["query"],
@@ -259,14 +255,12 @@ class Socket:
             operation_name=body.get("operationName"),
             context_value=context,
         )
-        answer = answer_of(result, context)  # type: ignore[arg-type]
+        answer = answer_of(result.data, result.errors, context, cost)
         if "data" not in answer:
             raise Refused(result.errors or ())
         await self._next(id_, text_of(answer), operation)
 
-    async def _follow(
-        self, id_: str, body: Mapping[str, Any], context: Context, operation: Operation
-    ) -> None:
+    async def _follow(self, id_: str, body: dict[str, Any], context: Context, operation: Operation) -> None:
         asked = self._sockets.requests.asked(body, context)
         operation.subscriber = Subscriber(self._sockets.feeds, asked, operation.begun)
         async with aclosing(operation.subscriber.frames()) as frames:
@@ -282,7 +276,8 @@ class Socket:
         operation.sent += 1
 
     async def _fail(self, id_: str, errors: Sequence[GraphQLError], context: Context) -> None:
-        await self._say({"id": id_, "type": "error", "payload": [shown(error, context) for error in errors]})
+        told = context.admission.shown(errors, context.principal)
+        await self._say({"id": id_, "type": "error", "payload": [shown(error, context) for error in told]})
 
     async def _say(self, said: Mapping[str, Any]) -> None:
         await self._websocket.send_text(text_of(said))
@@ -296,7 +291,7 @@ class Socket:
             at = operation.subscriber and operation.subscriber.at
             if at is not None:
                 positions.append(str(at))
-                error = _refused("SLOW_SUBSCRIBER", self._language, position=positions[-1])
+                error = refused("SLOW_SUBSCRIBER", self._language, position=positions[-1])
                 payload = [shown(error, self._context)]
                 said.append(text_of({"id": id_, "type": "error", "payload": payload}))
         await self._close(
@@ -352,22 +347,12 @@ def _id_of(taken: Mapping[str, Any]) -> str:
     return id_
 
 
-def _body_of(payload: object) -> Mapping[str, Any]:
-    """The payload of a subscribe message: as a request's body, but batches are nothing here either."""
-    is_sound = (
-        isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
-        and isinstance(payload.get("operationName"), str | None)
-        and isinstance(payload.get("variables"), dict | None)
-        and isinstance(payload.get("extensions"), dict | None)
-    )
-    if not is_sound:
-        raise Closed(BAD_REQUEST, "The payload of subscribe has a query")
-    return payload  # type: ignore[return-value]
-
-
-def _refused(code: str, language: Language, **extensions: str) -> GraphQLError:
-    return GraphQLError(sentence(code, language), extensions={"code": code, **extensions})
+def _body_of(payload: object) -> dict[str, Any]:
+    """The payload of a subscribe message, which is as the body of a request."""
+    try:
+        return well_formed(payload)
+    except Malformed:
+        raise Closed(BAD_REQUEST, "The payload of subscribe has a query") from None
 
 
 def _reason(code: str, **more: str) -> str:

@@ -1,11 +1,14 @@
 """The GraphQL schema: every capability's types put together."""
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
+from strawberry.types.execution import ExecutionContext
 
 from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
+from api.admission import Unsuggesting
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.budgets import Budget
 from api.cancellations import CancellationMutations, CancellationRequest
@@ -16,6 +19,7 @@ from api.departments import Department, DepartmentMutations
 from api.differences import DifferenceQueries
 from api.downloads import Download
 from api.events import EventQueries, EventSubscription
+from api.graphql_errors import log_faults
 from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
@@ -120,10 +124,21 @@ Mutation = merge_types(
 
 Subscription = merge_types("Subscription", (EventSubscription, ChangeSubscription))
 
-schema = strawberry.Schema(
+
+class Schema(strawberry.Schema):
+    """Strawberry's, but that logs get faults of ours only: documents may hold what logs must not."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        context = execution_context.context if execution_context else None
+        log_faults(errors, getattr(context, "request_id", ""))
+
+
+schema = Schema(
     Query,
     Mutation,
     Subscription,
-    extensions=[SharedDocuments],
+    extensions=[SharedDocuments, Unsuggesting],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from hashlib import sha256
+from importlib.metadata import version
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,16 +13,21 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from api.admission import Admission
 from api.authentication import Authentication, Verify
+from api.entity_tags import EntityTags
 from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp
 from api.live_log import LiveLog
+from api.persisted_documents import PersistedDocuments
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
+from api.rates import RateRules, Rates
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
+from application.access import Role
 from application.shared.approvable import ApprovalPolicy
 from application.shared.engines import Engine
 from application.shared.handler import Handler
@@ -28,6 +35,7 @@ from infrastructure.append_notices import AppendNotices
 from infrastructure.database import connection_options, pool
 from infrastructure.event_log import EventLog
 from infrastructure.projection_progress import Progress
+from infrastructure.projection_registry import PROJECTION_OF
 from infrastructure.workbooks import Workbook
 from projections.registry import NAMES
 
@@ -50,6 +58,8 @@ class GraphQL:
     graphiql: bool = False
     time_zone: tzinfo = BUSINESS_TIME_ZONE
     engine: Engine | None = None
+    rates: RateRules = field(default_factory=RateRules)
+    registered_only: frozenset[Role] = frozenset()
     _app: GraphQLApp | None = None
     _exports: Exports | None = None
     _results: ResultFiles | None = None
@@ -95,6 +105,7 @@ class GraphQL:
             async with reading.connection() as connection:
                 await check_views(schema, connection, timeline=TIMELINE)
             reads = Reads(schema, reading, timeline=TIMELINE)
+            documents = PersistedDocuments(reads.one, self.registered_only)
             services = Services(
                 authentication=Authentication(self.verify),
                 handler=Handler(log, policy=self.policy),
@@ -104,6 +115,8 @@ class GraphQL:
                 projections=NAMES,
                 page_sizes=self.page_sizes,
                 live_log=LiveLog(log, reads.one),
+                admission=Admission(reads, documents, Rates(self.rates)),
+                tags=EntityTags(reads.one, PROJECTION_OF, _release()),
                 engine=self.engine,
             )
             self._app = GraphQLApp(schema, services, graphiql=self.graphiql)
@@ -115,6 +128,11 @@ class GraphQL:
             finally:
                 notices.close()
                 commands.close()
+
+
+def _release() -> str:
+    """Differs where the same rows may be shown otherwise: in another schema or version."""
+    return sha256(f"{version('cardinal')} {schema.as_str()}".encode()).hexdigest()
 
 
 def _read_pool(url: str) -> AsyncConnectionPool[Any]:

@@ -105,16 +105,15 @@ INPUTS = {
 
 @contextmanager
 def running_house(
-    url: str, policy: ApprovalPolicy | None = None, engine: Engine | None = None
+    url: str, policy: ApprovalPolicy | None = None, engine: Engine | None = None, **options: Any
 ) -> Iterator[House]:
-    """The house on a migrated database; everything ends with the block."""
+    """The house on a migrated database; everything ends with the block. `options` are those of GraphQL."""
     stop = threading.Event()
     projector = threading.Thread(target=Projector(url).run, args=(stop,))
     projector.start()
     appended: list[None] = []
-    graphql = GraphQL(
-        url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), graphiql=True, engine=engine
-    )
+    options = {"graphiql": True, "engine": engine, **options}
+    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), **options)
     app = create_app(
         parts=lambda: (),
         metrics=lambda: b"",

@@ -100,14 +100,14 @@ def test_what_can_not_be_executed_is_told_in_the_stream(house: House, document: 
 def test_who_takes_streams_alone_gets_the_answer_of_a_query_in_one(house: House) -> None:
     with asked(house, "auditor", "{ __typename }") as response:
         first, last = Events(response)
-    assert json.loads(first["data"]) == {"data": {"__typename": "Query"}}
+    assert json.loads(first["data"])["data"] == {"__typename": "Query"}
     assert last["event"] == "complete"
 
 
 def test_who_merely_lists_streams_gets_json(house: House) -> None:
     with asked(house, "auditor", "{ __typename }", URQL) as response:
         assert response.headers["content-type"].startswith("application/graphql-response+json")
-        assert json.loads(response.read()) == {"data": {"__typename": "Query"}}
+        assert json.loads(response.read())["data"] == {"__typename": "Query"}
 
 
 def test_a_subscription_without_a_stream_is_refused(house: House) -> None:

@@ -3,17 +3,19 @@
 import asyncio
 import time
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import orjson
 import pytest
 import websockets
 
+from api.rates import RateRules
 from application.access import Role
 from application.authentication import TokenCode, TokenRefused
 from tests.api import house as houses
 from tests.api.campaigns import code, cost_type
-from tests.api.house import House
+from tests.api.house import House, running_house
 from tests.api.subscriber import opened, subscriber
 
 EVENTS = "subscription { events { type subjectId } }"
@@ -51,6 +53,7 @@ def payload(**given: Any) -> dict[str, Any]:
         ([INIT, {**SUBSCRIBE, "id": "x" * 129}], 4400),
         ([INIT, {**SUBSCRIBE, "payload": [SUBSCRIBE["payload"]]}], 4400),
         ([INIT, payload(query=None)], 4400),
+        ([INIT, payload(query=" ")], 4400),
         ([INIT, payload(variables=[])], 4400),
         ([INIT, payload(extensions=7)], 4400),
         ([INIT, payload(operationName=7)], 4400),
@@ -116,7 +119,6 @@ def test_a_ping_is_answered_with_its_payload_and_a_pong_is_nothing(house: House)
         ("subscription { events(select: {types: [" + '"a", ' * 51 + "]}) { id } }", "LIMIT_EXCEEDED"),
         ("subscription A { events { id } } subscription B { events { id } }", "OPERATION_UNCLEAR"),
         ("{ activities { nodes { nothing } } }", "BAD_INPUT"),
-        ("", "BAD_INPUT"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_executed_ends_with_error_and_the_socket_lives_on(
@@ -134,7 +136,7 @@ def test_what_can_not_be_executed_ends_with_error_and_the_socket_lives_on(
             assert {error["extensions"]["requestId"] for error in answer["payload"]} == {"socket-7"}
             await client.nothing(0.1)
             await client.send(id="9", type="subscribe", payload={"query": "{ __typename }"})
-            assert (await client.receive())["payload"] == {"data": {"__typename": "Query"}}
+            assert (await client.receive())["payload"]["data"] == {"__typename": "Query"}
 
     asyncio.run(scenario())
 
@@ -152,7 +154,8 @@ def test_queries_and_mutations_are_answered_and_completed(house: House) -> None:
             }
             await client.send(id="q", type="subscribe", payload=query)
             data = {"costType": {"code": added["code"]}}
-            assert await client.receive() == {"id": "q", "type": "next", "payload": {"data": data}}
+            answer = await client.receive()
+            assert (answer["id"], answer["type"], answer["payload"]["data"]) == ("q", "next", data)
             assert await client.receive() == {"id": "q", "type": "complete"}
             given = {"code": code(), "name": code(), "accountingSubject": "6601", "unit": "CNY"}
             payload = {"query": mutation, "variables": {"input": given}}
@@ -207,26 +210,53 @@ def test_a_socket_takes_twenty_operations_at_a_time(house: House) -> None:
 
 
 def test_a_user_has_so_many_sockets_and_subscriptions_and_no_more(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    cardinal_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.graphql_sockets.SOCKETS_PER_USER_MAX", 2)
     monkeypatch.setattr("api.feeds.PER_USER_MAX", 3)
 
-    async def scenario() -> None:
-        async with subscriber(house, "auditor-9") as one, subscriber(house, "auditor-9") as other:
-            async with opened(house) as third:
-                await third.send(type="connection_init", payload={"authorization": "Bearer auditor-9"})
-                assert await third.closed() == (1013, '{"code":"LIMIT_EXCEEDED"}')
+    async def scenario(house: House) -> None:
+        async with subscriber(house, "auditor") as one, subscriber(house, "auditor") as other:
+            async with opened(house) as third, subscriber(house, "auditor-2"):
+                await third.send(type="connection_init", payload={"authorization": "Bearer auditor"})
+                assert await third.closed() == (1013, '{"code":"TOO_MANY_AT_ONCE"}')
             for client, id_ in ((one, "a"), (one, "b"), (other, "a")):
                 await client.subscribe(EVENTS, id_)
             await other.send(id="b", type="subscribe", payload={"query": EVENTS})
             assert (await other.receive())["payload"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
-        async with subscriber(house, "auditor-9") as again:
+        async with subscriber(house, "auditor") as again:
             for id_ in "abc":
                 await again.subscribe(EVENTS, id_)
             await again.nothing(0.2)
 
-    asyncio.run(scenario())
+    with running_house(cardinal_url, rates=RateRules(sockets_max=2)) as house:
+        asyncio.run(scenario(house))
+
+
+def test_operations_by_socket_are_paid_for_and_refused_as_by_http(cardinal_url: str) -> None:
+    """One that can't be paid ends with RATE_LIMITED; a registered document is enough by its digest."""
+    document = "{ __typename activities { nodes { id } } }"
+    persisted = {"persistedQuery": {"version": 1, "sha256Hash": sha256(document.encode()).hexdigest()}}
+
+    async def scenario(house: House) -> None:
+        async with subscriber(house, "auditor") as client:
+            payload = {"query": document, "extensions": persisted}
+            for given in (payload, {"extensions": persisted}):
+                await client.send(id="1", type="subscribe", payload=given)
+                answer = (await client.receive())["payload"]
+                assert answer["data"]["__typename"] == "Query"
+                assert answer["extensions"]["cost"]["requested"] == 1
+                assert (await client.receive())["type"] == "complete"
+            wanted = {"query": document, "extensions": {"minPosition": "x"}}
+            await client.send(id="1", type="subscribe", payload=wanted)
+            assert (await client.receive())["payload"][0]["extensions"]["code"] == "BAD_REQUEST"
+            for _ in range(110):
+                await client.send(id="1", type="subscribe", payload={"query": "{ nothing }"})
+                (error,) = (await client.receive())["payload"]
+            assert error["extensions"]["code"] == "RATE_LIMITED"
+            assert error["extensions"]["retryAfter"] >= 1
+
+    with running_house(cardinal_url, rates=RateRules(capacity=1_000, restored_per_s=1)) as house:
+        asyncio.run(scenario(house))
 
 
 def test_a_socket_ends_with_the_token_that_opened_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
