@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -41,6 +41,9 @@ from api.planner.views import (
 from application import activities
 from application.shared.work import Work
 from domain.activity_plans import Channel, Goal
+
+if TYPE_CHECKING:
+    from api.stocks import Stock
 
 PROJECTIONS = ("activities", "approvals", "timeline")
 BUDGET = "budget.read"
@@ -122,6 +125,9 @@ class Activity(Node):
     approved_at: datetime | None
     changed_at: datetime
     changed_by: str
+    stocks: Connection[Annotated["Stock", strawberry.lazy("api.stocks")]] = many(
+        "activity_id", description="What its capped reward lines may give, and gave."
+    )
     approval_id: strawberry.ID | None = ref("approval_id", "apr")
     approval: Approval | None = one("approval_id")
     approvals: Connection[Approval] = many(

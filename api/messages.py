@@ -49,6 +49,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "幂等键为 1 到 {most} 个可见 ASCII 字符。",
         "An idempotency key has 1 to {most} printable ASCII characters.",
     ),
+    "key_required": (
+        "此操作须带幂等键（Idempotency-Key 请求头）。",
+        "This needs an idempotency key (the header Idempotency-Key).",
+    ),
     "key_for_one": (
         "使用幂等键时，一次请求只能包含一个变更。",
         "With an idempotency key a request holds one mutation only.",
@@ -140,12 +144,28 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "The budget can't be less than what is used, {used}.",
     ),
     "budget_closed": ("预算已关闭。", "The budget is closed."),
-    "too_many_reservations": ("预留最多 {most} 项。", "A budget has at most {most} reservations."),
+    # Stocks.
+    "out_of_stock": (
+        "库存不足：需要 {needed}，可用 {free}。",
+        "It is out of stock: {free} left of the {needed} needed.",
+    ),
+    "stock_committed": ("总量不得低于已占用 {used}。", "The cap can't be less than what is used, {used}."),
+    "stock_closed": ("库存已关闭。", "The stock is closed."),
+    "bad_quantity": (
+        "数量须为正数，最多 {digits} 位小数。",
+        "The quantity must be a positive number with at most {digits} decimal places.",
+    ),
+    "bad_expiry": (
+        "到期时间须晚于现在，且在 {days} 天之内。",
+        "It must end later than now, and within {days} days.",
+    ),
+    # Reservations, of budgets and of stocks.
+    "too_many_reservations": ("预留最多 {most} 项。", "There are at most {most} reservations."),
     "too_many_refunds": ("退回最多 {most} 次。", "There are at most {most} refunds."),
     "reservation_gone": ("预留 {key} 已失效。", "The reservation {key} is gone."),
-    "reservation_differs": ("{key} 已以其他金额登记。", "{key} was recorded with another amount."),
-    "more_than_reserved": ("超出预留金额 {reserved}。", "It is more than was reserved, {reserved}."),
-    "more_than_consumed": ("超出已使用金额 {consumed}。", "It is more than was consumed, {consumed}."),
+    "reservation_differs": ("{key} 已以其他内容登记。", "{key} was recorded otherwise."),
+    "more_than_reserved": ("超出 {key} 的预留。", "It is more than was reserved for {key}."),
+    "more_than_consumed": ("超出 {key} 的已使用。", "It is more than was consumed for {key}."),
     # Points.
     "not_at_this_step": (
         "任务当前为 {status}，不能执行此步骤。",

@@ -25,8 +25,10 @@ from domain.segment_contents import SegmentRefusal
 from domain.segment_definitions import DefinitionRefusal
 from domain.segment_runs import RunRefusal
 from domain.shared.field_rules import FieldRefusal
+from domain.shared.holdings import HoldingRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.source_grants import GrantRefusal
+from domain.stocks import StockRefusal
 from domain.timeframes import TimeframeRefusal
 from domain.work_order_contents import ContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
@@ -44,6 +46,8 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     GroupRefusal,
     RuleRefusal,
     BudgetRefusal,
+    HoldingRefusal,
+    StockRefusal,
     TermsRefusal,
     JobRefusal,
     LedgerRefusal,

@@ -25,6 +25,7 @@ from api.reward_types import RewardType, RewardTypeMutations
 from api.segment_definitions import SegmentDefinition, SegmentDefinitionMutations
 from api.segment_runs import SegmentRun, SegmentRunMutations
 from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
+from api.stocks import Stock, StockMutations
 from api.work_orders import WorkOrder, WorkOrderMutations
 
 
@@ -64,6 +65,8 @@ class ReadQueries:
     )
     budget: Budget | None = one()
     budgets: Connection[Budget] = many(description="The budgets of approved activities in sight.")
+    stock: Stock | None = one()
+    stocks: Connection[Stock] = many(description="What approved activities in sight may give, and gave.")
     points_job: PointsJob | None = one()
     points_jobs: Connection[PointsJob] = many(description="The points jobs in sight.")
     points_entry: PointsEntry | None = one()
@@ -110,6 +113,7 @@ Mutation = merge_types(
         CancellationMutations,
         CustomerGroupMutations,
         PointsJobMutations,
+        StockMutations,
         PointsLedgerMutations,
         SegmentDefinitionMutations,
         SegmentRunMutations,

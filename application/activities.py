@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from application import budgets, catalogues, customer_groups
+from application import budgets, catalogues, customer_groups, stocks
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
@@ -167,7 +167,7 @@ def delete(work: Work, activity_id: UUID) -> UUID:
     """
     activity = _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, DeleteActivity(work.principal.user)):
-        budgets.close(work, activity_id)
+        _close(work, activity_id)
         work.decide(CLAIM, claim_id("activity.code", activity.code), Release(activity_id))
         work.link(User(activity_id, "activity", activity.code), [])
     return activity_id
@@ -195,7 +195,7 @@ def resume(work: Work, activity_id: UUID) -> UUID:
 def cancel(work: Work, activity_id: UUID, reason: str) -> UUID:
     _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, CancelActivity(reason, work.principal.user)):
-        budgets.close(work, activity_id)
+        _close(work, activity_id)
     return activity_id
 
 
@@ -203,8 +203,14 @@ def end(work: Work, activity_id: UUID) -> UUID:
     """For the scheduler: ends what is over, and changes nothing when it comes too early or twice."""
     _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, EndActivity(work.now)):
-        budgets.close(work, activity_id)
+        _close(work, activity_id)
     return activity_id
+
+
+def _close(work: Work, activity_id: UUID) -> None:
+    """What was set aside for the activity, and is still free, is given back."""
+    budgets.close(work, activity_id)
+    stocks.close_stocks(work, activity_id)
 
 
 def _subject(work: Work, activity_id: UUID) -> Activity:
@@ -307,6 +313,7 @@ def _grant(work: Work, activity_id: UUID, approval: UUID) -> None:
     activity = work.state(DECIDER, activity_id)
     assert activity.plan is not None
     budgets.encumber(work, activity_id, activity.code, activity.org_unit, activity.plan.budget)
+    stocks.open_stocks(work, activity_id, activity.code, activity.org_unit, activity.plan)
 
 
 def _reject(work: Work, activity_id: UUID, approval: UUID, level: str, reason: str) -> None:

@@ -34,6 +34,8 @@ from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, claim_id
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Refused
+from domain.stocks import DECIDER as STOCK
+from domain.stocks import ReleaseStock
 from domain.work_order_executions import RecordExecutionFailure, RecordPointsJob
 from domain.work_orders import DECIDER as WORK_ORDER
 
@@ -143,6 +145,8 @@ def release_reservation(work: Work, job: PointsJob) -> None:
     """Free what the job has reserved; nothing when it has not, or when it has expired."""
     if job.reserved is not None and job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Release(reservation_key(job)))
+    if job.reserved is not None and job.reserved.stock is not None:
+        work.decide(STOCK, job.reserved.stock, ReleaseStock(reservation_key(job), job.has.header.job))
 
 
 def require_approved(activity: ActivityStatus) -> None:

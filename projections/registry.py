@@ -18,6 +18,7 @@ from projections.segment_runs import SEGMENT_RUNS
 from projections.shared.entries import EntryProjection
 from projections.shared.rows import RowProjection
 from projections.source_grants import SOURCE_GRANTS
+from projections.stocks import STOCK_MOVEMENTS, STOCKS
 from projections.timeline import TIMELINE
 from projections.work_orders import WORK_ORDERS
 
@@ -37,10 +38,11 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     WORK_ORDERS,
     CANCELLATIONS,
     BUDGETS,
+    STOCKS,
     POINTS_JOBS,
     POINTS_ACCOUNTS,
 )
-ENTRIES: tuple[EntryProjection[Any], ...] = (BUDGET_MOVEMENTS, POINTS_ENTRIES)
+ENTRIES: tuple[EntryProjection[Any], ...] = (BUDGET_MOVEMENTS, STOCK_MOVEMENTS, POINTS_ENTRIES)
 NAMES: tuple[str, ...] = (
     *(projection.name for projection in PROJECTIONS),
     *(projection.name for projection in ENTRIES),

@@ -20,6 +20,7 @@ PREFIXES: Mapping[str, str] = {
     "cancellation": "cr",
     "points_job": "pj",
     "budget": "bd",
+    "stock": "sk",
     "points_ledger": "pa",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
