@@ -102,7 +102,7 @@ class Stock(Node):
     " after a day, and after thirty days at the latest."
 )
 class ReserveStockInput:
-    stock_id: strawberry.ID
+    id: strawberry.ID
     key: str
     quantity: Decimal = Decimal(1)
     expires_at: datetime | None = None
@@ -110,20 +110,20 @@ class ReserveStockInput:
 
 @strawberry.input(description="Without quantity all that was reserved is consumed; the rest is free again.")
 class ConsumeStockInput:
-    stock_id: strawberry.ID
+    id: strawberry.ID
     key: str
     quantity: Decimal | None = None
 
 
 @strawberry.input(description="The award that is not given.")
 class ReleaseStockInput:
-    stock_id: strawberry.ID
+    id: strawberry.ID
     key: str
 
 
 @strawberry.input(description="name: your name of this return; an award may come back in parts.")
 class ReturnStockInput:
-    stock_id: strawberry.ID
+    id: strawberry.ID
     key: str
     name: str
     quantity: Decimal = Decimal(1)
@@ -174,7 +174,7 @@ class StockMutations:
 async def _on_stock(
     info: Info, operation: str, input: Any, use_case: Callable[[Work, UUID], UUID]
 ) -> StockPayload:
-    stock = key_of("sk", input.stock_id)
+    stock = key_of("sk", input.id)
     return await execute(
         info,
         StockPayload,
