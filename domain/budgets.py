@@ -228,7 +228,7 @@ def evolve(budget: Budget, event: Event) -> Budget:
 def decide(command: Command, budget: Budget) -> Sequence[Event]:
     events = [*_decided(command, budget)]
     after = DECIDER.fold(events, budget)
-    return [*events, *_reached(budget, after)]
+    return [*events, *_reached(after)]
 
 
 def _decided(command: Command, budget: Budget) -> Sequence[Event]:
@@ -332,10 +332,10 @@ def _expired(budget: Budget, now: datetime) -> Iterator[ReservationReleased]:
         yield _released(budget, key, held, Cause.EXPIRED)
 
 
-def _reached(before: Budget, after: Budget) -> Iterator[BudgetThresholdReached]:
-    """Each threshold is told of once, until the total is set anew. A close uses nothing."""
+def _reached(after: Budget) -> Iterator[BudgetThresholdReached]:
+    """Each threshold is told of once, until the total is set anew: then at once, if it is reached already."""
     amounts = after.amounts
-    if amounts.is_closed or amounts.taken <= before.amounts.taken:
+    if amounts.is_closed or not after.is_known:
         return
     for percent in THRESHOLDS:
         if percent not in after.told and amounts.taken * 100 >= percent * amounts.total:
