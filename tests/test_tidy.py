@@ -25,7 +25,7 @@ API_WITHOUT_NAMESAKE = {
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
-    "message_words", "work_order_messages",
+    "message_words", "points_messages", "work_order_messages",
     # one kind of catalogue each, with the fields that it defines
     "activity_forms", "departments", "reward_types",
     # what leaves as a file
