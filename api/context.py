@@ -26,7 +26,10 @@ class Progress(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """One request, or one WebSocket: there the principal is known only once the client has said who it is."""
+    """One request, or one WebSocket: there the principal is known only once the client has said who it is.
+
+    `address` is the network's, for the record of who took what out.
+    """
 
     principal: Principal
     viewer: Viewer
@@ -40,6 +43,7 @@ class Context:
     tail: Tail
     connection_params: Mapping[str, object] | None = None
     engine: Engine | None = None
+    address: str = ""
 
 
 Info = strawberry.Info[Context, Any]

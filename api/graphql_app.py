@@ -80,6 +80,7 @@ class GraphQLApp:
             language_of(request.headers.get("accept-language")),
             request_id(request.scope),
             request.headers.get("idempotency-key"),
+            request.client.host if request.client else "",
         )
         if not await self._is_projected(body):
             return error_response(request.scope, 503, "BEHIND", {"Retry-After": "1"})

@@ -5,6 +5,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 
 from api.activities import Activity, ActivityMutations
+from api.activity_figures import ActivityFigures, ActivityFiguresMutations, ActivityFiguresQueries
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.budgets import Budget
@@ -50,6 +51,9 @@ class ReadQueries:
     activity: Activity | None = one(description="One activity, with asOf as it was then.")
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
+    )
+    activity_figures: ActivityFigures | None = one(
+        description="By the id of the figures, not of the activity."
     )
     work_order: WorkOrder | None = one(description="One work order, with asOf as it was then.")
     work_orders: Connection[WorkOrder] = many(
@@ -98,7 +102,15 @@ class ReadQueries:
 
 
 Query = merge_types(
-    "Query", (ReadQueries, EventQueries, DifferenceQueries, CustomerGroupQueries, SourceQueries)
+    "Query",
+    (
+        ReadQueries,
+        EventQueries,
+        DifferenceQueries,
+        CustomerGroupQueries,
+        ActivityFiguresQueries,
+        SourceQueries,
+    ),
 )
 Mutation = merge_types(
     "Mutation",
@@ -108,6 +120,7 @@ Mutation = merge_types(
         DepartmentMutations,
         RewardTypeMutations,
         ActivityMutations,
+        ActivityFiguresMutations,
         ApprovalMutations,
         WorkOrderMutations,
         CancellationMutations,

@@ -36,7 +36,9 @@ class Services:
     tail: Tail
     engine: Engine | None = None
 
-    def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
+    def context(
+        self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
+    ) -> Context:
         sizes = self.page_sizes
         page_size_max = sizes.integrator if Role.INTEGRATOR in principal.roles else sizes.ordinary
         return Context(
@@ -51,4 +53,5 @@ class Services:
             progress=self.progress,
             tail=self.tail,
             engine=self.engine,
+            address=address,
         )

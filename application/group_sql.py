@@ -74,14 +74,19 @@ class Extraction:
 
 
 def compiled(
-    rule: Rule | None, members: tuple[str, ...] | None, org_units: Iterable[str], extraction: Extraction
+    rule: Rule | None,
+    members: tuple[str, ...] | None,
+    org_units: Iterable[str],
+    extraction: Extraction,
+    prefix: str = "p",
 ) -> Query:
-    """The query of a sound rule or list, over customers of these units (none: nobody).
+    """The query of a sound rule or list, over customers of these units (none: nobody). The names of its
+    parameters begin with `prefix`.
 
     Refuse a rule that asks for the extraction's timeframe when there is none.
     """
     units = tuple(sorted(org_units))
-    writer = _Writer(extraction)
+    writer = _Writer(extraction, prefix)
     granted = [GrantedTable("customers", ("customer_id", "org_unit"))]
     scope = writer.bound_all(units)
     if rule is None:
@@ -113,6 +118,7 @@ class _Writer:
     """Turns nodes into text; `parameters`, `aggregates` and the transactions' columns `read` gather up."""
 
     extraction: Extraction
+    prefix: str = "p"
     parameters: list[Parameter] = field(default_factory=list)
     aggregates: dict[tuple[Dimension, Transactions], str] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
@@ -145,7 +151,7 @@ class _Writer:
         return f"coalesce({test}, false)"
 
     def bound(self, value: str | int | date) -> str:
-        name = f"p{len(self.parameters) + 1}"
+        name = f"{self.prefix}{len(self.parameters) + 1}"
         self.parameters.append(Parameter(name, value))
         return f":{name}"
 

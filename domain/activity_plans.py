@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
+from domain.activity_figures import Exclusion
 from domain.reward_details import Reward, RewardEntry, RewardFrame, kept_reward, reward_faults
 from domain.shared.field_rules import FieldRule, value_faults
 from domain.shared.money import MINOR_DIGITS, Amount, Money, amount_faults, money
@@ -101,6 +102,7 @@ class Plan:
     goal: Goal | None = None
     rewards: tuple[Reward, ...] = ()
     groups: tuple[GroupLink, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,7 @@ class PlanDraft:
     goal: Goal | None = None
     rewards: tuple[RewardDraft, ...] = ()
     groups: tuple[GroupLinkDraft, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +244,7 @@ def sound_plan(draft: PlanDraft, faults: Sequence[Fault] = ()) -> Plan:
             GroupLink(_chosen(link.group), _given(link.role), _given(link.frequency), _given(link.timeframe))
             for link in draft.groups
         ),
+        exclusions=draft.exclusions,
     )
 
 
@@ -307,8 +311,9 @@ def _plan_faults(draft: PlanDraft) -> Iterator[Fault]:
     else:
         yield from draft.activity_type.faults("activity_type")
     yield from _time_faults(draft)
-    if len(set(draft.channels)) < len(draft.channels):
-        yield Fault(CommonRefusal.DUPLICATE, ("channels",))
+    for name in ("channels", "exclusions"):
+        if len(set(getattr(draft, name))) < len(getattr(draft, name)):
+            yield Fault(CommonRefusal.DUPLICATE, (name,))
     yield from _form_faults(draft)
     yield from _cost_faults(draft)
     yield from _owner_faults(draft)

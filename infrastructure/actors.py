@@ -11,6 +11,7 @@ import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
 
+from application.processes.activity_counting import COUNT_ACTIVITY
 from application.processes.ended_activities import Ended
 from application.processes.expired_reservations import Expired
 from application.processes.points_delivery import DELIVER_POINTS
@@ -66,6 +67,7 @@ class Performers:
     start_order: Callable[[UUID], None]
     execute_run: Callable[[UUID], None]
     hand_over: Callable[[UUID], None]
+    count_activity: Callable[[UUID], None]
     deliver_points: Callable[[UUID], timedelta | None]
 
 
@@ -109,6 +111,12 @@ def declare(broker: dramatiq.Broker, perform: Performers) -> None:
         perform.hand_over(UUID(run_id))
 
     @dramatiq.actor(
+        actor_name=COUNT_ACTIVITY, broker=broker, max_retries=RUN_RETRIES_MAX, time_limit=RUN_TIME_LIMIT_MS
+    )
+    def count_activity(figures_id: str) -> None:
+        perform.count_activity(UUID(figures_id))
+
+    @dramatiq.actor(
         actor_name=DELIVER_POINTS,
         broker=broker,
         max_retries=STEP_RETRIES_MAX,
@@ -127,7 +135,7 @@ def declare_names(broker: dramatiq.Broker) -> None:
     def elsewhere(*_: object) -> NoReturn:
         raise AssertionError("the worker performs tasks, not this process")
 
-    declare(broker, Performers(elsewhere, elsewhere, elsewhere, elsewhere, elsewhere, elsewhere))
+    declare(broker, Performers(*[elsewhere] * 7))
 
 
 def schedules(time_zone: str) -> Sequence[Schedule]:

@@ -27,6 +27,7 @@ from domain import (
     work_order_executions,
     work_orders,
 )
+from domain.activity_figures import Exclusion
 from domain.activity_plans import Channel, CostLine, Goal, GroupLink, GroupRole, Plan
 from domain.approvals import Level, Subject
 from domain.catalogues import Details
@@ -55,7 +56,7 @@ from domain.work_order_statuses import Status as WorkOrderStatus
 from infrastructure import event_codec
 from infrastructure.event_codec import DATA_BYTES_MAX, UnknownEvent, decode, encode
 from infrastructure.event_types import EVENT_TYPES, EventType
-from tests.infrastructure import points_examples
+from tests.infrastructure import figures_examples, points_examples
 
 FOLDER = Path(__file__).parents[1] / "golden"
 
@@ -102,6 +103,7 @@ OWNED_PLAN = replace(
         ),
     ),
 )
+EXCLUDING_PLAN = replace(OWNED_PLAN, exclusions=(Exclusion.OVERDUE, Exclusion.NO_ACTIVE_CARD))
 BARE_PLAN = Plan("x", "", Reference(OWNER, 1), Period(NOON, NOON + DAY), None, None, (), Money(1, "CNY"), ())
 SPENT = Rule(
     condition=Condition(
@@ -167,6 +169,8 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("entry.removed", 1): catalogues.EntryRemoved(),
     ("activity.drafted", 1): activities.ActivityDrafted("SPRING-26", "HO", PLAN, "lin"),
     ("activity.revised", 1): activities.ActivityRevised(2, PLAN, "lin"),
+    ("activity.drafted", 3): activities.ActivityDrafted("SPRING-26", "HO", EXCLUDING_PLAN, "lin"),
+    ("activity.revised", 3): activities.ActivityRevised(2, EXCLUDING_PLAN, "lin"),
     ("activity.drafted", 2): activities.ActivityDrafted("SPRING-26", "HO", OWNED_PLAN, "lin"),
     ("activity.revised", 2): activities.ActivityRevised(2, OWNED_PLAN, "lin"),
     ("activity.submitted", 1): activities.ActivitySubmitted(2, APPROVAL, HASH, "lin", "research"),
@@ -245,6 +249,7 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("customer_group.retired", 1): customer_groups.CustomerGroupRetired("lin"),
     ("customer_group.deleted", 1): customer_groups.CustomerGroupDeleted("lin"),
     **points_examples.EXAMPLES,
+    **figures_examples.EXAMPLES,
     ("work_order.drafted", 1): work_orders.WorkOrderDrafted(
         "WO-2026-000001", WorkOrderKind.EVALUATION, "HO", WANTED, "lin"
     ),
