@@ -55,13 +55,13 @@ from customers c{join}
 where c.org_unit in ({units})
   and {rule}"""
 _ACTIVITY = """\
-with activity as (
+with {name} as (
     select t.customer_id as customer_id, {aggregates}
     from transactions t
     group by t.customer_id
 )
 """
-_JOIN = "\nleft join activity a on a.customer_id = c.customer_id"
+_JOIN = "\nleft join {name} a on a.customer_id = c.customer_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ def compiled(
     extraction: Extraction,
     prefix: str = "p",
 ) -> Query:
-    """The query of a sound rule or list, over customers of these units (none: nobody). The names of its
-    parameters begin with `prefix`.
+    """The query of a sound rule or list, over customers of these units (none: nobody). `prefix` is in all its
+    names, so that queries with different ones can be parts of one.
 
     Refuse a rule that asks for the extraction's timeframe when there is none.
     """
@@ -96,8 +96,8 @@ def compiled(
         where = writer.node(rule)
         activity, join = "", ""
         if writer.aggregates:
-            activity = _ACTIVITY.format(aggregates=", ".join(writer.aggregates.values()))
-            join = _JOIN
+            name, aggregates = f"activity_{prefix}", ", ".join(writer.aggregates.values())
+            activity, join = _ACTIVITY.format(name=name, aggregates=aggregates), _JOIN.format(name=name)
             granted.append(GrantedTable("transactions", tuple(sorted({CUSTOMER_ID, *writer.read}))))
         asked = {_COLUMNS[one.dimension] for one in conditions(rule) if one.dimension in _COLUMNS}
         granted[0] = GrantedTable("customers", tuple(sorted({CUSTOMER_ID, "org_unit", *asked})))

@@ -22,6 +22,7 @@ def merge(
     with results.turn(run_id, lambda: None):
         if (found := results.find(run_id)) is not None:
             return found
+        assert parts, "there is something to merge"
         begun = time.monotonic()
         sql = " union ".join(_values(results, part, column, named) for part, column in parts)
         snapshots = sorted({results.require(part).snapshot for part, _ in parts})
