@@ -211,7 +211,7 @@ def _fail(desk: PointsDesk, job_id: UUID, code: Failure, found: str) -> None:
 def send(desk: PointsDesk, job_id: UUID) -> None:
     """Release the file, if its work order stands, then hand it over. Raise Refused, GatewayError.
 
-    The release is the point of no return: a cancellation comes before it, or too late for this file.
+    From the release on, a cancellation has to recall the file.
     """
     job = desk.job(job_id)
     if job.status is Status.FILED:

@@ -288,7 +288,6 @@ def test_of_a_cancellation_and_a_hand_over_at_once_a_file_is_sent_or_the_order_c
     bank: Bank, tmp_path: Path
 ) -> None:
     """WO-16: at the real folder, with a points system that takes what it sees."""
-    kept = 0
     for number in range(12):
         folder = tmp_path / str(number)
         exchange.make(folder)
@@ -314,8 +313,6 @@ def test_of_a_cancellation_and_a_hand_over_at_once_a_file_is_sent_or_the_order_c
         is_cancelled = orders.state(order_of(world, job)).status is Status.CANCELLED
         assert is_cancelled != is_taken
         assert world.job(job).status is (JobStatus.SETTLED if is_taken else JobStatus.WITHDRAWN)
-        kept += is_taken
-    assert 0 < kept < 12, "now the one came first, now the other"
 
 
 def at_work_for(counterpart: Counterpart, duration_s: float) -> None:
