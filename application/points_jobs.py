@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from application.shared.business_time import business_date
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
@@ -83,7 +82,7 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     assert run.definition is not None
     command = OpenJob(
         org_unit=run.org_unit,
-        header=_header(work, job_id, terms.programme, business_date(work.now)),
+        header=_header(work, job_id, terms.programme, work.today),
         cause=Cause(
             run=run_id,
             result_hash=run.content_hash,

@@ -333,7 +333,8 @@ def post(desk: PointsDesk, job_id: UUID) -> None:
     for _ in answered(desk, job):
         pass  # nothing is posted of files that are not sound any more
     accepted = (line for line, answer in answered(desk, job) if answer.is_accepted)
-    posting = Posting(desk.log, job_id, job.has, _contexts(desk, job_id, job), desk.handler.clock)
+    handler = desk.handler
+    posting = Posting(desk.log, job_id, job.has, _contexts(desk, job_id, job), handler.clock, handler.zone)
     found = posting.post(accepted)
     desk.tell(job_id, RecordPosting(found.posted, found.points, found.refused, tuple(found.refused_lines)))
 

@@ -21,6 +21,9 @@ PREFIXES: Mapping[str, str] = {
     "points_job": "pj",
     "budget": "bd",
     "points_ledger": "pa",
+    "business_calendar": "bc",
+    "run_schedule": "rs",
+    "group_extraction": "ge",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
