@@ -13,11 +13,11 @@ YEAR_FIRST, YEAR_LAST = 2001, 2100
 class Country(StrEnum):
     """Where the make-up workdays of moved holidays are known, too."""
 
-    CHINA = "CN"
+    CN = "CN"
 
 
-NAMES = {Country.CHINA: "zh_CN"}
-MAKE_UP = {Country.CHINA: "调休上班"}
+NAMES = {Country.CN: "zh_CN"}
+MAKE_UP = {Country.CN: "调休上班"}
 
 
 def public_holidays(country: Country, years: Sequence[int]) -> tuple[CalendarDay, ...]:

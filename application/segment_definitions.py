@@ -99,9 +99,9 @@ def reuse(
     """
     source = work.state(DECIDER, source_id)
     if not source.is_known or not work.principal.sees(source.org_unit):
-        raise Refused.because(CommonRefusal.NOT_FOUND, "source")
+        raise Refused.because(CommonRefusal.NOT_FOUND, "source_definition")
     if source.approved is None or source.approved_revision is None:
-        raise Refused.because(RunRefusal.NOTHING_APPROVED, "source")
+        raise Refused.because(RunRefusal.NOTHING_APPROVED, "source_definition")
     origin = Reference(source_id, source.approved_revision)
     return draft(work, gate, code, kind, work_order, source.approved, origin)
 

@@ -144,10 +144,10 @@ class Execution:
     """
 
     definition: Reference | None = None
-    definition_hash: str = ""
     run: UUID | None = None
     attempts: int = 0
     points_job: UUID | None = None
+    definition_hash: str = ""
 
 
 def evolve(execution: Execution, event: Event) -> Execution:

@@ -23,12 +23,16 @@ def due_after(
 ) -> Iterator[datetime]:
     """The times later than `after` and before `until`, in UTC, ascending; of ONCE only the first one.
 
-    `days` are those of the frequency's calendar, None when it has none.
+    `days` are those of the frequency's calendar, None when it has none. Of an expression that names no day
+    that there is, such as February 30th, there are none.
     """
+    try:
+        walked = islice(walk(cron_of(frequency), zone.key, after, reverse=False), CANDIDATES_MAX)
+    except ValueError:
+        return iter(())
     most = 1 if frequency.kind is FrequencyKind.ONCE else CANDIDATES_MAX
     end = min(until or after + AHEAD_MAX, after + AHEAD_MAX)
     # In an hour that is repeated, the walk may begin with the first pass of a time already gone by.
-    walked = islice(walk(cron_of(frequency), zone.key, after, reverse=False), CANDIDATES_MAX)
     coming = takewhile(lambda at: at < end, (at for at in walked if at > after))
     due = (at for at in coming if days is None or is_due_on(frequency, days, at.astimezone(zone).date()))
     return islice(due, most)

@@ -1,4 +1,4 @@
-"""What tests of scheduled runs need of a bank: an activity whose groups are extracted, a clock that is moved."""
+"""What tests of scheduled runs need of a bank: groups that are extracted, a clock that is moved."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from application import business_calendars, customer_groups, group_schedules, run_schedules
+from application.access import Principal
 from application.activities import Chosen, GroupLinkEntry
 from application.processes.process import Step
 from application.processes.scheduled_runs import EXTRACT_GROUP, FIRE_SCHEDULE, ScheduleDesk, next_step
@@ -94,9 +95,9 @@ class ScheduledWorld:
         use_case = run_schedules.set_for_definition
         return self.bank.send(LIN, "setSegmentSchedule", {}, use_case, *given).subject
 
-    def withdraw_schedule(self, definition: UUID) -> None:
+    def withdraw_schedule(self, definition: UUID, *, by: Principal = LIN) -> None:
         use_case = run_schedules.withdraw_for_definition
-        self.bank.send(LIN, "withdrawSegmentSchedule", {}, use_case, definition)
+        self.bank.send(by, "withdrawSegmentSchedule", {}, use_case, definition)
 
     # --- What the process does ---
 

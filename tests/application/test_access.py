@@ -68,6 +68,7 @@ endActivity         no       no         no           no      no         no
 
                           operator researcher technologist auditor integrator administrator
 draftSegmentDefinition    yes      no         yes          no      no         no
+reuseSegmentDefinition    yes      no         yes          no      no         no
 reviseSegmentDefinition   yes      no         yes          no      no         no
 submitSegmentDefinition   yes      no         yes          no      no         no
 withdrawSegmentDefinition yes      no         yes          no      no         no
@@ -78,6 +79,13 @@ terminateSegmentRun       yes      no         yes          no      no         no
 retrySegmentRun           yes      no         yes          no      no         no
 exportSegmentRun          yes      no         yes          no      no         no
 executeSegmentRun         no       no         no           no      no         no
+setSegmentSchedule        yes      no         yes          no      no         no
+withdrawSegmentSchedule   yes      no         yes          no      no         no
+fireRunSchedule           no       no         no           no      no         no
+extractGroup              no       no         no           no      no         no
+moveSchedules             no       no         no           no      no         no
+addBusinessCalendar       yes      no         no           no      no         yes
+reviseBusinessCalendar    yes      no         no           no      no         yes
 grantSource               no       no         no           no      no         yes
 revokeSource              no       no         no           no      no         yes
 
