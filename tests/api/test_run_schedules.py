@@ -24,7 +24,8 @@ from tests.api.segments import drafted, granted
 
 CALENDAR = "businessCalendar { id revision code days { on kind name } }"
 SET = """runSchedule { id status strategy nextAt nextTimes definition { code }
-    frequency { kind at calendarId } timeframe { kind days } leftOut lastRun { status definitionRevision parameters { name value } } }"""
+    frequency { kind at calendarId } timeframe { kind days } leftOut
+    lastRun { status definitionRevision parameters { name value } } }"""
 NIGHTLY = {"kind": "DAILY", "at": "02:30"}
 LAST_30_DAYS = {"kind": "ROLLING", "days": 30}
 
