@@ -45,6 +45,7 @@ from domain.activity_plans import Channel, Goal
 if TYPE_CHECKING:
     from api.group_extractions import GroupExtraction
     from api.run_schedules import RunSchedule
+    from api.stocks import Stock
 
 PROJECTIONS = ("activities", "approvals", "timeline")
 BUDGET = "budget.read"
@@ -132,6 +133,9 @@ class Activity(Node):
     approved_at: datetime | None
     changed_at: datetime
     changed_by: str
+    stocks: Connection[Annotated["Stock", strawberry.lazy("api.stocks")]] = many(
+        "activity_id", description="What its capped reward lines may give, and gave."
+    )
     approval_id: strawberry.ID | None = ref("approval_id", "apr")
     approval: Approval | None = one("approval_id")
     approvals: Connection[Approval] = many(

@@ -17,6 +17,7 @@ from api.public_mappings import reference as _reference
 from api.public_points import POINTS_MAPPINGS
 from api.public_schedules import SCHEDULE_MAPPINGS, public_frequency, public_timeframe
 from api.public_segments import SEGMENT_MAPPINGS
+from api.public_stocks import STOCK_MAPPINGS
 from api.public_work_orders import WORK_ORDER_MAPPINGS
 from application.shared.records import Record
 from domain import activities as a
@@ -169,6 +170,7 @@ _MAPPINGS.update(SEGMENT_MAPPINGS)
 _MAPPINGS.update(SCHEDULE_MAPPINGS)
 _MAPPINGS.update(WORK_ORDER_MAPPINGS)
 _MAPPINGS.update(POINTS_MAPPINGS)
+_MAPPINGS.update(STOCK_MAPPINGS)
 
 _MAPPINGS[c.EntryAdded] = _Mapping("added", _added)
 _MAPPINGS[c.EntryMoved] = _Mapping("moved", _moved)

@@ -16,8 +16,8 @@ from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
 from domain.group_rules import RuleRefusal
+from domain.points_job_statuses import JobRefusal
 from domain.points_job_terms import TermsRefusal
-from domain.points_jobs import JobRefusal
 from domain.points_ledgers import LedgerRefusal
 from domain.reward_details import RewardRefusal
 from domain.run_parameters import ParameterRefusal
@@ -26,8 +26,10 @@ from domain.segment_contents import SegmentRefusal
 from domain.segment_definitions import DefinitionRefusal
 from domain.segment_runs import RunRefusal
 from domain.shared.field_rules import FieldRefusal
+from domain.shared.holdings import HoldingRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.source_grants import GrantRefusal
+from domain.stocks import StockRefusal
 from domain.timeframes import TimeframeRefusal
 from domain.work_order_contents import ContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
@@ -45,6 +47,8 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     GroupRefusal,
     RuleRefusal,
     BudgetRefusal,
+    HoldingRefusal,
+    StockRefusal,
     TermsRefusal,
     JobRefusal,
     LedgerRefusal,

@@ -28,6 +28,7 @@ from api.run_schedules import RunSchedule, RunScheduleMutations
 from api.segment_definitions import SegmentDefinition, SegmentDefinitionMutations
 from api.segment_runs import SegmentRun, SegmentRunMutations
 from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
+from api.stocks import Stock, StockMutations
 from api.work_orders import WorkOrder, WorkOrderMutations
 
 
@@ -67,6 +68,8 @@ class ReadQueries:
     )
     budget: Budget | None = one()
     budgets: Connection[Budget] = many(description="The budgets of approved activities in sight.")
+    stock: Stock | None = one()
+    stocks: Connection[Stock] = many(description="What approved activities in sight may give, and gave.")
     points_job: PointsJob | None = one()
     points_jobs: Connection[PointsJob] = many(description="The points jobs in sight.")
     points_entry: PointsEntry | None = one()
@@ -129,6 +132,7 @@ Mutation = merge_types(
         CancellationMutations,
         CustomerGroupMutations,
         PointsJobMutations,
+        StockMutations,
         PointsLedgerMutations,
         SegmentDefinitionMutations,
         SegmentRunMutations,

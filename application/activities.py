@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from application import budgets, catalogues, customer_groups, group_schedules
+from application import budgets, catalogues, customer_groups, group_schedules, stocks
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
@@ -168,7 +168,7 @@ def delete(work: Work, activity_id: UUID) -> UUID:
     """
     activity = _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, DeleteActivity(work.principal.user)):
-        budgets.close(work, activity_id)
+        _close(work, activity_id)
         work.decide(CLAIM, claim_id("activity.code", activity.code), Release(activity_id))
         work.link(User(activity_id, "activity", activity.code), [])
     return activity_id
@@ -201,7 +201,7 @@ def cancel(work: Work, activity_id: UUID, reason: str) -> UUID:
     _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, CancelActivity(reason, work.principal.user)):
         group_schedules.stop(work, activity_id)
-        budgets.close(work, activity_id)
+        _close(work, activity_id)
     return activity_id
 
 
@@ -210,8 +210,14 @@ def end(work: Work, activity_id: UUID) -> UUID:
     _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, EndActivity(work.now)):
         group_schedules.stop(work, activity_id)
-        budgets.close(work, activity_id)
+        _close(work, activity_id)
     return activity_id
+
+
+def _close(work: Work, activity_id: UUID) -> None:
+    """What was set aside for the activity, and is still free, is given back."""
+    budgets.close(work, activity_id)
+    stocks.close_stocks(work, activity_id)
 
 
 def _subject(work: Work, activity_id: UUID) -> Activity:
@@ -320,6 +326,7 @@ def _grant(work: Work, activity_id: UUID, approval: UUID) -> None:
     activity = work.state(DECIDER, activity_id)
     assert activity.plan is not None
     budgets.encumber(work, activity_id, activity.code, activity.org_unit, activity.plan.budget)
+    stocks.open_stocks(work, activity_id, activity.code, activity.org_unit, activity.plan)
 
 
 def _reject(work: Work, activity_id: UUID, approval: UUID, level: str, reason: str) -> None:

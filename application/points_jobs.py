@@ -14,15 +14,7 @@ from domain.budgets import Release, budget_id
 from domain.points_files import PROGRAMME, SEQUENCE_MAX, PointsHeader
 from domain.points_job_answers import AcceptDifferences
 from domain.points_job_terms import Cause, Columns, Failure, Terms, TermsRefusal
-from domain.points_jobs import (
-    DECIDER,
-    FailJob,
-    OpenJob,
-    PointsJob,
-    RetryJob,
-    WithdrawJob,
-    reservation_key,
-)
+from domain.points_jobs import DECIDER, FailJob, OpenJob, PointsJob, RetryJob, WithdrawJob, reservation_key
 from domain.segment_contents import SegmentContent
 from domain.segment_definitions import DECIDER as DEFINITION
 from domain.segment_definitions import SegmentDefinition
@@ -33,6 +25,8 @@ from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, claim_id
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Refused
+from domain.stocks import DECIDER as STOCK
+from domain.stocks import ReleaseStock
 from domain.work_order_executions import RecordExecutionFailure, RecordPointsJob
 from domain.work_orders import DECIDER as WORK_ORDER
 
@@ -142,6 +136,8 @@ def release_reservation(work: Work, job: PointsJob) -> None:
     """Free what the job has reserved; nothing when it has not, or when it has expired."""
     if job.reserved is not None and job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Release(reservation_key(job)))
+    if job.reserved is not None and job.reserved.stock is not None:
+        work.decide(STOCK, job.reserved.stock, ReleaseStock(reservation_key(job), job.has.header.job))
 
 
 def require_approved(activity: ActivityStatus) -> None:

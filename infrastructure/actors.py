@@ -12,6 +12,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from application.processes.ended_activities import Ended
+from application.processes.expired_reservations import Expired
 from application.processes.points_delivery import DELIVER_POINTS
 from application.processes.scheduled_runs import EXTRACT_GROUP, FIRE_SCHEDULE, MOVE_SCHEDULES
 from application.processes.work_order_execution import EXECUTE_RUN, HAND_RUN_OVER, START_WORK_ORDER
@@ -19,6 +20,7 @@ from domain.segment_runs import ATTEMPTS_MAX
 from infrastructure.schedules import Schedule
 
 END_DUE_ACTIVITIES = "end_due_activities"
+EXPIRE_RESERVATIONS = "expire_reservations"
 # Half of the statement's limit on the server times the commands of one run stays well below this.
 TIME_LIMIT_MS = 10 * 60 * 1000
 # The next minute's run does what this one could not.
@@ -37,6 +39,22 @@ where status in ('running', 'paused') and ends_at <= %s
 order by ends_at, id limit %s
 """
 
+# A confirmed reservation does not expire: a stock's movements tell, a budget is told in vain.
+EXPIRED = """
+select 'stock', s.id from read.stocks s where s.reservations > 0 and exists (
+    select from read.stock_movements m
+    where m.stock_id = s.id and m.kind = 'reserved' and m.expires_at <= %(now)s and not exists (
+        select from read.stock_movements n
+        where n.stock_id = m.stock_id and n.key = m.key and n.version > m.version))
+union all
+select 'budget', b.id from read.budgets b where b.reservations > 0 and exists (
+    select from read.budget_movements m
+    where m.budget_id = b.id and m.kind = 'reserved' and m.expires_at <= %(now)s and not exists (
+        select from read.budget_movements n
+        where n.budget_id = m.budget_id and n.key = m.key and n.version > m.version))
+limit %(most)s
+"""
+
 logger = structlog.get_logger("cardinal.tasks")
 
 
@@ -45,6 +63,7 @@ class Performers:
     """Who performs each task. `deliver_points` tells when to look again where an answer is awaited."""
 
     end_due: Callable[[], Ended]
+    expire_due: Callable[[], Expired]
     start_order: Callable[[UUID], None]
     execute_run: Callable[[UUID], None]
     hand_over: Callable[[UUID], None]
@@ -66,6 +85,14 @@ def declare(broker: dramatiq.Broker, perform: Performers) -> None:
             logger.warning("an activity that is over was not ended", activity=str(activity_id), why=why)
         if ended.told:
             logger.info("activities that are over were ended", count=ended.told)
+
+    @dramatiq.actor(
+        actor_name=EXPIRE_RESERVATIONS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
+    )
+    def expire_reservations() -> None:
+        expired = perform.expire_due()
+        for holder, why in expired.refused:
+            logger.warning("reservations that are over were not freed", holder=str(holder), why=why)
 
     @dramatiq.actor(
         actor_name=EXECUTE_RUN, broker=broker, max_retries=RUN_RETRIES_MAX, time_limit=RUN_TIME_LIMIT_MS
@@ -131,7 +158,10 @@ def declare_names(broker: dramatiq.Broker) -> None:
 
 def schedules(time_zone: str) -> Sequence[Schedule]:
     """What is enqueued and when; `time_zone` is the business's."""
-    return (Schedule("end-due-activities", "* * * * *", time_zone, END_DUE_ACTIVITIES),)
+    return (
+        Schedule("end-due-activities", "* * * * *", time_zone, END_DUE_ACTIVITIES),
+        Schedule("expire-reservations", "* * * * *", time_zone, EXPIRE_RESERVATIONS),
+    )
 
 
 def due_activities(
@@ -144,3 +174,15 @@ def due_activities(
             return [activity_id for (activity_id,) in connection.execute(DUE, [now, most])]
 
     return due_ids
+
+
+def expired_holders(
+    pool: ConnectionPool[psycopg.Connection[Any]],
+) -> Callable[[datetime, int], Sequence[tuple[str, UUID]]]:
+    """Reads who holds what has expired from the read tables."""
+
+    def holders(now: datetime, most: int) -> Sequence[tuple[str, UUID]]:
+        with pool.connection() as connection:
+            return connection.execute(EXPIRED, {"now": now, "most": most}).fetchall()
+
+    return holders

@@ -10,6 +10,7 @@ from application import segment_runs
 from application.points_pipeline import PointsDesk
 from application.processes import points_delivery, scheduled_runs, work_order_execution
 from application.processes.ended_activities import end_due
+from application.processes.expired_reservations import expire_due
 from application.processes.scheduled_runs import ScheduleDesk
 from application.processes.work_order_execution import ExecutionDesk
 from application.shared.handler import Handler
@@ -79,6 +80,7 @@ def working(settings: Settings, url: str) -> Iterator[None]:
         points = PointsDesk(handler, engine, gateway_of(settings), folder, settings.units)
         perform = actors.Performers(
             end_due=partial(end_due, handler, actors.due_activities(connections), settings.units),
+            expire_due=partial(expire_due, handler, actors.expired_holders(connections), settings.units),
             start_order=desk.start,
             execute_run=lambda run_id: segment_runs.execute(handler, engine, run_id, settings.units),
             hand_over=desk.hand_over,

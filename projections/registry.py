@@ -21,6 +21,7 @@ from projections.segment_runs import SEGMENT_RUNS
 from projections.shared.entries import EntryProjection
 from projections.shared.rows import RowProjection
 from projections.source_grants import SOURCE_GRANTS
+from projections.stocks import STOCK_MOVEMENTS, STOCKS
 from projections.timeline import TIMELINE
 from projections.work_orders import WORK_ORDERS
 
@@ -40,13 +41,14 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     WORK_ORDERS,
     CANCELLATIONS,
     BUDGETS,
+    STOCKS,
     POINTS_JOBS,
     POINTS_ACCOUNTS,
     BUSINESS_CALENDARS,
     RUN_SCHEDULES,
     GROUP_EXTRACTIONS,
 )
-ENTRIES: tuple[EntryProjection[Any], ...] = (BUDGET_MOVEMENTS, POINTS_ENTRIES)
+ENTRIES: tuple[EntryProjection[Any], ...] = (BUDGET_MOVEMENTS, STOCK_MOVEMENTS, POINTS_ENTRIES)
 NAMES: tuple[str, ...] = (
     *(projection.name for projection in PROJECTIONS),
     *(projection.name for projection in ENTRIES),

@@ -35,6 +35,7 @@ from projections.segment_runs import SEGMENT_RUNS, SegmentRunRow
 from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
 from projections.source_grants import SOURCE_GRANTS, SourceGrantRow
+from projections.stocks import STOCKS, StockRow
 from projections.work_orders import WORK_ORDERS, WorkOrderRow
 
 TIMELINE = "timeline"
@@ -168,7 +169,7 @@ def _group_revision(row: CustomerGroupRow) -> int:
     return row.revision
 
 
-def _points_unit(row: BudgetRow | PointsJobRow) -> str:
+def _points_unit(row: BudgetRow | StockRow | PointsJobRow) -> str:
     return row.org_unit
 
 
@@ -214,6 +215,7 @@ TOLD = (
     Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
     Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
     Told(BUDGETS, "budget", _points_unit, lambda _: 1, lambda _: ()),
+    Told(STOCKS, "stock", _points_unit, lambda _: 1, lambda _: ()),
     Told(POINTS_JOBS, "points_job", _points_unit, _job_revision, _job_related),
     Told(DOWNLOADS, "download", _download_unit, lambda _: 1, lambda _: ()),
     Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from application import points_jobs, segment_runs, work_orders
 from application.access import HEAD_OFFICE, Permission, Principal
+from application.catalogues import frame_of_revision
 from application.points_jobs import PointsTerms
 from application.processes.process import Process, Step
 from application.shared.handler import Handler, Request
@@ -15,11 +16,9 @@ from application.shared.work import Work
 from domain import segment_runs as runs
 from domain import work_orders as orders
 from domain.activities import DECIDER as ACTIVITY
-from domain.catalogues import DECIDERS, Kind
 from domain.points_job_terms import TermsRefusal
-from domain.reward_details import RewardFrame, Route, frame_of
+from domain.reward_details import Route
 from domain.segment_runs import HandOverRun, SegmentRun
-from domain.shared.references import Reference
 from domain.shared.refusal import Refused
 from domain.work_order_contents import Kind as OrderKind
 from domain.work_order_statuses import Status, WorkOrderRefusal
@@ -150,20 +149,9 @@ def _points_job(work: Work, order: WorkOrder, run_id: UUID) -> UUID | None:
     assert order.content is not None
     plan = work.state(ACTIVITY, order.content.activity.id).plan
     assert plan is not None
-    frames = [_frame(work, reward.reward_type) for reward in plan.rewards]
+    frames = [frame_of_revision(work.log, reward.reward_type) for reward in plan.rewards]
     frame = next((frame for frame in frames if frame.route is Route.POINTS), None)
     if frame is None or order.kind is not OrderKind.ACTIVITY:
         return None
     terms = PointsTerms(PROGRAMME, BUSINESS_TYPE, f"{frame.unit_cost:f}", frame.currency)
     return points_jobs.open_job(work, run_id, terms)
-
-
-def _frame(work: Work, reward_type: Reference) -> RewardFrame:
-    """The frame in the revision that was approved: later ones hold for later plans."""
-    decider = DECIDERS[Kind.REWARD_TYPE]
-    entry = decider.initial
-    for record in work.log.records(reward_type.id):
-        entry = decider.evolve(entry, record.event)
-        if entry.revision == reward_type.revision:
-            break
-    return frame_of(entry.details.attributes)

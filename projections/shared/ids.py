@@ -20,6 +20,7 @@ PREFIXES: Mapping[str, str] = {
     "cancellation": "cr",
     "points_job": "pj",
     "budget": "bd",
+    "stock": "sk",
     "points_ledger": "pa",
     "business_calendar": "bc",
     "run_schedule": "rs",

@@ -128,7 +128,7 @@ def test_the_groups_of_an_activity_are_extracted_and_their_movements_told(
 ) -> None:
     """SEG-07, SEG-09"""
     group = orders.group(house)
-    link = {"customerGroupId": group["id"], "role": "REWARDED", "frequency": NIGHTLY,
+    link = {"customerGroupId": group["id"], "role": "TARGET", "frequency": NIGHTLY,
             "timeframe": LAST_30_DAYS}  # fmt: skip
     begins = datetime.now(UTC)
     period = {"startsAt": begins.isoformat(), "endsAt": (begins + timedelta(days=30)).isoformat()}

@@ -19,6 +19,7 @@ from application.catalogues import Change
 from application.shared.business_time import DEFAULT_ZONE
 from application.shared.handler import Handler, Request
 from application.shared.records import Receipt
+from application.shared.turns import Turns
 from domain.activities import DECIDER as ACTIVITY
 from domain.activities import Activity
 from domain.approvals import DECIDER as APPROVAL
@@ -77,10 +78,11 @@ class Bank:
     zone: ZoneInfo = DEFAULT_ZONE
     owned: dict[str, UUID] = field(default_factory=dict)
     """The department and the reward type of plans that name none, made when the first is asked for."""
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def handler(self) -> Handler:
-        return Handler(self.log, clock=lambda: self.now, zone=self.zone)
+        return Handler(self.log, clock=lambda: self.now, turns=self.turns, zone=self.zone)
 
     def send(
         self,
@@ -191,8 +193,11 @@ class Bank:
             changes["rewards"] = (self.reward("2"),)
         return replace(plan, **changes)
 
-    def reward(self, value: str, reward_type: UUID | None = None) -> RewardLineEntry:
-        return RewardLineEntry(Chosen(reward_type or self.reward_type()), RewardEntry(value))
+    def reward(
+        self, value: str, reward_type: UUID | None = None, cap_total: str | None = None
+    ) -> RewardLineEntry:
+        entry = RewardEntry(value, cap_total=cap_total)
+        return RewardLineEntry(Chosen(reward_type or self.reward_type()), entry)
 
     def draft(self, plan: PlanEntry, code: str | None = None, *, by: Principal = LIN, **request: Any) -> UUID:
         code = f"A{next(self.numbers)}" if code is None else code

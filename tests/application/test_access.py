@@ -99,6 +99,11 @@ adjustPoints               yes      no         no           no      no         n
 reversePointsEntry         yes      no         no           no      no         no
 closePointsAccount         yes      no         no           no      no         no
 expireBudget               no       no         no           no      no         no
+reserveStock               yes      no         no           no      yes        no
+consumeStock               yes      no         no           no      yes        no
+releaseStock               yes      no         no           no      yes        no
+returnStock                yes      no         no           no      yes        no
+expireStock                no       no         no           no      no         no
 
                      operator researcher technologist auditor integrator administrator
 draftWorkOrder       yes      no         no           no      no         no

@@ -233,7 +233,7 @@ def test_accepted_differences_are_settled_and_the_order_is_completed(world: Poin
     assert job_step(world.job(job)) is not None
     advance(world.desk, job)
     assert order_of(world, run).status is Status.COMPLETED
-    assert world.budget_of(job).reserved_minor == 0
+    assert world.budget_of(job).amounts.reserved == 0
 
 
 def test_an_order_whose_job_was_withdrawn_has_failed_and_may_be_tried_again(world: PointsWorld) -> None:
