@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from application import work_orders
+from application import run_schedules, work_orders
 from application.points_jobs import release_reservation
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
@@ -105,7 +105,9 @@ def conclude(work: Work, cancellation_id: UUID, is_back: bool) -> None:
 
 
 def _cancel(work: Work, cancellation_id: UUID) -> None:
-    """Its approval is void, its run stopped, its points job withdrawn."""
+    """Its approval is void, its run stopped, its points job withdrawn, and no definition that was made for it
+    runs by a schedule any more.
+    """
     work_order_id = work_order_of(work.state(DECIDER, cancellation_id))
     work.decide(WORK_ORDER, work_order_id, RecordCancellation(cancellation_id))
     order = work.state(WORK_ORDER, work_order_id)
@@ -114,6 +116,7 @@ def _cancel(work: Work, cancellation_id: UUID) -> None:
         work.decide(RUN, order.run, TerminateRun(WORK_ORDER_CANCELLED, work.principal.user))
     if order.points_job is not None:
         _withdraw_points_job(work, order.points_job)
+    run_schedules.withdraw_of_order(work, work_order_id)
     work_orders.let_go(work, work_order_id)
 
 

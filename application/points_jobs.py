@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from uuid import UUID
 
-from application.shared.business_time import business_date
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
@@ -15,6 +15,7 @@ from domain.budgets import Refund, Release, budget_id
 from domain.points_files import PROGRAMME, SEQUENCE_MAX, PointsHeader
 from domain.points_job_answers import AcceptDifferences
 from domain.points_job_recalls import PointsJobPointsReversed, RecallFile, RecordReversal, ResendFile
+from domain.points_job_statuses import Status
 from domain.points_job_terms import Cause, Columns, Failure, Terms, TermsRefusal
 from domain.points_jobs import DECIDER, FailJob, OpenJob, PointsJob, RetryJob, WithdrawJob, reservation_key
 from domain.segment_contents import SegmentContent
@@ -27,6 +28,8 @@ from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, claim_id
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Refused
+from domain.stocks import DECIDER as STOCK
+from domain.stocks import ReleaseStock, ReturnStock
 from domain.work_order_executions import RecordExecutionFailure, RecordPointsJob
 from domain.work_orders import DECIDER as WORK_ORDER
 
@@ -76,7 +79,7 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     assert run.definition is not None
     command = OpenJob(
         org_unit=run.org_unit,
-        header=_header(work, job_id, terms.programme, business_date(work.now)),
+        header=_header(work, job_id, terms.programme, work.today),
         cause=Cause(
             run=run_id,
             result_hash=run.content_hash,
@@ -140,12 +143,19 @@ def come_to_nothing(work: Work, job: PointsJob) -> None:
 
 
 def give_back(work: Work, job_id: UUID, entry: UUID, points: int) -> None:
-    """An entry that the job had posted is reversed: what it cost comes back to the activity's budget."""
+    """An entry that the job had posted is reversed: what it cost comes back to the activity's budget, and the
+    points to its stock.
+    """
     job = work.state(DECIDER, job_id)
     for event in work.decide(DECIDER, job_id, RecordReversal(entry, points)):
-        if isinstance(event, PointsJobPointsReversed) and event.refund.amount_minor:
+        assert isinstance(event, PointsJobPointsReversed)
+        if event.refund.amount_minor:
             refund = Refund(reservation_key(job), entry.hex, event.refund)
             work.decide(BUDGET, budget_id(job.has.cause.activity.id), refund)
+        stock = None if job.reserved is None else job.reserved.stock
+        if stock is not None and job.status is Status.SETTLED:
+            returned = ReturnStock(reservation_key(job), entry.hex, Decimal(points), job_id)
+            work.decide(STOCK, stock, returned)
 
 
 def accept_differences(work: Work, job_id: UUID, reason: str) -> UUID:
@@ -167,6 +177,8 @@ def release_reservation(work: Work, job: PointsJob) -> None:
     """Free what the job has reserved; nothing when it has not, or when it has expired."""
     if job.reserved is not None and job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Release(reservation_key(job)))
+    if job.reserved is not None and job.reserved.stock is not None:
+        work.decide(STOCK, job.reserved.stock, ReleaseStock(reservation_key(job), job.has.header.job))
 
 
 def require_approved(activity: ActivityStatus) -> None:
