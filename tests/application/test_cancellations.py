@@ -244,7 +244,7 @@ def test_a_points_file_that_is_not_taken_is_withdrawn_and_the_work_order_cancell
     assert orders.cancellation(request).status is RequestStatus.APPROVED
     assert orders.state(order_of(world, job)).status is Status.CANCELLED
     budget = world.budget(activity)
-    assert (budget.free_minor, budget.reserved_minor) == (1_000_00, 0)
+    assert (budget.amounts.free, budget.amounts.reserved) == (1_000_00, 0)
     name, file = world.name(job), world.folder / world.name(job)
     assert world.system.files == {}
     with pytest.raises(DuplicateFile):

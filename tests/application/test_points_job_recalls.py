@@ -154,13 +154,13 @@ def test_a_file_that_is_not_taken_is_recalled_and_its_reservation_free(world: Po
     recall(world, job)
     assert world.step(job).status is Status.WITHDRAWN
     budget = world.budget(activity)
-    assert (budget.free_minor, budget.reserved_minor, budget.consumed_minor) == (1_000_00, 0, 0)
+    assert (budget.amounts.free, budget.amounts.reserved, budget.amounts.consumed) == (1_000_00, 0, 0)
     assert isinstance(world.bank.events(job)[-1], PointsJobRecalled)
     order = world.job(job).has.cause.work_order
     assert order is not None
     assert world.bank.log.load(WORK_ORDER, order).state.status is OrderStatus.FAILED
     points_pipeline.recall(world.desk, job)
-    assert world.budget(activity).free_minor == 1_000_00
+    assert world.budget(activity).amounts.free == 1_000_00
 
 
 def test_a_file_that_was_taken_is_given_up_only_when_the_points_system_confirms_that_it_booked_nothing(
@@ -171,11 +171,11 @@ def test_a_file_that_was_taken_is_given_up_only_when_the_points_system_confirms_
     recall(world, job)
     assert world.step(job).status is Status.SENT
     assert isinstance(world.bank.events(job)[-1], PointsJobRecallFailed)
-    assert world.budget_of(job).reserved_minor == 20_00
+    assert world.budget_of(job).amounts.reserved == 20_00
     recall(world, job, confirmation="letter 17 of 2 March")
     assert world.step(job).status is Status.WITHDRAWN
     assert world.bank.events(job)[-1] == PointsJobRecalled("wrong group", "lin", "letter 17 of 2 March")
-    assert world.budget_of(job).reserved_minor == 0
+    assert world.budget_of(job).amounts.reserved == 0
 
 
 def test_an_answer_that_can_be_believed_counts_more_than_a_confirmation(world: PointsWorld) -> None:
@@ -229,7 +229,7 @@ def test_a_lost_file_of_a_result_that_has_changed_fails_before_the_release_and_w
         world.results.found[world.job(job).has.cause.run] = rows(2, points=501)
         (world.folder / world.name(job)).unlink()
     assert world.step(first).status is Status.FAILED
-    assert world.budget_of(first).reserved_minor == 0
+    assert world.budget_of(first).amounts.reserved == 0
     with pytest.raises(CopyLost):
         world.step(second)
     assert world.job(second).status is Status.SENT
@@ -242,10 +242,10 @@ def test_a_reversal_gives_its_cost_back_to_the_budget_once(world: PointsWorld) -
     """BUD-04, PTS-12: in the append of the reversal; also when the budget is closed."""
     activity = world.activity("1000")
     job = world.settled(rows(3), activity)
-    assert world.budget(activity).consumed_minor == 15_00
+    assert world.budget(activity).amounts.consumed == 15_00
     reverse(world, job, 2)
     budget = world.budget(activity)
-    assert (budget.free_minor, budget.consumed_minor) == (990_00, 10_00)
+    assert (budget.amounts.free, budget.amounts.consumed) == (990_00, 10_00)
     with refused((LedgerRefusal.ALREADY_REVERSED, "id")):
         reverse(world, job, 2)
     records = [*world.bank.log.records(ledger_id(Holder("CC", "C00000002"), 2026))]
@@ -255,7 +255,7 @@ def test_a_reversal_gives_its_cost_back_to_the_budget_once(world: PointsWorld) -
     world.bank.cancel(activity)
     reverse(world, job, 1)
     reverse(world, job, 3)
-    assert (world.budget(activity).consumed_minor, world.budget(activity).total_minor) == (0, 0)
+    assert (world.budget(activity).amounts.consumed, world.budget(activity).amounts.total) == (0, 0)
 
 
 def test_what_is_reversed_before_the_settlement_is_not_consumed(world: PointsWorld) -> None:
@@ -266,6 +266,6 @@ def test_what_is_reversed_before_the_settlement_is_not_consumed(world: PointsWor
     world.step(job, 2)
     reverse(world, job, 1)
     assert world.step(job, 2).status is Status.SETTLED
-    assert world.budget(activity).consumed_minor == 10_00
+    assert world.budget(activity).amounts.consumed == 10_00
     reverse(world, job, 2)
-    assert (world.budget(activity).free_minor, world.budget(activity).consumed_minor) == (995_00, 5_00)
+    assert (world.budget(activity).amounts.free, world.budget(activity).amounts.consumed) == (995_00, 5_00)

@@ -184,7 +184,7 @@ def test_an_entry_reversed_by_many_at_once_is_reversed_once_and_paid_back_once(
     )
     at_once([call] * 8)
     assert [record.version for record in bank.log.records(ledger)] == [1, 2]
-    assert (world.budget_of(job).consumed_minor, world.job(job).recall.reversed_points) == (0, 500)
+    assert (world.budget_of(job).amounts.consumed, world.job(job).recall.reversed_points) == (0, 500)
 
 
 # --- Killed, and met by others --------------------------------------------
