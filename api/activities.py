@@ -46,6 +46,8 @@ from domain.activity_plans import Channel, Goal
 
 if TYPE_CHECKING:
     from api.activity_figures import ActivityFigures
+    from api.group_extractions import GroupExtraction
+    from api.run_schedules import RunSchedule
     from api.stocks import Stock
 
 PROJECTIONS = ("activities", "approvals", "timeline")
@@ -116,6 +118,12 @@ class Activity(Node):
     reward_type_ids: list[strawberry.ID] = ref("reward_type_ids", "rt")
     groups: list[GroupLink]
     customer_group_ids: list[strawberry.ID] = ref("customer_group_ids", "cg")
+    group_schedules: Connection[Annotated["RunSchedule", strawberry.lazy("api.run_schedules")]] = many(
+        "activity_id", description="When its groups are extracted: from its launch until its end."
+    )
+    group_extractions: Connection[Annotated["GroupExtraction", strawberry.lazy("api.group_extractions")]] = (
+        many("activity_id", description="What its groups were at each of their times, the latest first.")
+    )
     channels: list[Channel]
     budget: Money | None = money("budget_minor", "currency", permission=BUDGET)
     cost_total: Money | None = money("cost_total_minor", "currency", permission=BUDGET)

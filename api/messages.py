@@ -99,6 +99,11 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     # Links to customer groups.
     "not_of_this_kind": ("类型 {kind} 不用填写此项。", "This does not go with the kind {kind}."),
+    "bad_time_of_day": ("时间应为 02:30 的形式。", "A time of day is written as 02:30."),
+    "no_time_comes": (
+        "一年之内没有到期时间。",
+        "No time comes by this within a year.",
+    ),
     "bad_cron": (
         "须为五段的 cron 表达式，如“0 6 * * 1”。",
         "It must be a schedule of five fields, such as 0 6 * * 1.",

@@ -50,6 +50,7 @@ class Permission(StrEnum):
     SEGMENTS_EXPORT = "segments.export"
     SEGMENTS_EXECUTE = "segments.execute"
     SOURCES_GRANT = "sources.grant"
+    SCHEDULES_PERFORM = "schedules.perform"
 
 
 _STAFF = frozenset(
@@ -114,6 +115,8 @@ OPERATIONS: Mapping[str, Permission] = {
     "retryPointsJob": Permission.POINTS_RUN,
     "withdrawPointsJob": Permission.POINTS_RUN,
     "acceptPointsJobDifferences": Permission.POINTS_RUN,
+    "resendPointsFile": Permission.POINTS_RUN,
+    "recallPointsFile": Permission.POINTS_RUN,
     "advancePointsJob": Permission.POINTS_DELIVER,
     "adjustPoints": Permission.POINTS_ADJUST,
     "reversePointsEntry": Permission.POINTS_ADJUST,
@@ -133,7 +136,7 @@ OPERATIONS: Mapping[str, Permission] = {
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_EXECUTE for verb in ("start", "complete", "fail")},
     **{
         f"{verb}SegmentDefinition": Permission.SEGMENTS_DEFINE
-        for verb in ("draft", "revise", "submit", "withdraw", "delete")
+        for verb in ("draft", "reuse", "revise", "submit", "withdraw", "delete")
     },
     "trySegmentDefinition": Permission.SEGMENTS_RUN,
     "requestSegmentRun": Permission.SEGMENTS_RUN,
@@ -141,6 +144,9 @@ OPERATIONS: Mapping[str, Permission] = {
     "retrySegmentRun": Permission.SEGMENTS_RUN,
     "exportSegmentRun": Permission.SEGMENTS_EXPORT,
     "executeSegmentRun": Permission.SEGMENTS_EXECUTE,
+    **{f"{verb}SegmentSchedule": Permission.SEGMENTS_RUN for verb in ("set", "withdraw")},
+    **{f"{verb}BusinessCalendar": Permission.PARAMETERS_MAINTAIN for verb in ("add", "revise")},
+    **dict.fromkeys(("fireRunSchedule", "extractGroup", "moveSchedules"), Permission.SCHEDULES_PERFORM),
     "grantSource": Permission.SOURCES_GRANT,
     "revokeSource": Permission.SOURCES_GRANT,
 }

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from application import activity_figures, budgets, catalogues, customer_groups, stocks
+from application import activity_figures, budgets, catalogues, customer_groups, group_schedules, stocks
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
@@ -46,6 +46,7 @@ from domain.activity_plans import (
     RewardDraft,
 )
 from domain.approvals import Subject
+from domain.business_calendars import DECIDER as CALENDAR
 from domain.catalogues import Kind
 from domain.reward_details import RewardEntry
 from domain.shared.claims import DECIDER as CLAIM
@@ -176,29 +177,33 @@ def delete(work: Work, activity_id: UUID) -> UUID:
 
 
 def launch(work: Work, activity_id: UUID) -> UUID:
-    """It is running from now on, and whom it speaks to is counted."""
+    """It runs; its customer groups are counted, and extracted at their times."""
     _subject(work, activity_id)
     activity_type = _choices(work, activity_id).activity_type
     if work.decide(DECIDER, activity_id, LaunchActivity(activity_type, work.now, work.principal.user)):
+        group_schedules.start(work, activity_id)
         activity_figures.request_at_launch(work, activity_id)
     return activity_id
 
 
 def pause(work: Work, activity_id: UUID, reason: str) -> UUID:
     _subject(work, activity_id)
-    work.decide(DECIDER, activity_id, PauseActivity(reason, work.principal.user))
+    if work.decide(DECIDER, activity_id, PauseActivity(reason, work.principal.user)):
+        group_schedules.pause(work, activity_id)
     return activity_id
 
 
 def resume(work: Work, activity_id: UUID) -> UUID:
     _subject(work, activity_id)
-    work.decide(DECIDER, activity_id, ResumeActivity(work.principal.user))
+    if work.decide(DECIDER, activity_id, ResumeActivity(work.principal.user)):
+        group_schedules.resume(work, activity_id)
     return activity_id
 
 
 def cancel(work: Work, activity_id: UUID, reason: str) -> UUID:
     _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, CancelActivity(reason, work.principal.user)):
+        group_schedules.stop(work, activity_id)
         _close(work, activity_id)
     return activity_id
 
@@ -207,6 +212,7 @@ def end(work: Work, activity_id: UUID) -> UUID:
     """For the scheduler: ends what is over, and changes nothing when it comes too early or twice."""
     _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, EndActivity(work.now)):
+        group_schedules.stop(work, activity_id)
         _close(work, activity_id)
     return activity_id
 
@@ -243,6 +249,7 @@ def _looked_up(work: Work, plan: PlanEntry, responsible: str) -> PlanDraft:
             link.role,
             link.frequency,
             link.timeframe,
+            _is_calendar_known(work, link.frequency),
         )
         for link in plan.groups[:GROUPS_MAX]
     ) + (GroupLinkDraft(None, None, None, None),) * max(len(plan.groups) - GROUPS_MAX, 0)
@@ -271,6 +278,11 @@ def _looked_up(work: Work, plan: PlanEntry, responsible: str) -> PlanDraft:
 
 def _choice(work: Work, kind: Kind, chosen: Chosen | None) -> Choice | None:
     return None if chosen is None else catalogues.choice(work, kind, chosen.id, chosen.revision_seen)
+
+
+def _is_calendar_known(work: Work, frequency: Frequency | None) -> bool:
+    calendar = None if frequency is None else frequency.calendar
+    return calendar is None or work.state(CALENDAR, calendar).is_known
 
 
 def _link_plan(work: Work, activity_id: UUID) -> None:

@@ -1,7 +1,7 @@
 """What the worker does: each task by its name, and when it is due."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
@@ -15,6 +15,7 @@ from application.processes.activity_counting import COUNT_ACTIVITY
 from application.processes.ended_activities import Ended
 from application.processes.expired_reservations import Expired
 from application.processes.points_delivery import DELIVER_POINTS
+from application.processes.scheduled_runs import EXTRACT_GROUP, FIRE_SCHEDULE, MOVE_SCHEDULES
 from application.processes.work_order_execution import EXECUTE_RUN, HAND_RUN_OVER, START_WORK_ORDER
 from domain.segment_runs import ATTEMPTS_MAX
 from infrastructure.schedules import Schedule
@@ -69,6 +70,9 @@ class Performers:
     hand_over: Callable[[UUID], None]
     count_activity: Callable[[UUID], None]
     deliver_points: Callable[[UUID], timedelta | None]
+    fire_schedule: Callable[[UUID], None]
+    extract_group: Callable[[UUID], None]
+    move_schedules: Callable[[UUID], None]
 
 
 def declare(broker: dramatiq.Broker, perform: Performers) -> None:
@@ -128,6 +132,28 @@ def declare(broker: dramatiq.Broker, perform: Performers) -> None:
         if look_after is not None:
             raise dramatiq.errors.Retry("no answer yet", delay=int(look_after.total_seconds() * 1000))
 
+    _declare_scheduled_runs(broker, perform)
+
+
+def _declare_scheduled_runs(broker: dramatiq.Broker, perform: Performers) -> None:
+    @dramatiq.actor(
+        actor_name=FIRE_SCHEDULE, broker=broker, max_retries=STEP_RETRIES_MAX, max_backoff=BACKOFF_MAX_MS
+    )
+    def fire_run_schedule(schedule_id: str) -> None:
+        perform.fire_schedule(UUID(schedule_id))
+
+    @dramatiq.actor(
+        actor_name=EXTRACT_GROUP, broker=broker, max_retries=RUN_RETRIES_MAX, time_limit=RUN_TIME_LIMIT_MS
+    )
+    def extract_group(extraction_id: str) -> None:
+        perform.extract_group(UUID(extraction_id))
+
+    @dramatiq.actor(
+        actor_name=MOVE_SCHEDULES, broker=broker, max_retries=STEP_RETRIES_MAX, max_backoff=BACKOFF_MAX_MS
+    )
+    def move_schedules(calendar_id: str) -> None:
+        perform.move_schedules(UUID(calendar_id))
+
 
 def declare_names(broker: dramatiq.Broker) -> None:
     """The same for a process that only enqueues."""
@@ -135,7 +161,7 @@ def declare_names(broker: dramatiq.Broker) -> None:
     def elsewhere(*_: object) -> NoReturn:
         raise AssertionError("the worker performs tasks, not this process")
 
-    declare(broker, Performers(*[elsewhere] * 7))
+    declare(broker, Performers(*[elsewhere] * len(fields(Performers))))
 
 
 def schedules(time_zone: str) -> Sequence[Schedule]:

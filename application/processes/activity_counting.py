@@ -14,7 +14,6 @@ from application.customer_groups import query_of
 from application.figures_sql import EXCLUDED_FOR, group_prefix, target_query
 from application.group_sql import CUSTOMER_ID, Extraction
 from application.processes.process import Process, Step
-from application.shared.business_time import business_date
 from application.shared.engines import Engine, Query, RunFailed
 from application.shared.handler import Handler, Request
 from application.shared.work import Work
@@ -145,7 +144,7 @@ class CountingDesk:
 
 
 def _basis(work: Work, activity: Activity) -> Basis:
-    plan, today = activity.plan, business_date(work.now)
+    plan, today = activity.plan, work.today
     assert plan is not None, "what was asked for has a plan"
     groups = []
     for link in plan.groups:

@@ -12,7 +12,6 @@ from application.catalogues import frame_of_revision
 from application.points_jobs import PointsTerms
 from application.processes.process import Process, Step
 from application.segment_definitions import content_of
-from application.shared.business_time import business_date
 from application.shared.handler import Handler, Request
 from application.shared.work import Work
 from domain import segment_runs as runs
@@ -90,7 +89,8 @@ class ExecutionDesk:
             if order.status is Status.SCHEDULED and due_at is not None and due_at <= work.now:
                 assert order.definition is not None, "what is scheduled has a definition"
                 values = _parameters(work, order)
-                run_id = segment_runs.request(work, order.definition.id, values, work_order_id)
+                seen = order.execution.definition_hash
+                run_id = segment_runs.request_pinned(work, order.definition, seen, values, work_order_id)
                 work_orders.start_execution(work, work_order_id, run_id)
             return work_order_id
 
@@ -149,7 +149,7 @@ def _let_count(work: Work, order: WorkOrder, run: SegmentRun, run_id: UUID) -> N
 def _parameters(work: Work, order: WorkOrder) -> dict[str, str]:
     """The standard parameters: the order's timeframe and today where the bank is."""
     assert order.content is not None
-    values = {"business_date": business_date(work.now).isoformat()}
+    values = {"business_date": work.today.isoformat()}
     days = order.content.data_timeframe
     if days is not None:
         values |= {"data_from": days.data_from.isoformat(), "data_to": days.data_to.isoformat()}

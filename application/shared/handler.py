@@ -5,12 +5,14 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from application.access import Principal, authorise
 from application.shared.approvable import ApprovalPolicy
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.identifiers import uuid7
 from application.shared.records import AlreadyAnswered, CommandKey, Conflict, Context, Log, Receipt
 from application.shared.turns import Turns
@@ -52,12 +54,19 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """`clock` is business time; a test moves it, recorded times stay the system's."""
+    """`clock` is business time; a test moves it, recorded times stay the system's. `zone` is the bank's: it
+    tells on which business date an instant falls.
+    """
 
     log: Log
     clock: Callable[[], datetime] = system_clock
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     turns: Turns = field(default_factory=Turns)
+    zone: ZoneInfo = DEFAULT_ZONE
+
+    def look(self, principal: Principal) -> Work:
+        """A work to read with, of which nothing is appended."""
+        return Work(self.log, principal, self.clock(), self.policy, zone=self.zone)
 
     def __call__(self, request: Request, use_case: UseCase) -> Receipt:
         """Raise Forbidden, or Refused with all faults; nothing is recorded then."""
@@ -84,8 +93,10 @@ class Handler:
         seen = request.expected_version
         most = ATTEMPTS_MAX if request.turn is None else TURN_ATTEMPTS_MAX
         for attempt in range(1, most + 1):
-            work = Work(
-                self.log, request.principal, self.clock(), self.policy, seen, attempt > 1 or seen is not None
+            work = replace(
+                self.look(request.principal),
+                expected_version=seen,
+                is_fresh=attempt > 1 or seen is not None,
             )
             try:
                 subject = use_case(work)

@@ -23,6 +23,9 @@ PREFIXES: Mapping[str, str] = {
     "stock": "sk",
     "activity_figures": "fg",
     "points_ledger": "pa",
+    "business_calendar": "bc",
+    "run_schedule": "rs",
+    "group_extraction": "ge",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

@@ -9,12 +9,14 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from application import activities, approvals, catalogues
 from application.access import Permission, Principal, Role
 from application.activities import Chosen, CostLineEntry, PlanEntry, RewardLineEntry
 from application.approvals import Seen
 from application.catalogues import Change
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.handler import Handler, Request
 from application.shared.records import Receipt
 from application.shared.turns import Turns
@@ -73,13 +75,14 @@ class Bank:
     log: EventLog
     now: datetime = NOW
     numbers: Any = field(default_factory=lambda: count(1))
+    zone: ZoneInfo = DEFAULT_ZONE
     owned: dict[str, UUID] = field(default_factory=dict)
     """The department and the reward type of plans that name none, made when the first is asked for."""
     turns: Turns = field(default_factory=Turns)
 
     @property
     def handler(self) -> Handler:
-        return Handler(self.log, clock=lambda: self.now, turns=self.turns)
+        return Handler(self.log, clock=lambda: self.now, turns=self.turns, zone=self.zone)
 
     def send(
         self,
@@ -94,7 +97,7 @@ class Bank:
 
     def another_process(self) -> "Bank":
         """The same bank, served by a process that remembers nothing of what this one does."""
-        return Bank(EventLog(self.log.log_recorder.pool), self.now, self.numbers, self.owned)
+        return Bank(EventLog(self.log.log_recorder.pool), self.now, self.numbers, self.zone, self.owned)
 
     # --- Catalogues ---
 
