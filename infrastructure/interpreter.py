@@ -1,4 +1,4 @@
-"""Settings of the interpreter while much is worked on at once: the process's, given back by the last who leaves."""
+"""The interpreter's settings while much is worked on at once; whoever leaves last gives them back."""
 
 import gc
 import sys
@@ -16,7 +16,8 @@ class _Setting(Generic[Value]):
     """Who comes while others work within leaves it as they have set it."""
 
     def __init__(self, read: Callable[[], Value], write: Callable[[Value], object]) -> None:
-        self._read, self._write, self._before = read, write, read()
+        self._read, self._write = read, write
+        self._before: Value = read()
         self._within, self._lock = 0, threading.Lock()
 
     @contextmanager
@@ -35,7 +36,7 @@ class _Setting(Generic[Value]):
                     self._write(self._before)
 
 
-_COLLECTING = _Setting(lambda: gc.get_threshold()[0], lambda every: gc.set_threshold(every))
+_COLLECTING = _Setting(lambda: gc.get_threshold()[0], gc.set_threshold)
 _SWITCHING = _Setting(sys.getswitchinterval, sys.setswitchinterval)
 
 
