@@ -16,7 +16,8 @@ class _Setting(Generic[Value]):
     """Who comes while others work within leaves it as they have set it."""
 
     def __init__(self, read: Callable[[], Value], write: Callable[[Value], object]) -> None:
-        self._read, self._write = read, write
+        self._read: Callable[[], Value] = read
+        self._write: Callable[[Value], object] = write
         self._before: Value = read()
         self._within, self._lock = 0, threading.Lock()
 

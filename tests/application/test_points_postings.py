@@ -78,7 +78,14 @@ def test_lines_of_one_customer_stand_in_their_order_across_chunks_that_are_store
 ) -> None:
     monkeypatch.setattr(points_postings, "CHUNK_LINES", 1)
     given = [PointsLine(number, f"C{number % 2}", "", 1, "REWARD") for number in range(1, 61)]
-    assert posting(log, uuid4()).post(given).posted == 60
+    begun: list[int] = []
+
+    def clock() -> datetime:
+        begun.append(1)
+        return NOON
+
+    assert replace(posting(log, uuid4()), clock=clock).post(given).posted == 60
+    assert len(begun) == 60, "none came in another's way"
     for customer in range(2):
         records = list(log.records(ledger_id(Holder("CC", f"C{customer}"), 2026)))
         assert [record.event.line_number for record in records] == [
