@@ -7,8 +7,8 @@ the file goes out: until then a job may fail, be tried again or be withdrawn, th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import assert_never
+from uuid import UUID
 
 from domain.points_files import PointsHeader
 from domain.points_job_answers import (
@@ -28,6 +28,7 @@ from domain.points_job_answers import (
     RecordReconciliation,
     RecordSilence,
 )
+from domain.points_job_statuses import NOT_RELEASED, WAY, JobRefusal, Status
 from domain.points_job_terms import Cause, Failure, Terms, terms_faults
 from domain.reconciliation import Reconciliation
 from domain.shared.decider import Decider
@@ -39,15 +40,6 @@ from domain.shared.text import name_faults
 
 REASON_CHARACTERS_MAX = 1_000
 FAULTS_KEPT_MAX = 20
-
-
-class JobRefusal(StrEnum):
-    NOT_AT_THIS_STEP = "not_at_this_step"
-    ALREADY_RELEASED = "already_released"
-    JOB_NOT_FAILED = "job_not_failed"
-    NOTHING_TO_ACCEPT = "nothing_to_accept"
-    WORK_ORDER_HELD = "work_order_held"
-    ACTIVITY_CANCELLED = "activity_cancelled"
 
 
 # --- Commands -------------------------------------------------------------
@@ -64,11 +56,12 @@ class OpenJob:
 
 @dataclass(frozen=True, slots=True)
 class RecordReservation:
-    """The result was counted, and its cost is reserved in the budget with the same append."""
+    """The result was counted; cost and points are reserved in budget and `stock` with the same append."""
 
     lines: int
     points: int
     amount: Money
+    stock: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +135,15 @@ class PointsJobOpened:
 
 @dataclass(frozen=True, slots=True)
 class PointsJobReserved:
-    """`reservation` is the key in the activity's budget; none where the points cost nothing."""
+    """`reservation` is the key in the activity's budget; none where the points cost nothing. `stock` is where
+    the points are reserved under the attempt's key; None for points without a total cap.
+    """
 
     lines: int
     points: int
     amount: Money
     reservation: str
+    stock: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,35 +203,6 @@ Event = (
 )
 
 # --- State ----------------------------------------------------------------
-
-
-class Status(StrEnum):
-    UNKNOWN = "unknown"
-    OPENED = "opened"
-    RESERVED = "reserved"
-    FILED = "filed"
-    RELEASED = "released"
-    SENT = "sent"
-    ACKNOWLEDGED = "acknowledged"
-    POSTED = "posted"
-    RECONCILED = "reconciled"
-    SETTLED = "settled"
-    FAILED = "failed"
-    WITHDRAWN = "withdrawn"
-
-
-WAY = (
-    Status.OPENED,
-    Status.RESERVED,
-    Status.FILED,
-    Status.RELEASED,
-    Status.SENT,
-    Status.ACKNOWLEDGED,
-    Status.POSTED,
-    Status.RECONCILED,
-    Status.SETTLED,
-)
-NOT_RELEASED = (Status.OPENED, Status.RESERVED, Status.FILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,9 +290,9 @@ def decide(command: Command, job: PointsJob) -> Sequence[Event]:
     match command:
         case OpenJob():
             return _open(command, job)
-        case RecordReservation(lines=lines, points=points, amount=amount):
+        case RecordReservation(lines=lines, points=points, amount=amount, stock=stock):
             key = reservation_key(job) if job.opened and amount.amount_minor else ""
-            return _step(job, Status.OPENED, PointsJobReserved(lines, points, amount, key))
+            return _step(job, Status.OPENED, PointsJobReserved(lines, points, amount, key, stock))
         case RecordFile(lines=lines, points=points, bytes=bytes_, sha256=sha256):
             return _step(job, Status.RESERVED, PointsJobFiled(lines, points, bytes_, sha256))
         case ReleaseFile():
