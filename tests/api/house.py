@@ -101,6 +101,7 @@ INPUTS = {
     "retryPointsJob": "PointsJobInput",
     "withdrawPointsJob": "PointsJobReasonInput",
     "acceptPointsJobDifferences": "PointsJobReasonInput",
+    "resendPointsFile": "PointsJobReasonInput",
 }
 
 
