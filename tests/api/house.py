@@ -99,6 +99,7 @@ INPUTS = {
     "retryPointsJob": "PointsJobInput",
     "withdrawPointsJob": "PointsJobReasonInput",
     "acceptPointsJobDifferences": "PointsJobReasonInput",
+    "resendPointsFile": "PointsJobReasonInput",
 }
 
 
