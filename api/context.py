@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import strawberry
 
@@ -14,6 +14,9 @@ from application.access import Principal
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log, Position
+
+if TYPE_CHECKING:
+    from api.admission import Admission
 
 
 class Progress(Protocol):
@@ -28,7 +31,8 @@ class Progress(Protocol):
 class Context:
     """One request, or one WebSocket: there the principal is known only once the client has said who it is.
 
-    `address` is the network's, for the record of who took what out.
+    `address` is the network's, for the record of who took what out. `is_admitted`: its one operation has
+    passed the gate and is paid for.
     """
 
     principal: Principal
@@ -41,6 +45,8 @@ class Context:
     reads: Reads
     progress: Progress
     tail: Tail
+    admission: "Admission"
+    is_admitted: bool = False
     connection_params: Mapping[str, object] | None = None
     engine: Engine | None = None
     address: str = ""
