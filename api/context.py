@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Context:
-    """One request. `stream` is the log as a subscription reads it; other operations have none."""
+    """One request. `address` is the network's, for the record of who took what out.
+
+    `stream` is the log as a subscription reads it; other operations have none.
+    """
 
     principal: Principal
     viewer: Viewer
@@ -34,6 +37,7 @@ class Context:
     live_log: LiveLog
     admission: "Admission"
     engine: Engine | None = None
+    address: str = ""
     stream: Stream | None = None
 
     def sees(self, record: Record[Any]) -> bool:

@@ -169,7 +169,8 @@ class Socket:
         except TooManyAtOnce:
             raise Closed(TRY_AGAIN_LATER, _reason("TOO_MANY_AT_ONCE")) from None
         id_ = request_id(self._websocket.scope)
-        self._context = self._sockets.services.context(principal, self._language, id_, None)
+        address = self._websocket.client.host if self._websocket.client else ""
+        self._context = self._sockets.services.context(principal, self._language, id_, None, address)
         self._watcher = asyncio.create_task(self._watch(principal))
         await self._say({"type": "connection_ack"})
 

@@ -45,7 +45,9 @@ class Services:
     tags: EntityTags
     engine: Engine | None = None
 
-    def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
+    def context(
+        self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
+    ) -> Context:
         sizes = self.page_sizes
         page_size_max = sizes.integrator if Role.INTEGRATOR in principal.roles else sizes.ordinary
         return Context(
@@ -61,6 +63,7 @@ class Services:
             live_log=self.live_log,
             admission=self.admission,
             engine=self.engine,
+            address=address,
         )
 
     async def is_projected(self, body: Mapping[str, Any]) -> bool:

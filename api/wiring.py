@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
@@ -29,6 +28,7 @@ from api.services import PageSizes, Services
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.access import Role
 from application.shared.approvable import ApprovalPolicy
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from infrastructure.append_notices import AppendNotices
@@ -42,7 +42,6 @@ from projections.registry import NAMES
 TIMELINE = "read.timeline"
 COMMAND_CONNECTIONS_MAX = 16
 READ_CONNECTIONS_MAX = 8
-BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ class GraphQL:
     page_sizes: PageSizes = field(default_factory=PageSizes)
     connections_max: int = COMMAND_CONNECTIONS_MAX
     graphiql: bool = False
-    time_zone: tzinfo = BUSINESS_TIME_ZONE
+    time_zone: ZoneInfo = DEFAULT_ZONE
     engine: Engine | None = None
     rates: RateRules = field(default_factory=RateRules)
     registered_only: frozenset[Role] = frozenset()
@@ -108,7 +107,7 @@ class GraphQL:
             documents = PersistedDocuments(reads.one, self.registered_only)
             services = Services(
                 authentication=Authentication(self.verify),
-                handler=Handler(log, policy=self.policy),
+                handler=Handler(log, policy=self.policy, zone=self.time_zone),
                 log=log,
                 reads=reads,
                 progress=progress,

@@ -33,14 +33,14 @@ API_WITHOUT_NAMESAKE = {
     "persisted_documents", "rates",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
-    "message_words", "work_order_messages",
+    "message_words", "points_messages", "work_order_messages",
     # one kind of catalogue each, with the fields that it defines
     "activity_forms", "departments", "reward_types",
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
-    "events", "history", "public_events", "public_mappings", "public_points", "public_segments",
-    "public_work_orders", "watch",
+    "events", "history", "public_events", "public_figures", "public_mappings", "public_points",
+    "public_schedules", "public_segments", "public_stocks", "public_work_orders", "watch",
     # pushed as it is recorded
     "changes", "event_streams", "feeds", "graphql_errors", "live_log", "socket_protocol",
     "subscription_requests",

@@ -20,7 +20,12 @@ PREFIXES: Mapping[str, str] = {
     "cancellation": "cr",
     "points_job": "pj",
     "budget": "bd",
+    "stock": "sk",
+    "activity_figures": "fg",
     "points_ledger": "pa",
+    "business_calendar": "bc",
+    "run_schedule": "rs",
+    "group_extraction": "ge",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 
