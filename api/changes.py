@@ -54,7 +54,7 @@ T = TypeVar("T")
 class Change(Generic[T]):
     position: Position = strawberry.field(description="Give it as `after` to go on behind this change.")
     type: str = strawberry.field(description="What happened, as in `events`: activity.approved.")
-    id: strawberry.ID
+    id: strawberry.ID = strawberry.field(description="The thing's, also when it is gone or out of sight.")
     node: T | None = payload("key", description="The thing as it stands now; null when it is gone.")
     key: strawberry.Private[Any] = None
 
