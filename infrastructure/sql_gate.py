@@ -27,6 +27,8 @@ from infrastructure.sql_faults import SqlFaults
 from infrastructure.sql_names import Names, Source, fold
 
 BYTES_MAX = 100_000
+TOKENS_MAX = 40_000
+"""Counted before anything is parsed, which takes some 10 µs a token."""
 NODES_MAX = 20_000
 NESTING_MAX = 50
 DEPTH_MAX = 500
@@ -134,7 +136,7 @@ def _parsed(text: str, found: SqlFaults) -> exp.Expr | None:
             return None
         statements = sqlglot.parse(marked, read="duckdb")
     except RecursionError:
-        found.add(SqlRefusal.SQL_TOO_COMPLEX)
+        found.add(SqlRefusal.SQL_TOO_COMPLEX, name="nesting")
         return None
     except ParseError as error:
         found.add(SqlRefusal.SQL_SYNTAX, _offset(text, error))
@@ -163,6 +165,9 @@ def _with_marks(text: str, tokens: Sequence[Token], found: SqlFaults) -> str:
     """
     characters = list(text)
     depth = 0
+    if len(tokens) > TOKENS_MAX:
+        found.add(SqlRefusal.SQL_TOO_COMPLEX, tokens[TOKENS_MAX].start, name=f"{TOKENS_MAX} words")
+        return text
     for index, token in enumerate(tokens):
         if token.token_type in (TokenType.L_PAREN, TokenType.CASE):
             depth += 1
@@ -220,9 +225,14 @@ def _require_modest(tree: exp.Expr, found: SqlFaults) -> None:
     while stack:
         node, depth, chain = stack.pop()
         nodes += 1
-        if nodes > NODES_MAX or depth > DEPTH_MAX or chain > CHAIN_MAX:
-            found.add(SqlRefusal.SQL_TOO_COMPLEX, node)
-            return
+        for is_over, limit in (
+            (nodes > NODES_MAX, f"{NODES_MAX} parts"),
+            (depth > DEPTH_MAX, f"nesting {DEPTH_MAX}"),
+            (chain > CHAIN_MAX, f"{CHAIN_MAX} operands"),
+        ):
+            if is_over:
+                found.add(SqlRefusal.SQL_TOO_COMPLEX, node, name=limit)
+                return
         for child in node.iter_expressions():
             continues = child is node.this and _is_chain(node) and _is_chain(child)
             stack.append((child, depth if continues else depth + 1, chain + 1 if continues else 1))
@@ -377,7 +387,7 @@ def _with_deep_stack(work: Callable[[], Made]) -> Made:
         try:
             done.append(work())
         except RecursionError:
-            failed.append(Refused(_fault(SqlRefusal.SQL_TOO_COMPLEX)))
+            failed.append(Refused(_fault(SqlRefusal.SQL_TOO_COMPLEX, name="nesting")))
         except BaseException as error:
             failed.append(error)
 

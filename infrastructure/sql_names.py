@@ -142,6 +142,9 @@ class Names:
         scope = _Scope({}, outer, ctes)
         is_told = False
         joins: list[exp.Join] = node.args.get("joins") or []
+        if len(joins) > SCANS_MAX:  # each column is looked for in all of them
+            self._faults.add(SqlRefusal.SQL_TOO_COMPLEX, joins[SCANS_MAX], name=f"{SCANS_MAX} tables")
+            return (), False
         if clause := node.args.get("from_"):
             self._add_source(scope, clause.this)
         unseen = []

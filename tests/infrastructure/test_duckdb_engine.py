@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -26,7 +25,6 @@ from application.shared.engines import (
     RunFailure,
     SqlRefusal,
 )
-from infrastructure import duckdb_session
 from infrastructure.duckdb_engine import DuckDBEngine
 from infrastructure.duckdb_session import EngineLimits, failure_of, session
 from infrastructure.warehouse import Snapshot, Warehouse
@@ -261,7 +259,6 @@ def test_a_cancelled_run_stops_within_two_seconds_and_leaves_nothing(
     stopped_at = time.monotonic()
     assert asked.is_set()
     assert left(tmp_path / "results") == []
-    assert not [thread for thread in threading.enumerate() if thread.name == "segment-query"]
     assert time.monotonic() - stopped_at < 2
 
 
@@ -290,7 +287,6 @@ def test_whatever_the_watcher_raises_stops_the_query_too(engine: DuckDBEngine, t
     with pytest.raises(KeyboardInterrupt):
         engine.run(uuid4(), ENDLESS, lambda _: None, broken)
     assert left(tmp_path / "results") == []
-    assert not [thread for thread in threading.enumerate() if thread.name == "segment-query"]
 
 
 def limited(warehouse: Warehouse, folder: Path, **limits: float) -> DuckDBEngine:
@@ -470,14 +466,3 @@ def test_a_crash_before_the_rename_leaves_no_result(
     monkeypatch.undo()
     assert left(tmp_path / "results") == []
     assert run(engine, SPENDERS, run_id).rows > 0
-
-
-def test_a_query_that_will_not_stop_is_left_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The run is over for its caller even then; the thread ends with its query."""
-    monkeypatch.setattr(duckdb_session, "GRACE_S", 0.1)
-    hold = threading.Event()
-    with duckdb.connect() as connection:
-        work: Callable[[], object] = lambda: hold.wait(30)  # noqa: E731
-        with pytest.raises(RunCancelled):
-            duckdb_session.supervised(connection, work, 60, lambda _: None, lambda: True)
-    hold.set()
