@@ -97,6 +97,30 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
     )
+    engine_memory_mb: int = _setting(
+        "CARDINAL_ENGINE_MEMORY_MB",
+        2_048,
+        "a number from 128 to 1048576",
+        "How much memory one query of a segment may take; what it needs beyond that goes to the disk.",
+        ge=128,
+        le=1_048_576,
+    )
+    engine_disk_mb: int = _setting(
+        "CARDINAL_ENGINE_DISK_MB",
+        16_384,
+        "a number from 0 to 16777216",
+        "How much one query may put into CARDINAL_HOME meanwhile.",
+        ge=0,
+        le=16_777_216,
+    )
+    engine_queries: int = _setting(
+        "CARDINAL_ENGINE_QUERIES",
+        2,
+        "a number from 1 to 64",
+        "How many queries one process performs at once; others wait for their turn.",
+        ge=1,
+        le=64,
+    )
     host: str = _setting(
         "CARDINAL_HOST", "127.0.0.1", "an address of this machine", "Where the API listens.", min_length=1
     )
