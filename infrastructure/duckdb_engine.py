@@ -200,6 +200,7 @@ def _write(query: Query, snapshot: Snapshot, limits: EngineLimits, building: Pat
     """Write `result.parquet` in the folder, in primary-index order; the index holds. Raise RunFailed."""
     checked, file = _checked(query), building / "result.parquet"
     values = _values(checked, query)
+    limits = limits if checked.is_exact else replace(limits, threads=1)
     with session(
         snapshot, checked.uses, query.org_units, limits, building / "temp", (file,)
     ) as connection, reporting(connection, tell):  # fmt: skip

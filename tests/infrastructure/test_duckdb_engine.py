@@ -240,6 +240,17 @@ def test_sums_that_do_not_fit_fail_and_are_not_rounded(engine: DuckDBEngine) -> 
     assert failure(engine, query(sql, "customer_id s")).code == RunFailure.SQL_FAILED
 
 
+@pytest.mark.drill
+@pytest.mark.parametrize("made", ["stddev(amount_minor)", "sum(amount_minor / 7)", "avg(sqrt(amount_minor))"])
+def test_sums_of_fractions_are_the_same_each_time(made: str, tmp_path: Path) -> None:
+    """LOG-10: two threads, adding in any order, gave twelve hashes in twelve runs."""
+    large = Warehouse(tmp_path / "warehouse")
+    large.generate(date(2026, 7, 1), SampleSize(5_000, 300_000))
+    engine = DuckDBEngine(large, tmp_path / "results")
+    given = query(f"select channel, {made} as x from transactions group by channel", "channel x")
+    assert len({run(engine, given).content_hash for _ in range(6)}) == 1
+
+
 def test_progress_rises_to_the_end(engine: DuckDBEngine) -> None:
     """LOG-17"""
     told: list[int] = []
