@@ -21,12 +21,12 @@ from starlette.types import Receive, Scope, Send
 from api.activity_sheet import COLUMNS, NODE, cells
 from api.authentication import refusal
 from api.context import Context
-from api.graphql_app import Services
 from api.http_errors import error_response, request_id
 from api.messages import language_of
 from api.planner.positions import Position as ShownPosition
 from api.planner.positions import encode
 from api.planner.reads import DATABASE_FAULTS, is_away
+from api.services import Services
 from application import downloads
 from application.access import Forbidden, authorise
 from application.authentication import TokenRefused

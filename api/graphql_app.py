@@ -1,11 +1,9 @@
-"""GraphQL over HTTP and WebSocket: planned queries are answered in one statement, the rest by strawberry.
+"""GraphQL over HTTP: planned queries are answered in one statement, the rest by strawberry.
 
 HTTP follows the GraphQL-over-HTTP specification; errors carry a code and the request's id, never internals.
 """
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,76 +15,27 @@ from graphql import OperationType as GraphQLOperation
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
-from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
-from strawberry.exceptions import ConnectionRejectionError, MissingQueryError
-from strawberry.http.exceptions import NonJsonMessageReceived
+from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.types.graphql import OperationType
 
-from api.authentication import Authentication, refusal
-from api.context import Context, Progress, viewer_of
+from api.authentication import refusal
+from api.context import Context
 from api.graphiql import is_visit, page
+from api.graphql_sockets import Sockets
 from api.http_errors import error_response, request_id
-from api.messages import Language, language_of, message
+from api.messages import language_of, message
 from api.planner.positions import decode
-from api.planner.reads import DATABASE_FAULTS, Reads, is_away
-from api.tail import Tail
-from application.access import Principal, Role
+from api.planner.reads import DATABASE_FAULTS, is_away
+from api.services import Services
 from application.authentication import TokenRefused
-from application.shared.engines import Engine
-from application.shared.handler import Handler
-from application.shared.records import Log
 from application.shared.records import Position as LogPosition
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 MIN_POSITION_WAIT_S = 5.0
-SUBSCRIPTIONS_MAX = 20
 
 logger = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class PageSizes:
-    """The largest pages that a request may ask for."""
-
-    ordinary: int = 100
-    integrator: int = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What answers need; made once a process."""
-
-    authentication: Authentication
-    handler: Handler
-    log: Log
-    reads: Reads
-    progress: Progress
-    projections: Sequence[str]
-    page_sizes: PageSizes
-    tail: Tail
-    engine: Engine | None = None
-
-    def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
-        sizes = self.page_sizes
-        page_size_max = sizes.integrator if Role.INTEGRATOR in principal.roles else sizes.ordinary
-        return Context(
-            principal=principal,
-            viewer=viewer_of(principal, page_size_max),
-            language=language,
-            request_id=id_,
-            idempotency_key=key,
-            handler=self.handler,
-            log=self.log,
-            reads=self.reads,
-            progress=self.progress,
-            tail=self.tail,
-            engine=self.engine,
-        )
 
 
 class Malformed(Exception):
@@ -274,76 +223,3 @@ def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
     own = {name: value for name, value in (error.extensions or {}).items() if code != "INTERNAL"}
     formatted["extensions"] = {**own, "code": code or "BAD_INPUT", "requestId": context.request_id}
     return formatted
-
-
-class TextSocket(ASGIWebSocketAdapter):
-    """Text frames, for clients of the protocol do not take binary ones; only objects are messages."""
-
-    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
-        async for received in super().iter_json(ignore_parsing_errors=ignore_parsing_errors):
-            if not isinstance(received, dict):
-                raise NonJsonMessageReceived
-            yield received
-
-    async def send_json(self, message: Mapping[str, object]) -> None:
-        await self.ws.send_text(orjson.dumps(message, default=str).decode())
-
-
-class ExpiringSocket(BaseGraphQLTransportWSHandler[Context, None]):
-    """Closes the socket when the token by which it was opened runs out."""
-
-    _expiry: asyncio.Task[None] | None = None
-
-    async def handle_connection_init(self, message: Any) -> None:
-        await super().handle_connection_init(message)
-        expires_at_s = self.context.principal.expires_at_s
-        if self.connection_acknowledged and expires_at_s is not None and self._expiry is None:
-            self._expiry = asyncio.create_task(self._close_at(expires_at_s))
-
-    async def shutdown(self) -> None:
-        if self._expiry is not None:
-            self._expiry.cancel()
-        await super().shutdown()
-
-    async def _close_at(self, expires_at_s: float) -> None:
-        await asyncio.sleep(max(0.0, expires_at_s - time.time()))
-        await self.websocket.close(code=4403, reason="The token has expired")
-
-
-class Sockets(GraphQL[Context, None]):
-    """graphql-transport-ws. The token comes in connection_init's payload as {authorization: "Bearer …"}."""
-
-    websocket_adapter_class = TextSocket
-    graphql_transport_ws_handler_class = ExpiringSocket
-
-    def __init__(self, schema: strawberry.Schema, services: Services) -> None:
-        super().__init__(
-            schema,
-            graphql_ide=None,
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
-            max_subscriptions_per_connection=SUBSCRIPTIONS_MAX,
-        )
-        self._services = services
-
-    def decode_json(self, data: str | bytes) -> object:
-        return orjson.loads(data)
-
-    async def get_context(self, request: Request | WebSocket, response: Any) -> Context:  # noqa: ARG002
-        nobody = Principal("", frozenset(), "", frozenset())
-        language = language_of(request.headers.get("accept-language"))
-        return self._services.context(nobody, language, request_id(request.scope), None)
-
-    async def on_ws_connect(self, context: Context) -> Any:
-        params = context.connection_params or {}
-        given = params.get("authorization") or params.get("Authorization")
-        try:
-            principal = self._services.authentication.principal_of_credentials(
-                given if isinstance(given, str) else None
-            )
-        except TokenRefused as refused:
-            raise ConnectionRejectionError({"code": refused.code}) from None
-        if not principal.permissions:
-            raise ConnectionRejectionError({"code": "NO_ROLE"})
-        known = self._services.context(principal, context.language, context.request_id, None)
-        context.principal, context.viewer = known.principal, known.viewer
-        return strawberry.UNSET

@@ -390,8 +390,8 @@ def _announce(settings: "Settings", url: str) -> None:
 
 def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
     from api.application import KNOWN_PATHS, create_app
-    from api.graphql_app import PageSizes
     from api.server import limited, serve
+    from api.services import PageSizes
     from api.wiring import GraphQL
     from infrastructure.metrics import Metrics
     from infrastructure.readiness import Part, Readiness

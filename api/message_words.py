@@ -44,6 +44,7 @@ STATUS_WORDS: Mapping[str, tuple[str, str]] = {
     "posted": ("已入账", "posted"),
     "reconciled": ("已对账", "reconciled"),
     "settled": ("已结算", "settled"),
+    "over": ("已结束", "over"),
 }
 LEVEL_WORDS: Mapping[str, tuple[str, str]] = {
     "research": ("研发部", "Research"),
@@ -61,6 +62,8 @@ KIND_WORDS: Mapping[str, tuple[str, str]] = {
     "segment_definition": ("细分定义", "segment definition"),
     "segment_run": ("细分执行", "segment run"),
     "points_job": ("积分任务", "points job"),
+    "run_schedule": ("执行计划", "schedule"),
+    "business_calendar": ("工作日历", "business calendar"),
 }
 WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "status": STATUS_WORDS,

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.commands import key_of
 from api.exports import NotExported, answered
-from api.graphql_app import Services
+from api.services import Services
 from application import downloads
 from application.access import Principal, authorise
 from application.segment_runs import mapping_for_export

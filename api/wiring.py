@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,14 +12,16 @@ from starlette.types import Receive, Scope, Send
 
 from api.authentication import Authentication, Verify
 from api.exports import ACTIVITIES_PATH, Exports
-from api.graphql_app import GraphQLApp, PageSizes, Services
+from api.graphql_app import GraphQLApp
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
+from api.services import PageSizes, Services
 from api.tail import Tail
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.shared.approvable import ApprovalPolicy
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from infrastructure.append_notices import AppendNotices
@@ -33,7 +34,6 @@ from projections.registry import NAMES
 TIMELINE = "read.timeline"
 COMMAND_CONNECTIONS_MAX = 16
 READ_CONNECTIONS_MAX = 8
-BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class GraphQL:
     page_sizes: PageSizes = field(default_factory=PageSizes)
     connections_max: int = COMMAND_CONNECTIONS_MAX
     graphiql: bool = False
-    time_zone: tzinfo = BUSINESS_TIME_ZONE
+    time_zone: ZoneInfo = DEFAULT_ZONE
     engine: Engine | None = None
     _app: GraphQLApp | None = None
     _exports: Exports | None = None
@@ -92,7 +92,7 @@ class GraphQL:
             tail = Tail(reads.one)
             services = Services(
                 authentication=Authentication(self.verify),
-                handler=Handler(log, policy=self.policy),
+                handler=Handler(log, policy=self.policy, zone=self.time_zone),
                 log=log,
                 reads=reads,
                 progress=progress,

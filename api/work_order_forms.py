@@ -15,9 +15,9 @@ from starlette.types import Receive, Scope, Send
 
 from api.context import Context
 from api.exports import NotExported, answered
-from api.graphql_app import Services
 from api.http_errors import request_id
 from api.messages import language_of
+from api.services import Services
 from application import downloads
 from application.access import authorise
 from application.shared.handler import Request as Command

@@ -37,6 +37,8 @@ class Permission(StrEnum):
     POINTS_ADJUST = "points.adjust"
     POINTS_DELIVER = "points.deliver"
     BUDGETS_EXPIRE = "budgets.expire"
+    STOCKS_AWARD = "stocks.award"
+    STOCKS_EXPIRE = "stocks.expire"
     WORK_ORDERS_PLAN = "work_orders.plan"
     WORK_ORDERS_SCHEDULE = "work_orders.schedule"
     WORK_ORDERS_EXECUTE = "work_orders.execute"
@@ -46,6 +48,7 @@ class Permission(StrEnum):
     SEGMENTS_EXPORT = "segments.export"
     SEGMENTS_EXECUTE = "segments.execute"
     SOURCES_GRANT = "sources.grant"
+    SCHEDULES_PERFORM = "schedules.perform"
 
 
 _STAFF = frozenset(
@@ -68,13 +71,14 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     | _WORK_ORDERS
     | _SEGMENTS
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
+    | {Permission.STOCKS_AWARD}
     | {Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
     Role.TECHNOLOGIST: _STAFF
     | _SEGMENTS
     | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
     Role.AUDITOR: _STAFF,
-    Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
+    Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ, Permission.STOCKS_AWARD}),
     Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT},
 }
 
@@ -109,11 +113,15 @@ OPERATIONS: Mapping[str, Permission] = {
     "retryPointsJob": Permission.POINTS_RUN,
     "withdrawPointsJob": Permission.POINTS_RUN,
     "acceptPointsJobDifferences": Permission.POINTS_RUN,
+    "resendPointsFile": Permission.POINTS_RUN,
+    "recallPointsFile": Permission.POINTS_RUN,
     "advancePointsJob": Permission.POINTS_DELIVER,
     "adjustPoints": Permission.POINTS_ADJUST,
     "reversePointsEntry": Permission.POINTS_ADJUST,
     "closePointsAccount": Permission.POINTS_ADJUST,
     "expireBudget": Permission.BUDGETS_EXPIRE,
+    **{f"{verb}Stock": Permission.STOCKS_AWARD for verb in ("reserve", "consume", "release", "return")},
+    "expireStock": Permission.STOCKS_EXPIRE,
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
     "requestCancellation": Permission.WORK_ORDERS_PLAN,
     "withdrawCancellation": Permission.WORK_ORDERS_PLAN,
@@ -123,7 +131,7 @@ OPERATIONS: Mapping[str, Permission] = {
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_EXECUTE for verb in ("start", "complete", "fail")},
     **{
         f"{verb}SegmentDefinition": Permission.SEGMENTS_DEFINE
-        for verb in ("draft", "revise", "submit", "withdraw", "delete")
+        for verb in ("draft", "reuse", "revise", "submit", "withdraw", "delete")
     },
     "trySegmentDefinition": Permission.SEGMENTS_RUN,
     "requestSegmentRun": Permission.SEGMENTS_RUN,
@@ -131,6 +139,9 @@ OPERATIONS: Mapping[str, Permission] = {
     "retrySegmentRun": Permission.SEGMENTS_RUN,
     "exportSegmentRun": Permission.SEGMENTS_EXPORT,
     "executeSegmentRun": Permission.SEGMENTS_EXECUTE,
+    **{f"{verb}SegmentSchedule": Permission.SEGMENTS_RUN for verb in ("set", "withdraw")},
+    **{f"{verb}BusinessCalendar": Permission.PARAMETERS_MAINTAIN for verb in ("add", "revise")},
+    **dict.fromkeys(("fireRunSchedule", "extractGroup", "moveSchedules"), Permission.SCHEDULES_PERFORM),
     "grantSource": Permission.SOURCES_GRANT,
     "revokeSource": Permission.SOURCES_GRANT,
 }

@@ -2,28 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from uuid import UUID
 
-from application.shared.business_time import business_date
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
 from domain.activities import ActivityRefusal
 from domain.activities import Status as ActivityStatus
 from domain.budgets import DECIDER as BUDGET
-from domain.budgets import Release, budget_id
+from domain.budgets import Refund, Release, budget_id
 from domain.points_files import PROGRAMME, SEQUENCE_MAX, PointsHeader
 from domain.points_job_answers import AcceptDifferences
+from domain.points_job_recalls import PointsJobPointsReversed, RecallFile, RecordReversal, ResendFile
+from domain.points_job_statuses import Status
 from domain.points_job_terms import Cause, Columns, Failure, Terms, TermsRefusal
-from domain.points_jobs import (
-    DECIDER,
-    FailJob,
-    OpenJob,
-    PointsJob,
-    RetryJob,
-    WithdrawJob,
-    reservation_key,
-)
+from domain.points_jobs import DECIDER, FailJob, OpenJob, PointsJob, RetryJob, WithdrawJob, reservation_key
 from domain.segment_contents import SegmentContent
 from domain.segment_definitions import DECIDER as DEFINITION
 from domain.segment_definitions import SegmentDefinition
@@ -34,6 +28,8 @@ from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, claim_id
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Refused
+from domain.stocks import DECIDER as STOCK
+from domain.stocks import ReleaseStock, ReturnStock
 from domain.work_order_executions import RecordExecutionFailure, RecordPointsJob
 from domain.work_orders import DECIDER as WORK_ORDER
 
@@ -83,7 +79,7 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     assert run.definition is not None
     command = OpenJob(
         org_unit=run.org_unit,
-        header=_header(work, job_id, terms.programme, business_date(work.now)),
+        header=_header(work, job_id, terms.programme, work.today),
         cause=Cause(
             run=run_id,
             result_hash=run.content_hash,
@@ -117,11 +113,49 @@ def withdraw(work: Work, job_id: UUID, reason: str) -> UUID:
     """
     job = _subject(work, job_id)
     if work.decide(DECIDER, job_id, WithdrawJob(reason, work.principal.user)):
-        release_reservation(work, job)
-        cause = job.has.cause
-        if cause.work_order is not None:
-            work.decide(WORK_ORDER, cause.work_order, RecordExecutionFailure(cause.run, JOB_WITHDRAWN))
+        come_to_nothing(work, job)
     return job_id
+
+
+def resend(work: Work, job_id: UUID, reason: str) -> UUID:
+    """A file that nobody has answered, or not so that it can be believed, is handed over once more."""
+    _subject(work, job_id)
+    work.decide(DECIDER, job_id, ResendFile(reason, work.principal.user))
+    return job_id
+
+
+def recall(work: Work, job_id: UUID, reason: str, confirmation: str = "") -> UUID:
+    """A file that is out and not answered is taken back, if the other side has not taken it.
+
+    If it has, the job ends only with its confirmation that it booked nothing; else it goes on.
+    """
+    _subject(work, job_id)
+    work.decide(DECIDER, job_id, RecallFile(reason, work.principal.user, confirmation))
+    return job_id
+
+
+def come_to_nothing(work: Work, job: PointsJob) -> None:
+    """What the job had reserved is free again, and its work order may be tried again."""
+    release_reservation(work, job)
+    cause = job.has.cause
+    if cause.work_order is not None:
+        work.decide(WORK_ORDER, cause.work_order, RecordExecutionFailure(cause.run, JOB_WITHDRAWN))
+
+
+def give_back(work: Work, job_id: UUID, entry: UUID, points: int) -> None:
+    """An entry that the job had posted is reversed: what it cost comes back to the activity's budget, and the
+    points to its stock.
+    """
+    job = work.state(DECIDER, job_id)
+    for event in work.decide(DECIDER, job_id, RecordReversal(entry, points)):
+        assert isinstance(event, PointsJobPointsReversed)
+        if event.refund.amount_minor:
+            refund = Refund(reservation_key(job), entry.hex, event.refund)
+            work.decide(BUDGET, budget_id(job.has.cause.activity.id), refund)
+        stock = None if job.reserved is None else job.reserved.stock
+        if stock is not None and job.status is Status.SETTLED:
+            returned = ReturnStock(reservation_key(job), entry.hex, Decimal(points), job_id)
+            work.decide(STOCK, stock, returned)
 
 
 def accept_differences(work: Work, job_id: UUID, reason: str) -> UUID:
@@ -143,6 +177,8 @@ def release_reservation(work: Work, job: PointsJob) -> None:
     """Free what the job has reserved; nothing when it has not, or when it has expired."""
     if job.reserved is not None and job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Release(reservation_key(job)))
+    if job.reserved is not None and job.reserved.stock is not None:
+        work.decide(STOCK, job.reserved.stock, ReleaseStock(reservation_key(job), job.has.header.job))
 
 
 def require_approved(activity: ActivityStatus) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from application.shared.business_time import business_date
+from application import points_jobs
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.points_ledgers import (
@@ -46,7 +46,7 @@ class Adjustment:
 
 def adjust(work: Work, given: Adjustment) -> UUID:
     """One posting of general points; the ledger of this year that holds it."""
-    holder, today = Holder(given.programme, given.customer), business_date(work.now)
+    holder, today = Holder(given.programme, given.customer), work.today
     ledger = ledger_id(holder, today.year)
     _require_sight(work, holder, today)
     command = Post(
@@ -70,9 +70,12 @@ def adjust(work: Work, given: Adjustment) -> UUID:
 
 
 def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
-    """The counter-entry of one posting, in this year's ledger; the ledger that holds it."""
+    """The counter-entry of one posting, in this year's ledger; the ledger that holds it.
+
+    What a campaign paid for comes back to its budget in the same append.
+    """
     original = _original(work, ledger, entry)
-    holder, today = Holder(original.programme, original.customer), business_date(work.now)
+    holder, today = Holder(original.programme, original.customer), work.today
     now = ledger_id(holder, today.year)
     others = [ledger_id(holder, year) for year in range(original.year, today.year)]
     key = reversal_key(original.posting_key)
@@ -88,6 +91,8 @@ def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
         is_reversed_elsewhere=any(work.state(DECIDER, other).has(key) for other in others),
     )
     work.decide(DECIDER, now, command)
+    if original.job is not None:
+        points_jobs.give_back(work, original.job, entry, original.points)
     return now
 
 

@@ -13,6 +13,7 @@ from application.shared.records import Record
 from projections.activities import ACTIVITIES, ActivityRow
 from projections.approval_inbox import APPROVALS, ApprovalRow
 from projections.budgets import BUDGETS, BudgetRow
+from projections.business_calendars import BUSINESS_CALENDARS, BusinessCalendarRow
 from projections.cancellations import CANCELLATIONS, CancellationRow
 from projections.catalogues import (
     ACTIVITY_FORMS,
@@ -25,13 +26,16 @@ from projections.catalogues import (
 from projections.customer_groups import CUSTOMER_GROUPS, CustomerGroupRow
 from projections.departments import DEPARTMENTS, DepartmentRow
 from projections.downloads import DOWNLOADS, DownloadRow
+from projections.group_extractions import GROUP_EXTRACTIONS, GroupExtractionRow
 from projections.points_jobs import POINTS_JOBS, PointsJobRow
 from projections.reward_types import REWARD_TYPES, RewardTypeRow
+from projections.run_schedules import RUN_SCHEDULES, RunScheduleRow
 from projections.segment_definitions import SEGMENT_DEFINITIONS, SegmentDefinitionRow
 from projections.segment_runs import SEGMENT_RUNS, SegmentRunRow
 from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
 from projections.source_grants import SOURCE_GRANTS, SourceGrantRow
+from projections.stocks import STOCKS, StockRow
 from projections.work_orders import WORK_ORDERS, WorkOrderRow
 
 TIMELINE = "timeline"
@@ -146,7 +150,7 @@ def _segment_revision(row: SegmentDefinitionRow | SourceGrantRow) -> int:
 
 
 def _definition_related(row: SegmentDefinitionRow) -> tuple[UUID | None, ...]:
-    return (row.approval_id, row.work_order_id)
+    return (row.approval_id, row.work_order_id, row.origin_id)
 
 
 def _run_revision(row: SegmentRunRow) -> int:
@@ -165,7 +169,7 @@ def _group_revision(row: CustomerGroupRow) -> int:
     return row.revision
 
 
-def _points_unit(row: BudgetRow | PointsJobRow) -> str:
+def _points_unit(row: BudgetRow | StockRow | PointsJobRow) -> str:
     return row.org_unit
 
 
@@ -175,6 +179,26 @@ def _job_revision(row: PointsJobRow) -> int:
 
 def _job_related(row: PointsJobRow) -> tuple[UUID | None, ...]:
     return (row.work_order_id, row.run_id)
+
+
+def _calendar_revision(row: BusinessCalendarRow) -> int:
+    return row.revision
+
+
+def _scheduled_unit(row: RunScheduleRow | GroupExtractionRow) -> str:
+    return row.org_unit
+
+
+def _schedule_related(row: RunScheduleRow) -> tuple[UUID | None, ...]:
+    return (row.definition_id, row.activity_id, row.last_run_id, row.last_extraction_id)
+
+
+def _extraction_revision(row: GroupExtractionRow) -> int:
+    return row.customer_group_revision
+
+
+def _extraction_related(row: GroupExtractionRow) -> tuple[UUID | None, ...]:
+    return (row.activity_id, row.customer_group_id, row.schedule_id)
 
 
 TOLD = (
@@ -191,9 +215,13 @@ TOLD = (
     Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
     Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
     Told(BUDGETS, "budget", _points_unit, lambda _: 1, lambda _: ()),
+    Told(STOCKS, "stock", _points_unit, lambda _: 1, lambda _: ()),
     Told(POINTS_JOBS, "points_job", _points_unit, _job_revision, _job_related),
     Told(DOWNLOADS, "download", _download_unit, lambda _: 1, lambda _: ()),
     Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
+    Told(BUSINESS_CALENDARS, "business_calendar", lambda _: None, _calendar_revision, lambda _: ()),
+    Told(RUN_SCHEDULES, "run_schedule", _scheduled_unit, lambda _: 1, _schedule_related),
+    Told(GROUP_EXTRACTIONS, "group_extraction", _scheduled_unit, _extraction_revision, _extraction_related),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
 
@@ -272,7 +300,7 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
 IN_CAPITALS = frozenset({
     "status", "awaiting", "channels", "level", "verdict", "type", "role", "route", "goal", "frequency",
     "timeframe", "purpose", "membership", "kind", "format", "mask", "retention", "priority", "next_step",
-    "former_status",
+    "former_status", "strategy",
 })  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
@@ -296,6 +324,12 @@ KIND_OF_ID = {
     "run_id": "segment_run",
     "points_job_id": "points_job",
     "definition_id": "segment_definition",
+    "origin_id": "segment_definition",
+    "calendar_id": "business_calendar",
+    "last_run_id": "segment_run",
+    "last_extraction_id": "group_extraction",
+    "previous_id": "group_extraction",
+    "schedule_id": "run_schedule",
 }
 """What the ids in a column are of; in `subject_id` that is the row's `subject_kind`."""
 

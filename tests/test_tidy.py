@@ -21,18 +21,18 @@ MAY_PRINT = ("api/main.py", "api/terminal.py", "api/warehouse_commands.py", "ben
 API_WITHOUT_NAMESAKE = {
     # how it is served
     "application", "authentication", "bounded_body", "graphiql", "graphql_app", "health", "http_errors",
-    "http_protocol",
+    "graphql_sockets", "http_protocol", "services",
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
-    "message_words", "work_order_messages",
+    "message_words", "points_messages", "work_order_messages",
     # one kind of catalogue each, with the fields that it defines
     "activity_forms", "departments", "reward_types",
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
-    "events", "history", "public_events", "public_mappings", "public_points", "public_segments",
-    "public_work_orders", "tail", "watch",
+    "events", "history", "public_events", "public_mappings", "public_points", "public_schedules",
+    "public_segments", "public_stocks", "public_work_orders", "tail", "watch",
     # what a run has found, a work order as a document
     "result_files", "work_order_forms",
 }  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import uvicorn
@@ -17,6 +18,7 @@ from api.wiring import GraphQL
 from application.access import Principal, units_of
 from application.authentication import TokenCode, TokenRefused
 from application.shared.approvable import ApprovalPolicy
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from infrastructure.projection_runner import Projector
 from infrastructure.tokens import SAMPLE_USERS
@@ -99,12 +101,16 @@ INPUTS = {
     "retryPointsJob": "PointsJobInput",
     "withdrawPointsJob": "PointsJobReasonInput",
     "acceptPointsJobDifferences": "PointsJobReasonInput",
+    "resendPointsFile": "PointsJobReasonInput",
 }
 
 
 @contextmanager
 def running_house(
-    url: str, policy: ApprovalPolicy | None = None, engine: Engine | None = None
+    url: str,
+    policy: ApprovalPolicy | None = None,
+    engine: Engine | None = None,
+    time_zone: ZoneInfo = DEFAULT_ZONE,
 ) -> Iterator[House]:
     """The house on a migrated database; everything ends with the block."""
     stop = threading.Event()
@@ -112,7 +118,13 @@ def running_house(
     projector.start()
     appended: list[None] = []
     graphql = GraphQL(
-        url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), graphiql=True, engine=engine
+        url,
+        verify,
+        policy or ApprovalPolicy(),
+        lambda: appended.append(None),
+        graphiql=True,
+        engine=engine,
+        time_zone=time_zone,
     )
     app = create_app(
         parts=lambda: (),
