@@ -31,7 +31,8 @@ class Progress(Protocol):
 class Context:
     """One request, or one WebSocket: there the principal is known only once the client has said who it is.
 
-    `is_admitted`: its one operation has passed the gate and is paid for.
+    `address` is the network's, for the record of who took what out. `is_admitted`: its one operation has
+    passed the gate and is paid for.
     """
 
     principal: Principal
@@ -48,6 +49,7 @@ class Context:
     is_admitted: bool = False
     connection_params: Mapping[str, object] | None = None
     engine: Engine | None = None
+    address: str = ""
 
 
 Info = strawberry.Info[Context, Any]

@@ -40,7 +40,9 @@ class Services:
     tags: EntityTags
     engine: Engine | None = None
 
-    def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
+    def context(
+        self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
+    ) -> Context:
         sizes = self.page_sizes
         page_size_max = sizes.integrator if Role.INTEGRATOR in principal.roles else sizes.ordinary
         return Context(
@@ -56,4 +58,5 @@ class Services:
             tail=self.tail,
             admission=self.admission,
             engine=self.engine,
+            address=address,
         )
