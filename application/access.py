@@ -193,6 +193,12 @@ class Forbidden(Exception):
         self.permission = permission
 
 
+def who_may(permission: Permission | None) -> list[str]:
+    """The roles with a permission, and where they must be: whom to ask who lacks it."""
+    place = f" ({HEAD_OFFICE})" if permission in _HEAD_OFFICE_ONLY else ""
+    return [f"{role}{place}" for role, permissions in PERMISSIONS.items() if permission in permissions]
+
+
 def authorise(principal: Principal, operation: str) -> None:
     """Raise Forbidden unless the principal may do this; an operation that nobody listed is forbidden."""
     permission = OPERATIONS.get(operation)
