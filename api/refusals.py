@@ -11,6 +11,7 @@ from api.messages import Language, message
 from application.access import Permission, who_may
 from application.shared.engines import SqlRefusal
 from domain.activities import ActivityRefusal
+from domain.activity_figures import FiguresRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
 from domain.budgets import BudgetRefusal
@@ -46,6 +47,7 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     ContentRefusal,
     WorkOrderRefusal,
     CancellationRefusal,
+    FiguresRefusal,
     GroupRefusal,
     RuleRefusal,
     BudgetRefusal,
