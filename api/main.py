@@ -22,7 +22,7 @@ from api.processes import (
     Supervisor,
     run_until_stopped,
 )
-from api.terminal import CommandFailed, failed, progress, say_ready, table
+from api.terminal import CommandFailed, failed, progress, say, say_ready, table
 from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
@@ -129,9 +129,12 @@ def up(
     with ExitStack() as opened:
         signals = opened.enter_context(Signals())
         listener = opened.enter_context(listen(settings.host, settings.port))
+        say("Cardinal: starting the database … 正在启动数据库")
         database = opened.enter_context(open_database(settings))
+        say("Cardinal: preparing its tables, the first time with a sample bank … 正在准备数据表及样例银行")
         bring_forward(database)
         load_sample(settings, database)
+        say("Cardinal: starting the API, projector, worker and scheduler … 正在启动各进程")
         descriptor = listener.fileno()
         children = [Child("api", ["api", "--fd", str(descriptor)], [descriptor])]
         children += [Child(role, [role]) for role in ("projector", "worker", "scheduler")]
