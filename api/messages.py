@@ -198,6 +198,13 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "时间窗口为最近天数，或起止日期，二者选一。",
         "A window is a number of days, or a first day and an end: one of the two.",
     ),
+    "nothing_to_count": (
+        "没有可统计的内容：活动无目标客群，也无已成功的执行。",
+        "There is nothing to count: no target group, and no run that has succeeded.",
+    ),
+    "not_counted": ("该指标尚未统计。", "This figure has not been counted."),
+    "list_unusable": ("名单不可用（{reason}）。", "The list can't be used: {reason}."),
+    "bad_cursor": ("游标不属于该名单。", "The cursor does not belong to this list."),
     "preview_failed": ("预览失败（{reason}）。", "The preview failed: {reason}."),
     # Segment definitions, their runs, and what units may use of the warehouse.
     "bad_column_name": (

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.admission import Admission
 from api.authentication import Authentication
 from api.context import Context, Progress, viewer_of
+from api.entity_tags import EntityTags
 from api.messages import Language
 from api.planner.reads import Reads
 from api.tail import Tail
@@ -34,9 +36,13 @@ class Services:
     projections: Sequence[str]
     page_sizes: PageSizes
     tail: Tail
+    admission: Admission
+    tags: EntityTags
     engine: Engine | None = None
 
-    def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
+    def context(
+        self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
+    ) -> Context:
         sizes = self.page_sizes
         page_size_max = sizes.integrator if Role.INTEGRATOR in principal.roles else sizes.ordinary
         return Context(
@@ -50,5 +56,7 @@ class Services:
             reads=self.reads,
             progress=self.progress,
             tail=self.tail,
+            admission=self.admission,
             engine=self.engine,
+            address=address,
         )

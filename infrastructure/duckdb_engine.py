@@ -28,6 +28,7 @@ from application.shared.engines import (
 from domain.shared.refusal import Fault, Refused
 from infrastructure.duckdb_session import EngineLimits, failure_of, name, session, supervised
 from infrastructure.result_export import export_file
+from infrastructure.result_merging import merge, shown
 from infrastructure.result_sets import ResultSets, content_hash
 from infrastructure.sql_gate import CheckedQuery, examine
 from infrastructure.warehouse import Snapshot, Warehouse, quoted
@@ -113,12 +114,22 @@ class DuckDBEngine:
             return result
 
     def rows(self, run_id: UUID, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        found = self._results.require(run_id)
-        if strange := sorted(set(columns) - {column.name for column in found.columns}):
-            raise RunFailed(RunFailure.BAD_MAPPING, {"name": ", ".join(strange)})
-        shown = ", ".join(name(column) for column in columns)
-        sql = f"select {shown} from read_parquet('{quoted(self._results.place(run_id))}')"
+        sql = f"select {shown(self._results, run_id, columns)} from {self._file(run_id)}"
         return _fetched(sql) if columns else iter(())
+
+    def merged(self, run_id: UUID, named: str, parts: Sequence[tuple[UUID, str]]) -> ResultSet:
+        return merge(self._results, self._limits, run_id, named, parts)
+
+    def page(
+        self, run_id: UUID, columns: Sequence[str], first: int, most: int, null: str | None = None
+    ) -> list[tuple[Any, ...]]:
+        sql = f"select {shown(self._results, run_id, columns)} from {self._file(run_id)}"
+        if null is not None:
+            sql += f" where {shown(self._results, run_id, [null])} is null"
+        return list(_fetched(f"{sql} limit {int(most)} offset {int(first)}"))
+
+    def _file(self, run_id: UUID) -> str:
+        return f"read_parquet('{quoted(self._results.place(run_id))}')"
 
     def export(
         self, run_id: UUID, mapping: Sequence[MappedField], into: Path, layout: FileLayout = DEFAULT_LAYOUT

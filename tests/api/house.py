@@ -111,21 +111,15 @@ def running_house(
     policy: ApprovalPolicy | None = None,
     engine: Engine | None = None,
     time_zone: ZoneInfo = DEFAULT_ZONE,
+    **options: Any,
 ) -> Iterator[House]:
-    """The house on a migrated database; everything ends with the block."""
+    """The house on a migrated database; everything ends with the block. `options` are those of GraphQL."""
     stop = threading.Event()
     projector = threading.Thread(target=Projector(url).run, args=(stop,))
     projector.start()
     appended: list[None] = []
-    graphql = GraphQL(
-        url,
-        verify,
-        policy or ApprovalPolicy(),
-        lambda: appended.append(None),
-        graphiql=True,
-        engine=engine,
-        time_zone=time_zone,
-    )
+    options = {"graphiql": True, "engine": engine, "time_zone": time_zone, **options}
+    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), **options)
     app = create_app(
         parts=lambda: (),
         metrics=lambda: b"",
