@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from api.access_messages import ACCESS_MESSAGES
 from api.message_words import in_words
 from api.work_order_messages import WORK_ORDER_MESSAGES
 
 Language = Literal["zh", "en"]
 
 MESSAGES: Mapping[str, tuple[str, str]] = {
+    **ACCESS_MESSAGES,
     # What every capability says.
     "not_found": ("不存在，或您无权查看。", "It does not exist, or you may not see it."),
     "required": ("必填。", "This is required."),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api.public_access import ACCESS_MAPPINGS
 from api.public_mappings import MAPPINGS as _MAPPINGS
 from api.public_mappings import Data
 from api.public_mappings import Mapping as _Mapping
@@ -173,6 +174,7 @@ def _money(money: Money) -> Data:
 _MAPPINGS.update(SEGMENT_MAPPINGS)
 _MAPPINGS.update(WORK_ORDER_MAPPINGS)
 _MAPPINGS.update(POINTS_MAPPINGS)
+_MAPPINGS.update(ACCESS_MAPPINGS)
 
 _MAPPINGS[c.EntryAdded] = _Mapping("added", _added)
 _MAPPINGS[c.EntryMoved] = _Mapping("moved", _moved)

@@ -15,6 +15,7 @@ from domain.budgets import BudgetRefusal
 from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
+from domain.delegations import DelegationRefusal
 from domain.group_rules import RuleRefusal
 from domain.points_job_terms import TermsRefusal
 from domain.points_jobs import JobRefusal
@@ -24,10 +25,12 @@ from domain.run_parameters import ParameterRefusal
 from domain.segment_contents import SegmentRefusal
 from domain.segment_definitions import DefinitionRefusal
 from domain.segment_runs import RunRefusal
+from domain.service_accounts import ServiceAccountRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.source_grants import GrantRefusal
 from domain.timeframes import TimeframeRefusal
+from domain.users import UserRefusal
 from domain.work_order_contents import ContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
 
@@ -55,6 +58,9 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     SqlRefusal,
     RewardRefusal,
     TimeframeRefusal,
+    UserRefusal,
+    ServiceAccountRefusal,
+    DelegationRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"

@@ -9,6 +9,7 @@ from api.messages import Language
 from api.planner.reads import Reads
 from api.tail import Tail
 from application.access import Principal, Role
+from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log
@@ -35,6 +36,7 @@ class Services:
     page_sizes: PageSizes
     tail: Tail
     engine: Engine | None = None
+    accounts: Accounts | None = None
 
     def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
         sizes = self.page_sizes
@@ -51,4 +53,6 @@ class Services:
             progress=self.progress,
             tail=self.tail,
             engine=self.engine,
+            accounts=self.accounts,
+            still_holds=self.authentication.still_holds,
         )

@@ -8,17 +8,21 @@ from projections.budgets import BUDGET_MOVEMENTS, BUDGETS
 from projections.cancellations import CANCELLATIONS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
 from projections.customer_groups import CUSTOMER_GROUPS
+from projections.delegations import DELEGATIONS
 from projections.departments import DEPARTMENTS
 from projections.downloads import DOWNLOADS
 from projections.points_jobs import POINTS_JOBS
 from projections.points_ledgers import POINTS_ACCOUNTS, POINTS_ENTRIES
+from projections.revocations import REVOCATIONS
 from projections.reward_types import REWARD_TYPES
 from projections.segment_definitions import SEGMENT_DEFINITIONS
 from projections.segment_runs import SEGMENT_RUNS
+from projections.service_accounts import SERVICE_ACCOUNTS
 from projections.shared.entries import EntryProjection
 from projections.shared.rows import RowProjection
 from projections.source_grants import SOURCE_GRANTS
 from projections.timeline import TIMELINE
+from projections.users import USERS
 from projections.work_orders import WORK_ORDERS
 
 PROJECTIONS: tuple[RowProjection[Any], ...] = (
@@ -39,6 +43,10 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     BUDGETS,
     POINTS_JOBS,
     POINTS_ACCOUNTS,
+    USERS,
+    SERVICE_ACCOUNTS,
+    DELEGATIONS,
+    REVOCATIONS,
 )
 ENTRIES: tuple[EntryProjection[Any], ...] = (BUDGET_MOVEMENTS, POINTS_ENTRIES)
 NAMES: tuple[str, ...] = (

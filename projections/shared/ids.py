@@ -21,6 +21,10 @@ PREFIXES: Mapping[str, str] = {
     "points_job": "pj",
     "budget": "bd",
     "points_ledger": "pa",
+    "user": "us",
+    "service_account": "sa",
+    "delegation": "de",
+    "revocation": "rv",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

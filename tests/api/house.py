@@ -13,7 +13,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from api.application import create_app
-from api.wiring import GraphQL
+from api.wiring import AccessSettings, GraphQL
 from application.access import Principal, units_of
 from application.authentication import TokenCode, TokenRefused
 from application.shared.approvable import ApprovalPolicy
@@ -96,6 +96,12 @@ INPUTS = {
     **{f"{verb}CustomerGroup": "CustomerGroupInput" for verb in ("retire", "delete")},
     **{f"{verb}SegmentDefinition": "SegmentDefinitionInput" for verb in ("submit", "withdraw", "delete")},
     "retrySegmentRun": "SegmentRunInput",
+    **{f"{verb}User": "UserInput" for verb in ("enable", "unlock")},
+    **{f"{verb}User": "UserReasonInput" for verb in ("disable", "lock")},
+    "resetPassword": "UserInput",
+    "disableServiceAccount": "ServiceAccountReasonInput",
+    "enableServiceAccount": "ServiceAccountInput",
+    **dict.fromkeys(("rotateSecret", "endOldSecret"), "ServiceAccountInput"),
     "retryPointsJob": "PointsJobInput",
     "withdrawPointsJob": "PointsJobReasonInput",
     "acceptPointsJobDifferences": "PointsJobReasonInput",
@@ -104,15 +110,24 @@ INPUTS = {
 
 @contextmanager
 def running_house(
-    url: str, policy: ApprovalPolicy | None = None, engine: Engine | None = None
+    url: str,
+    policy: ApprovalPolicy | None = None,
+    engine: Engine | None = None,
+    access: AccessSettings | None = None,
 ) -> Iterator[House]:
-    """The house on a migrated database; everything ends with the block."""
+    """The house on a migrated database; everything ends with the block. With `access` it has a login."""
     stop = threading.Event()
     projector = threading.Thread(target=Projector(url).run, args=(stop,))
     projector.start()
     appended: list[None] = []
     graphql = GraphQL(
-        url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), graphiql=True, engine=engine
+        url,
+        verify,
+        policy or ApprovalPolicy(),
+        lambda: appended.append(None),
+        graphiql=True,
+        engine=engine,
+        access=access,
     )
     app = create_app(
         parts=lambda: (),

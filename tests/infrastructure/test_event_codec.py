@@ -55,7 +55,7 @@ from domain.work_order_statuses import Status as WorkOrderStatus
 from infrastructure import event_codec
 from infrastructure.event_codec import DATA_BYTES_MAX, UnknownEvent, decode, encode
 from infrastructure.event_types import EVENT_TYPES, EventType
-from tests.infrastructure import points_examples
+from tests.infrastructure import access_examples, points_examples
 
 FOLDER = Path(__file__).parents[1] / "golden"
 
@@ -245,6 +245,7 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("customer_group.retired", 1): customer_groups.CustomerGroupRetired("lin"),
     ("customer_group.deleted", 1): customer_groups.CustomerGroupDeleted("lin"),
     **points_examples.EXAMPLES,
+    **access_examples.GOLDEN,
     ("work_order.drafted", 1): work_orders.WorkOrderDrafted(
         "WO-2026-000001", WorkOrderKind.EVALUATION, "HO", WANTED, "lin"
     ),
