@@ -121,6 +121,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "reference_disabled": ("所选项已停用。", "What you chose is disabled."),
     "outside_period": ("超出活动时间。", "It lies outside the activity's period."),
     "award_before_start": ("奖励时间不得早于活动开始。", "Awards can't begin before the activity does."),
+    "role_not_of_group": (
+        "该客群的用途为 {purpose}，与所选角色不符。",
+        "The group is for another role: its purpose is {purpose}.",
+    ),
     "costs_exceed_budget": ("成本合计 {total} 超出预算。", "The costs of {total} exceed the budget."),
     "not_editable": ("当前状态（{status}）不可修改。", "It can't be edited while it is {status}."),
     "not_deletable": ("当前状态（{status}）不可删除。", "It can't be deleted while it is {status}."),

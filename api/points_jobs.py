@@ -113,7 +113,7 @@ class PointsJob(Node):
     file_name: str
     origin: PointsOrigin  # type: ignore[valid-type]
     business_type: str
-    unit_cost: str = column(description="What one point costs, a decimal amount of the currency.")
+    unit_cost: str | None = masked(BUDGET, description="What one point costs, a decimal of the currency.")
     currency: str
     attempt: int
     run_id: strawberry.ID = ref("run_id", "sr", description="The run whose result it is.")

@@ -17,8 +17,8 @@ from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
 from domain.delegations import DelegationRefusal
 from domain.group_rules import RuleRefusal
+from domain.points_job_statuses import JobRefusal
 from domain.points_job_terms import TermsRefusal
-from domain.points_jobs import JobRefusal
 from domain.points_ledgers import LedgerRefusal
 from domain.reward_details import RewardRefusal
 from domain.run_parameters import ParameterRefusal

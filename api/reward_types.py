@@ -13,7 +13,7 @@ from api.catalogues import CostType, EntryInput, EntryStatus
 from api.commands import Payload, execute, given, key_of
 from api.context import Info
 from api.history import HistoryEntry
-from api.planner.views import Connection, Node, computed, many, one, payload, ref, view
+from api.planner.views import Connection, Node, computed, many, masked, one, payload, ref, view
 from application import catalogues
 from application.shared.work import Work
 from domain.catalogues import Details, Kind
@@ -49,7 +49,10 @@ class RewardType(Node):
     route: Route
     cost_type_id: strawberry.ID = ref("cost_type_id", "ct")
     cost_type: CostType | None = one("cost_type_id")
-    unit_cost: Decimal
+    unit_cost: Decimal | None = masked(
+        "budget.read",
+        description="Null for who may not see budgets: with the points it tells what they cost.",
+    )
     currency: str
     fields: list[FormField]
     created_at: datetime

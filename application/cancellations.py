@@ -18,9 +18,10 @@ from domain.cancellations import (
     WithdrawCancellation,
     work_order_of,
 )
+from domain.points_job_statuses import NOT_RELEASED
+from domain.points_job_statuses import Status as JobStatus
 from domain.points_jobs import DECIDER as JOB
-from domain.points_jobs import NOT_RELEASED, WithdrawJob
-from domain.points_jobs import Status as JobStatus
+from domain.points_jobs import WithdrawJob
 from domain.segment_runs import DECIDER as RUN
 from domain.segment_runs import TerminateRun
 from domain.work_orders import DECIDER as WORK_ORDER

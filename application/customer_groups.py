@@ -12,7 +12,7 @@ from application.shared.identifiers import uuid7
 from application.shared.records import Log
 from application.shared.work import Work
 from domain import activities, work_orders
-from domain.activity_plans import Choice
+from domain.activity_plans import Choice, GroupRole
 from domain.customer_groups import (
     DECIDER,
     CustomerGroup,
@@ -110,7 +110,8 @@ def choice(work: Work, group_id: UUID, revision_seen: int | None = None) -> Choi
     group = work.state(DECIDER, group_id)
     if not group.is_known or work.org_unit not in (group.org_unit, HEAD_OFFICE):
         return Choice(None)
-    return Choice(Reference(group_id, group.revision), group.status is Status.ACTIVE, revision_seen)
+    reference, is_active = Reference(group_id, group.revision), group.status is Status.ACTIVE
+    return Choice(reference, is_active, revision_seen, role=GroupRole(group.purpose))
 
 
 # --- What a group consists of ---------------------------------------------

@@ -15,15 +15,7 @@ from domain.budgets import Release, budget_id
 from domain.points_files import PROGRAMME, SEQUENCE_MAX, PointsHeader
 from domain.points_job_answers import AcceptDifferences
 from domain.points_job_terms import Cause, Columns, Failure, Terms, TermsRefusal
-from domain.points_jobs import (
-    DECIDER,
-    FailJob,
-    OpenJob,
-    PointsJob,
-    RetryJob,
-    WithdrawJob,
-    reservation_key,
-)
+from domain.points_jobs import DECIDER, FailJob, OpenJob, PointsJob, RetryJob, WithdrawJob, reservation_key
 from domain.segment_contents import SegmentContent
 from domain.segment_definitions import DECIDER as DEFINITION
 from domain.segment_definitions import SegmentDefinition

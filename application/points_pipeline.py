@@ -42,6 +42,7 @@ from domain.points_job_answers import (
     RecordReconciliation,
     RecordSilence,
 )
+from domain.points_job_statuses import Status
 from domain.points_job_terms import Failure, cost_of
 from domain.points_jobs import (
     DECIDER,
@@ -53,7 +54,6 @@ from domain.points_jobs import (
     RecordSending,
     ReleaseFile,
     SettleJob,
-    Status,
     reservation_key,
 )
 from domain.reconciliation import reconcile as reconciled

@@ -108,7 +108,8 @@ class Choice:
     """An entry that a person chose: the reference, or None if there is none; and whether it is effective.
 
     `revision_seen` is the revision that the person had before the eyes, when he said so; `fields` are
-    those that an entry of its kind defines, `frame` the rules that a reward type sets.
+    those that an entry of its kind defines, `frame` the rules that a reward type sets, `role` what a
+    customer group is for.
     """
 
     reference: Reference | None
@@ -116,6 +117,7 @@ class Choice:
     revision_seen: int | None = None
     fields: tuple[FieldRule, ...] = ()
     frame: RewardFrame | None = None
+    role: GroupRole | None = None
 
     def faults(self, *path: str | int) -> Iterator[Fault]:
         if self.reference is None:
@@ -206,6 +208,7 @@ class PlanRefusal(StrEnum):
     OUTSIDE_PERIOD = "outside_period"
     AWARD_BEFORE_START = "award_before_start"
     COSTS_EXCEED_BUDGET = "costs_exceed_budget"
+    ROLE_NOT_OF_GROUP = "role_not_of_group"
 
 
 # --- Rules ----------------------------------------------------------------
@@ -278,8 +281,9 @@ def standing_faults(plan: Plan, choices: PlanChoices) -> Iterator[Fault]:
         yield from choice.faults("rewards", index, "reward_type")
         if choice.frame is not None:
             yield from reward_faults(choice.frame, choice.fields, reward.entry, "rewards", index)
-    for index, choice in enumerate(choices.groups):
+    for index, (link, choice) in enumerate(zip(plan.groups, choices.groups, strict=True)):
         yield from choice.faults("groups", index, "group")
+        yield from _role_faults(link.role, choice, index)
 
 
 def _reward(draft: RewardDraft) -> Reward:
@@ -350,7 +354,7 @@ def _reward_faults(draft: PlanDraft) -> Iterator[Fault]:
 
 
 def _group_faults(draft: PlanDraft) -> Iterator[Fault]:
-    """A group may be linked in both roles, but in each once."""
+    """A group is linked once in the role that it is for; one whose purpose is not known in each once."""
     if len(draft.groups) > GROUPS_MAX:
         yield Fault(CommonRefusal.TOO_MANY, ("groups",), {"most": str(GROUPS_MAX)})
     seen = set()
@@ -365,10 +369,17 @@ def _group_faults(draft: PlanDraft) -> Iterator[Fault]:
                 if linked in seen:
                     yield Fault(CommonRefusal.DUPLICATE, ("groups", index, "group"))
                 seen.add(linked)
+            yield from _role_faults(link.role, link.group, index)
         if link.frequency is not None:
             yield from frequency_faults(link.frequency, "groups", index, "frequency")
         if link.timeframe is not None:
             yield from timeframe_faults(link.timeframe, "groups", index, "timeframe")
+
+
+def _role_faults(role: GroupRole | None, group: Choice, index: int) -> Iterator[Fault]:
+    """Whom a group was made to reach is not awarded by it, nor the other way round."""
+    if role is not None and group.role not in (None, role):
+        yield Fault(PlanRefusal.ROLE_NOT_OF_GROUP, ("groups", index, "role"), {"purpose": str(group.role)})
 
 
 def _form_faults(draft: PlanDraft) -> Iterator[Fault]:

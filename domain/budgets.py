@@ -297,7 +297,7 @@ def _without(budget: Budget, key: str) -> Budget:
 def decide(command: Command, budget: Budget) -> Sequence[Event]:
     events = [*_decided(command, budget)]
     after = DECIDER.fold(events, budget)
-    return [*events, *_reached(budget, after)]
+    return [*events, *_reached(after)]
 
 
 def _decided(command: Command, budget: Budget) -> Sequence[Event]:
@@ -432,9 +432,9 @@ def _expired(budget: Budget, now: datetime) -> Iterator[ReservationReleased]:
             yield _released(budget, key, Cause.EXPIRED)
 
 
-def _reached(before: Budget, after: Budget) -> Iterator[BudgetThresholdReached]:
-    """Each threshold is told of once, until the total is set anew. A close uses nothing."""
-    if after.is_closed or after.used_minor <= before.used_minor:
+def _reached(after: Budget) -> Iterator[BudgetThresholdReached]:
+    """Each threshold is told of once, until the total is set anew: then at once, if it is reached already."""
+    if after.is_closed:
         return
     for percent in THRESHOLDS:
         if percent not in after.told and after.used_minor * 100 >= percent * after.total_minor:

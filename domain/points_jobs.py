@@ -7,7 +7,6 @@ the file goes out: until then a job may fail, be tried again or be withdrawn, th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import assert_never
 
 from domain.points_files import PointsHeader
@@ -28,6 +27,7 @@ from domain.points_job_answers import (
     RecordReconciliation,
     RecordSilence,
 )
+from domain.points_job_statuses import NOT_RELEASED, WAY, JobRefusal, Status
 from domain.points_job_terms import Cause, Failure, Terms, terms_faults
 from domain.reconciliation import Reconciliation
 from domain.shared.decider import Decider
@@ -39,15 +39,6 @@ from domain.shared.text import name_faults
 
 REASON_CHARACTERS_MAX = 1_000
 FAULTS_KEPT_MAX = 20
-
-
-class JobRefusal(StrEnum):
-    NOT_AT_THIS_STEP = "not_at_this_step"
-    ALREADY_RELEASED = "already_released"
-    JOB_NOT_FAILED = "job_not_failed"
-    NOTHING_TO_ACCEPT = "nothing_to_accept"
-    WORK_ORDER_HELD = "work_order_held"
-    ACTIVITY_CANCELLED = "activity_cancelled"
 
 
 # --- Commands -------------------------------------------------------------
@@ -207,35 +198,6 @@ Event = (
 )
 
 # --- State ----------------------------------------------------------------
-
-
-class Status(StrEnum):
-    UNKNOWN = "unknown"
-    OPENED = "opened"
-    RESERVED = "reserved"
-    FILED = "filed"
-    RELEASED = "released"
-    SENT = "sent"
-    ACKNOWLEDGED = "acknowledged"
-    POSTED = "posted"
-    RECONCILED = "reconciled"
-    SETTLED = "settled"
-    FAILED = "failed"
-    WITHDRAWN = "withdrawn"
-
-
-WAY = (
-    Status.OPENED,
-    Status.RESERVED,
-    Status.FILED,
-    Status.RELEASED,
-    Status.SENT,
-    Status.ACKNOWLEDGED,
-    Status.POSTED,
-    Status.RECONCILED,
-    Status.SETTLED,
-)
-NOT_RELEASED = (Status.OPENED, Status.RESERVED, Status.FILED)
 
 
 @dataclass(frozen=True, slots=True)

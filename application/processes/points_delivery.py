@@ -6,7 +6,8 @@ from uuid import UUID
 from application.points_pipeline import STEPS, PointsDesk
 from application.processes.process import Process, Step
 from domain import points_jobs
-from domain.points_jobs import PointsJob, Status
+from domain.points_job_statuses import Status
+from domain.points_jobs import PointsJob
 
 DELIVER_POINTS = "deliver_points"
 LOOK_AFTER_MIN = timedelta(seconds=0.25)

@@ -340,7 +340,8 @@ def test_what_a_budget_lacked_is_not_told_to_who_may_not_see_budgets(
     job = world.opened([("T2", "", 500)], activity)
     world.step(job)
     caught_up(world)
-    query = """query ($id: ID!, $types: [String!]) { pointsJob(id: $id) { failure faults { name value } }
+    query = """query ($id: ID!, $types: [String!]) {
+        pointsJob(id: $id) { failure unitCost faults { name value } } rewardTypes { nodes { unitCost } }
         events(first: 500, select: {types: $types}) { events { type data } } }"""
     asked = {"id": shown_id("points_job", job), "types": ["points_job.failed", "budget.threshold_reached"]}
     seen = house.data("auditor", query, **asked)
@@ -348,8 +349,12 @@ def test_what_a_budget_lacked_is_not_told_to_who_may_not_see_budgets(
         "free": "100", "needed": "500",
     }  # fmt: skip
     assert {"free": "100", "needed": "500"} in [e["data"].get("values") for e in seen["events"]["events"]]
+    assert seen["pointsJob"]["unitCost"] == "0.01"
+    assert "0.002" in [node["unitCost"] for node in seen["rewardTypes"]["nodes"]]
     hidden = house.data("integrator", query, **asked)
-    assert hidden["pointsJob"] == {"failure": seen["pointsJob"]["failure"], "faults": None}
+    failed = {"failure": seen["pointsJob"]["failure"], "unitCost": None, "faults": None}
+    assert hidden["pointsJob"] == failed
+    assert {node["unitCost"] for node in hidden["rewardTypes"]["nodes"]} == {None}
     assert len(hidden["events"]["events"]) >= 2
     for event in hidden["events"]["events"]:
         assert event["data"].get("values") is None

@@ -12,7 +12,7 @@ from domain.approvals import ApprovalRefusal, Level
 from domain.approvals import Status as ApprovalStatus
 from domain.cancellations import CancellationRefusal
 from domain.cancellations import Status as RequestStatus
-from domain.points_jobs import Status as JobStatus
+from domain.points_job_statuses import Status as JobStatus
 from domain.segment_runs import RunRefusal
 from domain.segment_runs import Status as RunStatus
 from domain.shared.refusal import CommonRefusal

@@ -208,7 +208,9 @@ def chosen(bank: Bank, group: UUID, org_unit: str, seen: int | None = None) -> C
 def test_an_activity_chooses_among_the_groups_of_its_own_unit(bank: Bank) -> None:
     """SEG-06: a branch can't reach customers through a group of head office's, whoever edits its plan."""
     of_head_office, of_shanghai = define(bank), define(bank, by=IN_SHANGHAI)
-    assert chosen(bank, of_head_office, "HO") == Choice(Reference(of_head_office, 1), is_enabled=True)
+    assert chosen(bank, of_head_office, "HO") == Choice(
+        Reference(of_head_office, 1), is_enabled=True, role=GroupRole.TARGET
+    )
     assert chosen(bank, of_shanghai, "HO").reference == Reference(of_shanghai, 1)
     assert chosen(bank, of_shanghai, "SH").reference == Reference(of_shanghai, 1)
     assert chosen(bank, of_head_office, "SH") == Choice(None)
@@ -334,3 +336,14 @@ def test_runs_tell_who_joined_and_who_left(tmp_path: Path, bank: Bank) -> None:
         MembershipChange((), (two,), 1),
     ]
     assert [change.count for change in changes] == [1, 2, 1]
+
+
+def test_a_group_made_to_be_reached_is_not_linked_to_be_awarded(bank: Bank) -> None:
+    """SEG-01, SEG-06: the link's role agrees with the group's purpose."""
+    group = define(bank)
+    plan = linking(bank, group)
+    awarded = replace(plan, groups=(replace(plan.groups[0], role=GroupRole.REWARDED),))
+    with refused((PlanRefusal.ROLE_NOT_OF_GROUP, "groups", 0, "role")):
+        bank.draft(awarded)
+    revise(bank, group, purpose=Purpose.REWARDED)
+    bank.draft(awarded)

@@ -20,8 +20,9 @@ from domain.budgets import DECIDER as BUDGET
 from domain.budgets import Reserve, budget_id
 from domain.points_files import FileRefusal
 from domain.points_job_answers import PointsJobAcknowledged, PointsJobAcknowledgementFaulted
+from domain.points_job_statuses import JobRefusal, Status
 from domain.points_job_terms import RefusedLine
-from domain.points_jobs import JobRefusal, PointsJobFailed, Status
+from domain.points_jobs import PointsJobFailed
 from domain.points_ledgers import Holder, ledger_id
 from domain.reconciliation import Difference, DifferenceKind
 from domain.shared.money import Amount, Money

@@ -26,6 +26,7 @@ from domain.activity_plans import (
     PlanRefusal,
     RewardDraft,
     sound_plan,
+    standing_faults,
 )
 from domain.reward_details import RewardEntry, RewardRefusal
 from domain.shared.money import MINOR_DIGITS, Amount
@@ -35,6 +36,7 @@ from domain.shared.refusal import CommonRefusal, Fault, Refused
 from domain.timeframes import Frequency, FrequencyKind, Timeframe, TimeframeKind, TimeframeRefusal
 from tests.domain.examples import (
     CARD_NUMBER,
+    CHOICES,
     DAY,
     DINING,
     DRAFT,
@@ -280,12 +282,19 @@ def test_a_plan_may_go_up_to_each_limit(changes: dict[str, Any]) -> None:
     sound_plan(replace(DRAFT, **changes))
 
 
-def test_a_group_may_be_linked_in_both_roles() -> None:
-    """SEG-06"""
-    both = (GROUP, replace(GROUP, role=GroupRole.REWARDED))
-    assert [link.role for link in sound_plan(replace(DRAFT, groups=both)).groups] == [
-        GroupRole.TARGET,
-        GroupRole.REWARDED,
+def test_a_group_is_linked_in_the_role_that_it_is_for() -> None:
+    """SEG-01, SEG-06"""
+    assert GROUP.group is not None
+    for_awards = replace(GROUP.group, role=GroupRole.REWARDED)
+    wrong, right = replace(GROUP, group=for_awards), replace(GROUP, group=for_awards, role=GroupRole.REWARDED)
+    with refused((PlanRefusal.ROLE_NOT_OF_GROUP, "groups", 0, "role")) as faults:
+        sound_plan(replace(DRAFT, groups=(wrong,)))
+    assert faults[0].values == {"purpose": "rewarded"}
+    [link] = sound_plan(replace(DRAFT, groups=(right,))).groups
+    assert link.role is GroupRole.REWARDED
+    choices = replace(CHOICES, groups=(for_awards, replace(for_awards, role=GroupRole.REWARDED)))
+    assert [(fault.code, fault.path) for fault in standing_faults(PLAN, choices)] == [
+        (PlanRefusal.ROLE_NOT_OF_GROUP, ("groups", 0, "role"))
     ]
 
 

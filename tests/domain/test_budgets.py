@@ -155,6 +155,21 @@ def test_each_threshold_is_told_of_when_it_is_reached(minor: int, told: list[int
     assert not [event for event in repeated if isinstance(event, BudgetThresholdReached)]
 
 
+def test_a_total_set_below_a_threshold_tells_of_it_at_once_and_once() -> None:
+    """BUD-04: and a total that was raised tells again when it is reached again."""
+    lowered = BudgetEncumbered(ACTIVITY, "HO", "SPRING", cny(700))
+    told = BudgetThresholdReached(80, cny(600), cny(700))
+    budget.given(ENCUMBERED, RESERVED).when(replace(ENCUMBER, total=cny(700))).then(lowered, told)
+    exact = BudgetEncumbered(ACTIVITY, "HO", "SPRING", cny(600))
+    both = [BudgetThresholdReached(percent, cny(600), cny(600)) for percent in (80, 100)]
+    budget.given(ENCUMBERED, RESERVED).when(replace(ENCUMBER, total=cny(600))).then(exact, *both)
+    budget.given(ENCUMBERED, RESERVED, lowered, told).when(Confirm("a")).then(ReservationConfirmed("a"))
+    raised = BudgetEncumbered(ACTIVITY, "HO", "SPRING", cny(1_000))
+    budget.given(ENCUMBERED, RESERVED, lowered, told, raised).when(reserve("b", 200)).then(
+        BudgetReserved("b", cny(200), NOW + HOUR, JOB), BudgetThresholdReached(80, cny(800), cny(1_000))
+    )
+
+
 def test_a_closed_budget_gives_back_what_is_free_and_what_becomes_free() -> None:
     """BUD-04"""
     closed = BudgetClosed(cny(400))

@@ -10,8 +10,9 @@ import pytest
 from domain import points_job_answers as back
 from domain import points_jobs as jobs
 from domain.points_files import FileFault, FileRefusal, PointsHeader
+from domain.points_job_statuses import JobRefusal, Status
 from domain.points_job_terms import Cause, Columns, Failure, Terms, TermsRefusal, cost_of
-from domain.points_jobs import DECIDER, JobRefusal, Status
+from domain.points_jobs import DECIDER
 from domain.reconciliation import Difference, DifferenceKind, reconcile
 from domain.shared.money import Money
 from domain.shared.references import Reference

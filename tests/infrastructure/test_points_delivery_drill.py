@@ -16,7 +16,8 @@ import pytest
 
 from application.points_pipeline import STEPS, PointsDesk
 from application.processes.points_delivery import advance, next_step
-from domain.points_jobs import DECIDER, Status
+from domain.points_job_statuses import Status
+from domain.points_jobs import DECIDER
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
 from infrastructure.file_folder import DirectoryFolder
