@@ -1,5 +1,7 @@
 """Users, logins, programs, delegations and rights to see, through HTTP as their clients do it."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,10 +12,16 @@ from uuid import uuid4
 import httpx
 import jwt
 import pytest
+import websockets
 
+from api import graphql_sockets
+from api.planner.views import View
+from api.schema import schema
 from api.wiring import AccessSettings
+from application.access import ACCOUNT_KINDS, DATA_KINDS
 from infrastructure.signing_keys import SigningKeys
 from tests.api.house import UNITS, House, running_house
+from tests.api.test_events import subscriber
 
 PASSWORD = "meadow-lantern-quartz"
 KEYS_FOLDER = "signing-keys"
@@ -322,6 +330,29 @@ def test_a_rotated_key_signs_while_the_one_before_still_verifies(house: House, f
     assert {jwt.get_unverified_header(token)["kid"] for token in (before, after)} <= kids
 
 
+def test_a_websocket_is_closed_when_its_holder_is_disabled(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SYS-02, SEC-03: within seconds, with 4403."""
+    monkeypatch.setattr(graphql_sockets, "RIGHTS_CHECK_S", 0.2)
+    name, id_ = settled(house)
+    token = entered(house, name)["accessToken"]
+
+    async def scenario() -> None:
+        async with subscriber(house, token) as client:
+            await client.subscribe()
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(
+                house.done, "admin", "disableUser", "user { id }", id=id_, reason="has left"
+            )
+            with contextlib.suppress(websockets.ConnectionClosed):
+                while True:
+                    await client.receive(10)
+            assert client.socket.close_code == 4403
+
+    asyncio.run(scenario())
+
+
 # --- Programs ----------------------------------------------------------------
 
 
@@ -446,6 +477,26 @@ def test_data_rights_and_activity_rights_are_apart(house: House) -> None:
     assert seen(house, token, retired)["retireCustomerGroup"]["userErrors"] == [{"code": "OTHER_UNITS"}]
     hidden = f'mutation {{ retireCustomerGroup(input: {{id: "{ids["SH"]}"}}) {{ userErrors {{ code }} }} }}'
     assert seen(house, other, hidden)["retireCustomerGroup"]["userErrors"] == [{"code": "NOT_FOUND"}]
+
+
+def test_every_list_asks_for_the_right_that_its_kind_has() -> None:
+    """SYS-08: what `visible` says of a kind is what the planner binds for its view."""
+    origins = [getattr(each.definition, "origin", None) for each in schema.schema_converter.type_map.values()]
+    views: list[View] = [each.__view__ for each in origins if "__view__" in getattr(each, "__dict__", {})]
+    assert len(views) > 20
+    for view in views:
+        if view.scope is not None:
+            wanted = (
+                "data_units"
+                if view.kind in DATA_KINDS
+                else "account_units"
+                if view.kind in ACCOUNT_KINDS
+                else "units"
+            )
+            assert view.units == wanted, view
+    kinds = {view.kind for view in views}
+    assert kinds >= ACCOUNT_KINDS
+    assert len(kinds & DATA_KINDS) >= 2
 
 
 def group(house: House, user: str) -> str:

@@ -318,3 +318,23 @@ def test_the_scheduler_enqueues_what_the_worker_performs(started: "Starter", car
     eventually(lambda: count("select count(*) from tasks.schedule_run") > 0, "it fires")
     eventually(lambda: count("select count(*) from tasks.message") == 0, "the worker has done it")
     assert count("select count(*) from tasks.dead_message") == 0
+
+
+def test_the_first_administrator_of_a_house_is_created_by_the_command_line(home: Path) -> None:
+    """SYS-02, SYS-07: with a password that is printed once, or one from stdin that is judged."""
+    made = cardinal(home, "users", "create", "chen", "--name", "Chen Yu")
+    assert (made.returncode, len(made.stdout.strip())) == (0, 23), made.stderr
+    again = cardinal(home, "users", "create", "chen", "--name", "Chen Yu")
+    assert "The user name chen is taken" in wrong(again, 2)
+    reset = cardinal(home, "users", "reset-password", "chen")
+    assert reset.returncode == 0
+    assert reset.stdout != made.stdout
+    assert wrong(cardinal(home, "users", "reset-password", "nobody"), 2)
+    king = cardinal(home, "users", "create", "king", "--name", "King", "--role", "king")
+    assert wrong(king, 2) == "There is no role king."
+
+
+def test_keys_are_rotated_by_the_command_line(home: Path) -> None:
+    """SEC-02"""
+    kid = cardinal(home, "keys", "rotate").stdout.strip()
+    assert (home / "signing-keys" / f"{kid}.pem").stat().st_mode & 0o777 == 0o600
