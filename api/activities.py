@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import strawberry
@@ -41,6 +41,11 @@ from api.planner.views import (
 from application import activities
 from application.shared.work import Work
 from domain.activity_plans import Channel, Goal
+
+if TYPE_CHECKING:
+    from api.group_extractions import GroupExtraction
+    from api.run_schedules import RunSchedule
+    from api.stocks import Stock
 
 PROJECTIONS = ("activities", "approvals", "timeline")
 BUDGET = "budget.read"
@@ -110,6 +115,12 @@ class Activity(Node):
     reward_type_ids: list[strawberry.ID] = ref("reward_type_ids", "rt")
     groups: list[GroupLink]
     customer_group_ids: list[strawberry.ID] = ref("customer_group_ids", "cg")
+    group_schedules: Connection[Annotated["RunSchedule", strawberry.lazy("api.run_schedules")]] = many(
+        "activity_id", description="When its groups are extracted: from its launch until its end."
+    )
+    group_extractions: Connection[Annotated["GroupExtraction", strawberry.lazy("api.group_extractions")]] = (
+        many("activity_id", description="What its groups were at each of their times, the latest first.")
+    )
     channels: list[Channel]
     budget: Money | None = money("budget_minor", "currency", permission=BUDGET)
     cost_total: Money | None = money("cost_total_minor", "currency", permission=BUDGET)
@@ -122,6 +133,9 @@ class Activity(Node):
     approved_at: datetime | None
     changed_at: datetime
     changed_by: str
+    stocks: Connection[Annotated["Stock", strawberry.lazy("api.stocks")]] = many(
+        "activity_id", description="What its capped reward lines may give, and gave."
+    )
     approval_id: strawberry.ID | None = ref("approval_id", "apr")
     approval: Approval | None = one("approval_id")
     approvals: Connection[Approval] = many(

@@ -70,10 +70,12 @@ class Reward:
 
 @struct
 class Frequency:
-    """How often a group is taken anew."""
+    """How often and when, on workdays of a calendar. WEEKLY is on Mondays, MONTHLY on the first."""
 
     kind: FrequencyKind
     cron: str | None
+    at: str | None
+    calendar_id: strawberry.ID | None = ref("calendar_id", "bc")
 
 
 @struct
@@ -142,10 +144,15 @@ class RewardInput:
     field_values: list[FormValueInput] = strawberry.field(default_factory=list)
 
 
-@strawberry.input(description="cron, five fields, goes with CRON alone: 0 6 * * 1.")
+@strawberry.input(
+    description="cron, five fields, goes with CRON alone: 0 6 * * 1. at is the time of day, 02:30; left out"
+    " it is 02:00, and of ONCE at once. With a calendar it is done on its workdays only."
+)
 class FrequencyInput:
     kind: FrequencyKind
     cron: str = ""
+    at: str = ""
+    calendar_id: strawberry.ID | None = None
 
 
 @strawberry.input(description="FIXED has startsOn and, exclusive, endsOn; ROLLING has days.")
@@ -229,15 +236,23 @@ def _reward(line: RewardInput) -> RewardLineEntry:
 
 
 def _link(link: GroupLinkInput) -> GroupLinkEntry:
-    frequency, timeframe = link.frequency, link.timeframe
     return GroupLinkEntry(
         group=_chosen("cg", link.customer_group_id, link.customer_group_revision),
         role=link.role,
-        frequency=None if frequency is None else domain.Frequency(frequency.kind, frequency.cron.strip()),
-        timeframe=None
-        if timeframe is None
-        else domain.Timeframe(timeframe.kind, timeframe.starts_on, timeframe.ends_on, timeframe.days),
+        frequency=None if link.frequency is None else frequency_of(link.frequency),
+        timeframe=None if link.timeframe is None else timeframe_of(link.timeframe),
     )
+
+
+def frequency_of(given: FrequencyInput) -> domain.Frequency:
+    """As it was typed in."""
+    calendar = None if given.calendar_id is None else key_of("bc", given.calendar_id)
+    return domain.Frequency(given.kind, given.cron.strip(), given.at.strip(), calendar)
+
+
+def timeframe_of(given: TimeframeInput) -> domain.Timeframe:
+    """As it was typed in."""
+    return domain.Timeframe(given.kind, given.starts_on, given.ends_on, given.days)
 
 
 def _chosen(prefix: str, id_: str | None, revision_seen: int | None) -> Chosen | None:

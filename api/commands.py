@@ -47,9 +47,18 @@ async def execute(
     given: Any,
     use_case: Callable[[Work], UUID],
     projections: Sequence[str],
+    *,
+    needs_key: bool = False,
+    turn: UUID | None = None,
 ) -> P:
-    """Handle one command and wait, bounded, until the projections that the answer reads show it."""
+    """Handle one command and wait, bounded, until the projections that the answer reads show it.
+
+    `turn` is the stream that many write to at once, if the command is about one.
+    """
     context = info.context
+    if needs_key and context.idempotency_key is None:
+        text = message("key_required", {}, context.language)
+        raise GraphQLError(text, extensions={"code": "KEY_REQUIRED"})
     if context.idempotency_key is not None and not _is_alone(info):
         text = message("key_for_one", {}, context.language)
         raise GraphQLError(text, extensions={"code": "KEY_FOR_ONE"})
@@ -59,6 +68,7 @@ async def execute(
         input=_plain(given),
         key=context.idempotency_key,
         expected_version=getattr(given, "expected_version", None),
+        turn=turn,
     )
     try:
         with tracer.start_as_current_span(operation, attributes={"cardinal.user": context.principal.user}):

@@ -285,7 +285,7 @@ class CustomerGroupQueries:
 
 def _query(context: Context, input: PreviewCustomerGroupInput) -> Query:
     handler = context.handler
-    work = Work(handler.log, context.principal, handler.clock(), handler.policy)
+    work = handler.look(context.principal)
     extraction = Extraction(input.business_date, input.data_from, input.data_to)
     if input.id is None:
         return customer_groups.draft_query(work, _rule(input.rule), _members(input.members), extraction)

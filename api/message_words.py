@@ -45,6 +45,7 @@ STATUS_WORDS: Mapping[str, tuple[str, str]] = {
     "posted": ("已入账", "posted"),
     "reconciled": ("已对账", "reconciled"),
     "settled": ("已结算", "settled"),
+    "over": ("已结束", "over"),
 }
 LEVEL_WORDS: Mapping[str, tuple[str, str]] = {
     "research": ("研发部", "Research"),
@@ -66,6 +67,8 @@ KIND_WORDS: Mapping[str, tuple[str, str]] = {
     "service_account": ("服务账户", "service account"),
     "delegation": ("委托", "delegation"),
     "revocation": ("吊销", "revocation"),
+    "run_schedule": ("执行计划", "schedule"),
+    "business_calendar": ("工作日历", "business calendar"),
 }
 WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "status": STATUS_WORDS,

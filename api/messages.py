@@ -5,6 +5,7 @@ from typing import Literal
 
 from api.access_messages import ACCESS_MESSAGES
 from api.message_words import in_words
+from api.points_messages import POINTS_MESSAGES
 from api.work_order_messages import WORK_ORDER_MESSAGES
 
 Language = Literal["zh", "en"]
@@ -51,6 +52,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "幂等键为 1 到 {most} 个可见 ASCII 字符。",
         "An idempotency key has 1 to {most} printable ASCII characters.",
     ),
+    "key_required": (
+        "此操作须带幂等键（Idempotency-Key 请求头）。",
+        "This needs an idempotency key (the header Idempotency-Key).",
+    ),
     "key_for_one": (
         "使用幂等键时，一次请求只能包含一个变更。",
         "With an idempotency key a request holds one mutation only.",
@@ -96,6 +101,11 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     # Links to customer groups.
     "not_of_this_kind": ("类型 {kind} 不用填写此项。", "This does not go with the kind {kind}."),
+    "bad_time_of_day": ("时间应为 02:30 的形式。", "A time of day is written as 02:30."),
+    "no_time_comes": (
+        "一年之内没有到期时间。",
+        "No time comes by this within a year.",
+    ),
     "bad_cron": (
         "须为五段的 cron 表达式，如“0 6 * * 1”。",
         "It must be a schedule of five fields, such as 0 6 * * 1.",
@@ -136,68 +146,7 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "not_paused": ("未暂停（{status}）。", "It is not paused but {status}."),
     "not_cancellable": ("当前状态（{status}）不可取消。", "It can't be cancelled while it is {status}."),
     "already_over": ("活动时间已过。", "Its period is over."),
-    # Budgets.
-    "budget_too_small": (
-        "预算不足：需要 {needed}，可用 {free}（最小单位）。",
-        "The budget has {free} left of the {needed} needed.",
-    ),
-    "budget_committed": (
-        "预算不得低于已占用金额 {used}。",
-        "The budget can't be less than what is used, {used}.",
-    ),
-    "budget_closed": ("预算已关闭。", "The budget is closed."),
-    "too_many_reservations": ("预留最多 {most} 项。", "A budget has at most {most} reservations."),
-    "too_many_refunds": ("退回最多 {most} 次。", "There are at most {most} refunds."),
-    "reservation_gone": ("预留 {key} 已失效。", "The reservation {key} is gone."),
-    "reservation_differs": ("{key} 已以其他金额登记。", "{key} was recorded with another amount."),
-    "more_than_reserved": ("超出预留金额 {reserved}。", "It is more than was reserved, {reserved}."),
-    "more_than_consumed": ("超出已使用金额 {consumed}。", "It is more than was consumed, {consumed}."),
-    # Points.
-    "not_at_this_step": (
-        "任务当前为 {status}，不能执行此步骤。",
-        "The job is {status}: this step is not its next.",
-    ),
-    "already_released": ("文件已放行（{status}），不能撤回。", "Its file has been released: it is {status}."),
-    "job_not_failed": ("任务未失败（{status}）。", "The job has not failed but is {status}."),
-    "nothing_to_accept": ("没有待确认的差异。", "There are no differences to accept."),
-    "work_order_held": ("工单已取消或正在申请取消。", "The work order is cancelled, or about to be."),
-    "activity_cancelled": ("活动已取消。", "The activity is cancelled."),
-    "bad_unit_cost": (
-        "单位成本须为最多 {digits} 位小数的数字。",
-        "The unit cost is a number with up to {digits} decimals.",
-    ),
-    "bad_business_type": (
-        "业务类型为 1 到 32 个大写字母、数字或“_”。",
-        "A business type has 1 to 32 of A-Z, 0-9 and _.",
-    ),
-    "bad_programme": (
-        "积分计划代码为 1 到 16 个大写字母或数字。",
-        "A programme's code has 1 to 16 of A-Z and 0-9.",
-    ),
-    "run_without_result": ("该次执行没有可用结果。", "The run has no result to make points of."),
-    "run_without_work_order": ("该次执行不属于任何工单。", "The run belongs to no work order."),
-    "run_replaced": (
-        "工单的执行已由另一次运行代替。",
-        "The work order is executed by another run than this one.",
-    ),
-    "columns_missing": ("结果中缺少列：{columns}。", "The result lacks one of the columns {columns}."),
-    "ledger_closed": ("积分账户已关闭。", "The points account is closed."),
-    "ledger_full": ("积分账户一年最多 {most} 笔。", "A points account has at most {most} postings a year."),
-    "overdrawn": ("积分不足：余额为 {balance}。", "There are not enough points: the balance is {balance}."),
-    "no_such_entry": ("没有这笔积分。", "There is no such entry, or it is a reversal itself."),
-    "already_reversed": ("该笔积分已冲正。", "The entry has been reversed already."),
-    "zero_points": ("积分不能为零。", "The points can't be zero."),
-    "bad_posting": (
-        "格式不正确：客户号为 1 到 32 个字母、数字、“_”或“-”；积分计划为 1 到 16 个大写字母或数字；"
-        "业务类型为 1 到 32 个大写字母、数字或“_”，以字母开头；卡号须掩码，如 622588********1234。",
-        "A customer has 1 to 32 of A-Z, a-z, 0-9, _ and -, and is no card number; a programme 1 to 16"
-        " of A-Z and 0-9; a business type 1 to 32 of A-Z, 0-9 and _, a letter first; a card is masked:"
-        " 622588********1234.",
-    ),
-    "bad_contra": (
-        "对方账户不能是客户账户，请选择 ISSUANCE、EXPIRY 或 REDEMPTION。",
-        "The customer's account can't stand against itself: take ISSUANCE, EXPIRY or REDEMPTION.",
-    ),
+    **POINTS_MESSAGES,
     # Approvals.
     "wrong_level": ("当前等待的是 {awaited}。", "The level awaited now is {awaited}."),
     "not_your_level": ("您不能代表 {level} 审批。", "You do not decide for {level}."),

@@ -16,7 +16,9 @@ from api.public_mappings import maps as _maps
 from api.public_mappings import public_id as _id
 from api.public_mappings import reference as _reference
 from api.public_points import POINTS_MAPPINGS
+from api.public_schedules import SCHEDULE_MAPPINGS, public_frequency, public_timeframe
 from api.public_segments import SEGMENT_MAPPINGS
+from api.public_stocks import STOCK_MAPPINGS
 from api.public_work_orders import WORK_ORDER_MAPPINGS
 from application.shared.records import Record
 from domain import activities as a
@@ -129,17 +131,11 @@ def _reward(reward: Reward) -> Data:
 
 
 def _link(link: GroupLink) -> Data:
-    days = link.timeframe
     return {
         "customerGroup": _reference("customer_group", link.group),
         "role": link.role.name,
-        "frequency": {"kind": link.frequency.kind.name, "cron": link.frequency.cron or None},
-        "timeframe": {
-            "kind": days.kind.name,
-            "startsOn": days.starts_on and days.starts_on.isoformat(),
-            "endsOn": days.ends_on and days.ends_on.isoformat(),
-            "days": days.days,
-        },
+        "frequency": public_frequency(link.frequency),
+        "timeframe": public_timeframe(link.timeframe),
     }
 
 
@@ -172,9 +168,11 @@ def _money(money: Money) -> Data:
 
 
 _MAPPINGS.update(SEGMENT_MAPPINGS)
+_MAPPINGS.update(SCHEDULE_MAPPINGS)
 _MAPPINGS.update(WORK_ORDER_MAPPINGS)
 _MAPPINGS.update(POINTS_MAPPINGS)
 _MAPPINGS.update(ACCESS_MAPPINGS)
+_MAPPINGS.update(STOCK_MAPPINGS)
 
 _MAPPINGS[c.EntryAdded] = _Mapping("added", _added)
 _MAPPINGS[c.EntryMoved] = _Mapping("moved", _moved)

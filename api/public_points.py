@@ -143,7 +143,12 @@ POINTS_MAPPINGS: dict[type, Mapping] = {
     j.PointsJobOpened: mapping("opened", _opened),
     j.PointsJobReserved: mapping(
         "reserved",
-        lambda e: {"lines": e.lines, "points": e.points, "amount": _money(e.amount)},
+        lambda e: {
+            "lines": e.lines,
+            "points": e.points,
+            "amount": _money(e.amount),
+            "stockId": _id("stock", e.stock),
+        },
     ),
     j.PointsJobFiled: mapping(
         "filed",

@@ -39,6 +39,7 @@ def _definition_drafted(drafted: sd.DefinitionDrafted) -> Data:
         "orgUnit": drafted.org_unit,
         "kind": drafted.kind.name,
         "workOrderId": public_id("work_order", drafted.work_order),
+        "origin": None if drafted.origin is None else reference("segment_definition", drafted.origin),
         **_segment(drafted.content),
     }
 

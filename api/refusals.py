@@ -22,13 +22,16 @@ from domain.points_job_terms import TermsRefusal
 from domain.points_ledgers import LedgerRefusal
 from domain.reward_details import RewardRefusal
 from domain.run_parameters import ParameterRefusal
+from domain.run_schedules import ScheduleRefusal
 from domain.segment_contents import SegmentRefusal
 from domain.segment_definitions import DefinitionRefusal
 from domain.segment_runs import RunRefusal
 from domain.service_accounts import ServiceAccountRefusal
 from domain.shared.field_rules import FieldRefusal
+from domain.shared.holdings import HoldingRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.source_grants import GrantRefusal
+from domain.stocks import StockRefusal
 from domain.timeframes import TimeframeRefusal
 from domain.users import UserRefusal
 from domain.work_order_contents import ContentRefusal
@@ -47,6 +50,8 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     GroupRefusal,
     RuleRefusal,
     BudgetRefusal,
+    HoldingRefusal,
+    StockRefusal,
     TermsRefusal,
     JobRefusal,
     LedgerRefusal,
@@ -61,6 +66,7 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     UserRefusal,
     ServiceAccountRefusal,
     DelegationRefusal,
+    ScheduleRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"
@@ -72,12 +78,14 @@ strawberry.enum(RefusalCode, description="Why a command was declined. Codes are 
 INPUT_NAMES: Mapping[str, str] = {
     "activity": "activityId",
     "activity_type": "activityTypeId",
+    "calendar": "calendarId",
     "cost_type": "costTypeId",
     "customer_group": "customerGroupId",
     "definition": "definitionId",
     "form": "formId",
     "parent": "parentId",
     "run": "runId",
+    "source_definition": "sourceId",
     "negated": "not",
     "work_order": "workOrderId",
     "department": "departmentId",

@@ -8,6 +8,7 @@ from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.budgets import Budget
+from api.business_calendars import BusinessCalendar, BusinessCalendarMutations
 from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
@@ -16,6 +17,7 @@ from api.departments import Department, DepartmentMutations
 from api.differences import DifferenceQueries
 from api.downloads import Download
 from api.events import EventQueries, EventSubscription
+from api.group_extractions import GroupExtraction, GroupExtractionQueries
 from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
@@ -24,10 +26,12 @@ from api.points_jobs import PointsJob, PointsJobMutations
 from api.points_ledgers import PointsAccount, PointsContraAccount, PointsEntry, PointsLedgerMutations
 from api.revocations import AccessEntry, Revocation, RevocationMutations, Session
 from api.reward_types import RewardType, RewardTypeMutations
+from api.run_schedules import RunSchedule, RunScheduleMutations
 from api.segment_definitions import SegmentDefinition, SegmentDefinitionMutations
 from api.segment_runs import SegmentRun, SegmentRunMutations
 from api.service_accounts import ServiceAccount, ServiceAccountMutations
 from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
+from api.stocks import Stock, StockMutations
 from api.users import User, UserMutations
 from api.viewer import ViewerQueries
 from api.work_orders import WorkOrder, WorkOrderMutations
@@ -69,6 +73,8 @@ class ReadQueries:
     )
     budget: Budget | None = one()
     budgets: Connection[Budget] = many(description="The budgets of approved activities in sight.")
+    stock: Stock | None = one()
+    stocks: Connection[Stock] = many(description="What approved activities in sight may give, and gave.")
     points_job: PointsJob | None = one()
     points_jobs: Connection[PointsJob] = many(description="The points jobs in sight.")
     points_entry: PointsEntry | None = one()
@@ -88,6 +94,14 @@ class ReadQueries:
     )
     segment_run: SegmentRun | None = one()
     segment_runs: Connection[SegmentRun] = many(description="The runs in sight, the newest first.")
+    business_calendar: BusinessCalendar | None = one()
+    business_calendars: Connection[BusinessCalendar] = many(description="The bank's calendars.")
+    run_schedule: RunSchedule | None = one()
+    run_schedules: Connection[RunSchedule] = many(description="What runs by itself, and when next.")
+    group_extraction: GroupExtraction | None = one()
+    group_extractions: Connection[GroupExtraction] = many(
+        description="The extractions of customer groups in sight, the latest first."
+    )
     source_grant: SourceGrant | None = one()
     source_grants: Connection[SourceGrant] = many(description="What units in sight may use.")
     user: User | None = one()
@@ -112,7 +126,15 @@ class ReadQueries:
 
 Query = merge_types(
     "Query",
-    (ReadQueries, EventQueries, DifferenceQueries, CustomerGroupQueries, SourceQueries, ViewerQueries),
+    (
+        ReadQueries,
+        EventQueries,
+        DifferenceQueries,
+        CustomerGroupQueries,
+        GroupExtractionQueries,
+        SourceQueries,
+        ViewerQueries,
+    ),
 )
 Mutation = merge_types(
     "Mutation",
@@ -127,6 +149,7 @@ Mutation = merge_types(
         CancellationMutations,
         CustomerGroupMutations,
         PointsJobMutations,
+        StockMutations,
         PointsLedgerMutations,
         SegmentDefinitionMutations,
         SegmentRunMutations,
@@ -135,6 +158,8 @@ Mutation = merge_types(
         ServiceAccountMutations,
         DelegationMutations,
         RevocationMutations,
+        BusinessCalendarMutations,
+        RunScheduleMutations,
     ),
 )
 

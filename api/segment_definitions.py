@@ -30,6 +30,7 @@ from domain.segment_contents import (
 from domain.segment_definitions import DefinitionKind
 
 if TYPE_CHECKING:
+    from api.run_schedules import RunSchedule
     from api.segment_runs import SegmentRun
     from api.work_orders import WorkOrder
 
@@ -142,6 +143,17 @@ class SegmentDefinition(Node):
     approvals: Connection[Approval] = many(
         "subject_id", description="Every approval that was ever asked for."
     )
+    origin_id: strawberry.ID | None = ref("origin_id", "sd")
+    origin_revision: int | None = column(description="The revision that it was copied from.")
+    origin: Annotated["SegmentDefinition", strawberry.lazy("api.segment_definitions")] | None = one(
+        "origin_id"
+    )
+    copies: Connection[Annotated["SegmentDefinition", strawberry.lazy("api.segment_definitions")]] = many(
+        "origin_id", description="Where it is used again: the definitions in sight that are copies of it."
+    )
+    schedules: Connection[Annotated["RunSchedule", strawberry.lazy("api.run_schedules")]] = many(
+        "definition_id", description="The schedule by which it runs; once set it stays to be seen."
+    )
     runs: Connection[Annotated["SegmentRun", strawberry.lazy("api.segment_runs")]] = many(
         "definition_id", description="Its runs and trials, the newest first."
     )
@@ -204,6 +216,16 @@ class DraftSegmentDefinitionInput(SegmentContentInput):
     work_order_id: strawberry.ID | None = None
 
 
+@strawberry.input(
+    description="The approved content of sourceId, a definition in sight, for another work order or none."
+)
+class ReuseSegmentDefinitionInput:
+    source_id: strawberry.ID
+    code: str = ""
+    kind: DefinitionKind = DefinitionKind.GENERAL
+    work_order_id: strawberry.ID | None = None
+
+
 @strawberry.input(description="The whole content anew.")
 class ReviseSegmentDefinitionInput(SegmentContentInput):
     id: strawberry.ID = strawberry.ID("")
@@ -244,6 +266,18 @@ class SegmentDefinitionMutations:
             return segment_definitions.draft(work, gate, input.code, input.kind, work_order, content)
 
         return await _on_definition(info, "draft", input, use_case)
+
+    @strawberry.mutation(description="Draft a definition of one's own unit as a copy of an approved one.")
+    async def reuse_segment_definition(
+        self, info: Info, input: ReuseSegmentDefinitionInput
+    ) -> SegmentDefinitionPayload:
+        gate, source = _gate(info), key_of("sd", input.source_id)
+        order = None if input.work_order_id is None else key_of("wo", input.work_order_id)
+
+        def use_case(work: Work) -> UUID:
+            return segment_definitions.reuse(work, gate, source, input.code, input.kind, order)
+
+        return await _on_definition(info, "reuse", input, use_case)
 
     @strawberry.mutation(
         description="Give the whole content anew. An approval under way is void; what was approved stays in"

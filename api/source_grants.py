@@ -98,7 +98,7 @@ class SourceQueries:
 def _sources(context: Context) -> source_grants.Listing:
     if Permission.SOURCES_GRANT in context.principal.permissions:
         return source_grants.everything()
-    work = Work(context.log, context.principal, context.handler.clock())
+    work = context.handler.look(context.principal)
     return source_grants.usable(work, context.principal.org_unit)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,6 +25,7 @@ from api.services import PageSizes, Services
 from api.tail import Tail
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.shared.approvable import ApprovalPolicy
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from infrastructure.access_state import AccessState
@@ -44,7 +44,6 @@ from projections.registry import NAMES
 TIMELINE = "read.timeline"
 COMMAND_CONNECTIONS_MAX = 16
 READ_CONNECTIONS_MAX = 8
-BUSINESS_TIME_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class GraphQL:
     page_sizes: PageSizes = field(default_factory=PageSizes)
     connections_max: int = COMMAND_CONNECTIONS_MAX
     graphiql: bool = False
-    time_zone: tzinfo = BUSINESS_TIME_ZONE
+    time_zone: ZoneInfo = DEFAULT_ZONE
     engine: Engine | None = None
     access: AccessSettings | None = None
     _login: LoginApp | None = None
@@ -125,7 +124,7 @@ class GraphQL:
             services = Services(
                 authentication=authentication,
                 accounts=desk,
-                handler=Handler(log, policy=self.policy),
+                handler=Handler(log, policy=self.policy, zone=self.time_zone),
                 log=log,
                 reads=reads,
                 progress=progress,

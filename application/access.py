@@ -38,6 +38,8 @@ class Permission(StrEnum):
     POINTS_ADJUST = "points.adjust"
     POINTS_DELIVER = "points.deliver"
     BUDGETS_EXPIRE = "budgets.expire"
+    STOCKS_AWARD = "stocks.award"
+    STOCKS_EXPIRE = "stocks.expire"
     WORK_ORDERS_PLAN = "work_orders.plan"
     WORK_ORDERS_SCHEDULE = "work_orders.schedule"
     WORK_ORDERS_EXECUTE = "work_orders.execute"
@@ -50,6 +52,7 @@ class Permission(StrEnum):
     ACCOUNTS_READ = "accounts.read"
     ACCOUNTS_MAINTAIN = "accounts.maintain"
     WORK_DELEGATE = "work.delegate"
+    SCHEDULES_PERFORM = "schedules.perform"
 
 
 _STAFF = frozenset(
@@ -73,13 +76,14 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     | _WORK_ORDERS
     | _SEGMENTS
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
+    | {Permission.STOCKS_AWARD}
     | {Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
     Role.TECHNOLOGIST: _STAFF
     | _SEGMENTS
     | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
     Role.AUDITOR: _STAFF | {Permission.ACCOUNTS_READ},
-    Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ}),
+    Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ, Permission.STOCKS_AWARD}),
     Role.ADMINISTRATOR: _STAFF
     | _ACCOUNTS
     | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT, Permission.WORK_DELEGATE},
@@ -141,6 +145,8 @@ OPERATIONS: Mapping[str, Permission] = {
     "reversePointsEntry": Permission.POINTS_ADJUST,
     "closePointsAccount": Permission.POINTS_ADJUST,
     "expireBudget": Permission.BUDGETS_EXPIRE,
+    **{f"{verb}Stock": Permission.STOCKS_AWARD for verb in ("reserve", "consume", "release", "return")},
+    "expireStock": Permission.STOCKS_EXPIRE,
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
     "requestCancellation": Permission.WORK_ORDERS_PLAN,
     "withdrawCancellation": Permission.WORK_ORDERS_PLAN,
@@ -150,7 +156,7 @@ OPERATIONS: Mapping[str, Permission] = {
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_EXECUTE for verb in ("start", "complete", "fail")},
     **{
         f"{verb}SegmentDefinition": Permission.SEGMENTS_DEFINE
-        for verb in ("draft", "revise", "submit", "withdraw", "delete")
+        for verb in ("draft", "reuse", "revise", "submit", "withdraw", "delete")
     },
     "trySegmentDefinition": Permission.SEGMENTS_RUN,
     "requestSegmentRun": Permission.SEGMENTS_RUN,
@@ -158,6 +164,9 @@ OPERATIONS: Mapping[str, Permission] = {
     "retrySegmentRun": Permission.SEGMENTS_RUN,
     "exportSegmentRun": Permission.SEGMENTS_EXPORT,
     "executeSegmentRun": Permission.SEGMENTS_EXECUTE,
+    **{f"{verb}SegmentSchedule": Permission.SEGMENTS_RUN for verb in ("set", "withdraw")},
+    **{f"{verb}BusinessCalendar": Permission.PARAMETERS_MAINTAIN for verb in ("add", "revise")},
+    **dict.fromkeys(("fireRunSchedule", "extractGroup", "moveSchedules"), Permission.SCHEDULES_PERFORM),
     "grantSource": Permission.SOURCES_GRANT,
     "revokeSource": Permission.SOURCES_GRANT,
     **{

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from application import budgets, catalogues, customer_groups
+from application import budgets, catalogues, customer_groups, group_schedules, stocks
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
@@ -45,6 +45,7 @@ from domain.activity_plans import (
     RewardDraft,
 )
 from domain.approvals import Subject
+from domain.business_calendars import DECIDER as CALENDAR
 from domain.catalogues import Kind
 from domain.reward_details import RewardEntry
 from domain.shared.claims import DECIDER as CLAIM
@@ -167,35 +168,40 @@ def delete(work: Work, activity_id: UUID) -> UUID:
     """
     activity = _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, DeleteActivity(work.principal.user)):
-        budgets.close(work, activity_id)
+        _close(work, activity_id)
         work.decide(CLAIM, claim_id("activity.code", activity.code), Release(activity_id))
         work.link(User(activity_id, "activity", activity.code), [])
     return activity_id
 
 
 def launch(work: Work, activity_id: UUID) -> UUID:
+    """It runs, and its customer groups are extracted at their times."""
     _subject(work, activity_id)
     activity_type = _choices(work, activity_id).activity_type
-    work.decide(DECIDER, activity_id, LaunchActivity(activity_type, work.now, work.principal.user))
+    if work.decide(DECIDER, activity_id, LaunchActivity(activity_type, work.now, work.principal.user)):
+        group_schedules.start(work, activity_id)
     return activity_id
 
 
 def pause(work: Work, activity_id: UUID, reason: str) -> UUID:
     _subject(work, activity_id)
-    work.decide(DECIDER, activity_id, PauseActivity(reason, work.principal.user))
+    if work.decide(DECIDER, activity_id, PauseActivity(reason, work.principal.user)):
+        group_schedules.pause(work, activity_id)
     return activity_id
 
 
 def resume(work: Work, activity_id: UUID) -> UUID:
     _subject(work, activity_id)
-    work.decide(DECIDER, activity_id, ResumeActivity(work.principal.user))
+    if work.decide(DECIDER, activity_id, ResumeActivity(work.principal.user)):
+        group_schedules.resume(work, activity_id)
     return activity_id
 
 
 def cancel(work: Work, activity_id: UUID, reason: str) -> UUID:
     _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, CancelActivity(reason, work.principal.user)):
-        budgets.close(work, activity_id)
+        group_schedules.stop(work, activity_id)
+        _close(work, activity_id)
     return activity_id
 
 
@@ -203,8 +209,15 @@ def end(work: Work, activity_id: UUID) -> UUID:
     """For the scheduler: ends what is over, and changes nothing when it comes too early or twice."""
     _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, EndActivity(work.now)):
-        budgets.close(work, activity_id)
+        group_schedules.stop(work, activity_id)
+        _close(work, activity_id)
     return activity_id
+
+
+def _close(work: Work, activity_id: UUID) -> None:
+    """What was set aside for the activity, and is still free, is given back."""
+    budgets.close(work, activity_id)
+    stocks.close_stocks(work, activity_id)
 
 
 def _subject(work: Work, activity_id: UUID) -> Activity:
@@ -233,6 +246,7 @@ def _looked_up(work: Work, plan: PlanEntry, responsible: str) -> PlanDraft:
             link.role,
             link.frequency,
             link.timeframe,
+            _is_calendar_known(work, link.frequency),
         )
         for link in plan.groups[:GROUPS_MAX]
     ) + (GroupLinkDraft(None, None, None, None),) * max(len(plan.groups) - GROUPS_MAX, 0)
@@ -260,6 +274,11 @@ def _looked_up(work: Work, plan: PlanEntry, responsible: str) -> PlanDraft:
 
 def _choice(work: Work, kind: Kind, chosen: Chosen | None) -> Choice | None:
     return None if chosen is None else catalogues.choice(work, kind, chosen.id, chosen.revision_seen)
+
+
+def _is_calendar_known(work: Work, frequency: Frequency | None) -> bool:
+    calendar = None if frequency is None else frequency.calendar
+    return calendar is None or work.state(CALENDAR, calendar).is_known
 
 
 def _link_plan(work: Work, activity_id: UUID) -> None:
@@ -307,6 +326,7 @@ def _grant(work: Work, activity_id: UUID, approval: UUID) -> None:
     activity = work.state(DECIDER, activity_id)
     assert activity.plan is not None
     budgets.encumber(work, activity_id, activity.code, activity.org_unit, activity.plan.budget)
+    stocks.open_stocks(work, activity_id, activity.code, activity.org_unit, activity.plan)
 
 
 def _reject(work: Work, activity_id: UUID, approval: UUID, level: str, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from application import work_orders
+from application import run_schedules, work_orders
 from application.points_jobs import release_reservation
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
@@ -66,7 +66,9 @@ def withdraw(work: Work, cancellation_id: UUID) -> UUID:
 
 
 def _grant(work: Work, cancellation_id: UUID, approval: UUID) -> None:
-    """The work order is cancelled: its approval is void, its run stopped, its points job withdrawn."""
+    """The work order is cancelled: its approval is void, its run stopped, its points job withdrawn, and no
+    definition that was made for it runs by a schedule any more.
+    """
     work.decide(DECIDER, cancellation_id, ApproveCancellation(approval, work.principal.user))
     work_order_id = work_order_of(work.state(DECIDER, cancellation_id))
     work.decide(WORK_ORDER, work_order_id, RecordCancellation(cancellation_id))
@@ -76,6 +78,7 @@ def _grant(work: Work, cancellation_id: UUID, approval: UUID) -> None:
         work.decide(RUN, order.run, TerminateRun("work_order_cancelled", work.principal.user))
     if order.points_job is not None:
         _withdraw_points_job(work, order.points_job)
+    run_schedules.withdraw_of_order(work, work_order_id)
     work_orders.let_go(work, work_order_id)
 
 

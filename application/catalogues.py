@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.shared.identifiers import uuid7
-from application.shared.records import BANK_WIDE
+from application.shared.records import BANK_WIDE, Log
 from application.shared.work import Work
 from domain.activity_plans import Choice
 from domain.catalogues import (
@@ -21,7 +21,7 @@ from domain.catalogues import (
     RemoveEntry,
     ReviseEntry,
 )
-from domain.reward_details import frame_of
+from domain.reward_details import RewardFrame, frame_of
 from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, Release, claim_id
 from domain.shared.field_rules import FieldRule
@@ -116,6 +116,17 @@ def choice(work: Work, kind: Kind, entry_id: UUID, revision_seen: int | None = N
     reference = Reference(entry_id, entry.revision)
     frame = frame_of(entry.details.attributes) if RULES[kind].has_frame else None
     return Choice(reference, is_enabled, revision_seen, entry.details.fields, frame)
+
+
+def frame_of_revision(log: Log, reward_type: Reference) -> RewardFrame:
+    """The rules of a reward type in the revision that was approved: later ones hold for later plans."""
+    decider = DECIDERS[Kind.REWARD_TYPE]
+    entry = decider.initial
+    for record in log.records(reward_type.id):
+        entry = decider.evolve(entry, record.event)
+        if entry.revision == reward_type.revision:
+            break
+    return frame_of(entry.details.attributes)
 
 
 def _subject(work: Work, kind: Kind, entry_id: UUID) -> Entry:

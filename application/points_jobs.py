@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from application.shared.business_time import business_date
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
@@ -26,6 +25,8 @@ from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, claim_id
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Refused
+from domain.stocks import DECIDER as STOCK
+from domain.stocks import ReleaseStock
 from domain.work_order_executions import RecordExecutionFailure, RecordPointsJob
 from domain.work_orders import DECIDER as WORK_ORDER
 
@@ -75,7 +76,7 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     assert run.definition is not None
     command = OpenJob(
         org_unit=run.org_unit,
-        header=_header(work, job_id, terms.programme, business_date(work.now)),
+        header=_header(work, job_id, terms.programme, work.today),
         cause=Cause(
             run=run_id,
             result_hash=run.content_hash,
@@ -135,6 +136,8 @@ def release_reservation(work: Work, job: PointsJob) -> None:
     """Free what the job has reserved; nothing when it has not, or when it has expired."""
     if job.reserved is not None and job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Release(reservation_key(job)))
+    if job.reserved is not None and job.reserved.stock is not None:
+        work.decide(STOCK, job.reserved.stock, ReleaseStock(reservation_key(job), job.has.header.job))
 
 
 def require_approved(activity: ActivityStatus) -> None:

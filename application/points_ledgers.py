@@ -5,7 +5,6 @@ from datetime import date
 from uuid import UUID
 
 from application.access import visible
-from application.shared.business_time import business_date
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.points_ledgers import (
@@ -47,7 +46,7 @@ class Adjustment:
 
 def adjust(work: Work, given: Adjustment) -> UUID:
     """One posting of general points; the ledger of this year that holds it."""
-    holder, today = Holder(given.programme, given.customer), business_date(work.now)
+    holder, today = Holder(given.programme, given.customer), work.today
     ledger = ledger_id(holder, today.year)
     _require_sight(work, holder, today)
     command = Post(
@@ -73,7 +72,7 @@ def adjust(work: Work, given: Adjustment) -> UUID:
 def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
     """The counter-entry of one posting, in this year's ledger; the ledger that holds it."""
     original = _original(work, ledger, entry)
-    holder, today = Holder(original.programme, original.customer), business_date(work.now)
+    holder, today = Holder(original.programme, original.customer), work.today
     now = ledger_id(holder, today.year)
     others = [ledger_id(holder, year) for year in range(original.year, today.year)]
     key = reversal_key(original.posting_key)

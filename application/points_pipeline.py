@@ -6,10 +6,12 @@ gateway. A step that is not the job's next changes nothing.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, Protocol
 from uuid import UUID
 
+from application import stocks
 from application.access import HEAD_OFFICE, Permission, Principal
 from application.points_jobs import fail, require_approved
 from application.points_postings import Posting
@@ -57,7 +59,11 @@ from domain.points_jobs import (
     reservation_key,
 )
 from domain.reconciliation import reconcile as reconciled
+from domain.shared.holdings import HoldingRefusal
+from domain.shared.money import Money
 from domain.shared.refusal import Refused
+from domain.stocks import DECIDER as STOCK
+from domain.stocks import ConfirmReservation, ConsumeStock, ReserveStock, StockRefusal
 from domain.work_order_executions import RecordCompletion
 from domain.work_orders import DECIDER as WORK_ORDER
 from domain.work_orders import may_release
@@ -160,29 +166,42 @@ def _reserve(
         fail(work, job_id, Failure.NO_LINES)
     elif amount is None:
         fail(work, job_id, Failure.COST_TOO_LARGE, points=points)
-    elif amount.amount_minor == 0:
-        work.decide(DECIDER, job_id, RecordReservation(lines, points, amount))
-    elif not work.state(BUDGET, budget).is_known:
+    elif amount.amount_minor and not work.state(BUDGET, budget).is_known:
         fail(work, job_id, Failure.BUDGET_MISSING)
-    elif work.state(BUDGET, budget).currency != amount.currency:
+    elif amount.amount_minor and work.state(BUDGET, budget).currency != amount.currency:
         fail(work, job_id, Failure.CURRENCY_MISMATCH, currency=work.state(BUDGET, budget).currency)
     else:
+        stock = stocks.of_points(work, job.has.cause.activity.id)
         try:
-            until = work.now + desk.reserve_for
-            work.decide(BUDGET, budget, Reserve(reservation_key(job), amount, until, job_id, work.now))
+            _hold(work, job, amount, points, stock, work.now + desk.reserve_for)
         except Refused as no:
-            fail(
-                work, job_id, FAILURES.get(no.faults[0].code, Failure.BUDGET_TOO_SMALL), **no.faults[0].values
-            )
+            fault = no.faults[0]
+            fail(work, job_id, FAILURES.get(fault.code, Failure.BUDGET_TOO_SMALL), **fault.values)
         else:
-            work.decide(DECIDER, job_id, RecordReservation(lines, points, amount))
+            work.decide(DECIDER, job_id, RecordReservation(lines, points, amount, stock))
+
+
+def _hold(
+    work: Work, job: PointsJob, amount: Money, points: int, stock: UUID | None, until: datetime
+) -> None:
+    """Reserve in budget and stock, or, refused by one of them, in neither."""
+    key, job_id, budget = reservation_key(job), job.has.header.job, budget_id(job.has.cause.activity.id)
+    if stock is not None:
+        held = ReserveStock(key, Decimal(points), until, SYSTEM_USER, work.now, job_id)
+        STOCK.decide(held, work.state(STOCK, stock))
+    if amount.amount_minor:
+        work.decide(BUDGET, budget, Reserve(key, amount, until, job_id, work.now))
+    if stock is not None:
+        work.decide(STOCK, stock, held)
 
 
 FAILURES: Mapping[str, Failure] = {
     BudgetRefusal.BUDGET_CLOSED: Failure.BUDGET_CLOSED,
-    BudgetRefusal.TOO_MANY_RESERVATIONS: Failure.TOO_MANY_RESERVATIONS,
+    HoldingRefusal.TOO_MANY_RESERVATIONS: Failure.TOO_MANY_RESERVATIONS,
+    StockRefusal.OUT_OF_STOCK: Failure.OUT_OF_STOCK,
+    StockRefusal.STOCK_CLOSED: Failure.STOCK_CLOSED,
 }
-"""Why a budget refuses a job, besides that it is too small."""
+"""Why budget or stock refuse a job, besides that the budget is too small."""
 
 
 def file(desk: PointsDesk, job_id: UUID) -> None:
@@ -258,14 +277,25 @@ def _release(work: Work, job: PointsJob) -> None:
         fail(work, job_id, Failure.ACTIVITY_CANCELLED)
         return
     require_approved(activity)
-    if job.reserved is not None and job.reserved.reservation:
-        try:
-            work.decide(BUDGET, budget_id(cause.activity.id), Confirm(reservation_key(job)))
-        except Refused:
-            fail(work, job_id, Failure.RESERVATION_EXPIRED)
-            return
+    try:
+        _confirm(work, job)
+    except Refused:
+        fail(work, job_id, Failure.RESERVATION_EXPIRED)
+        return
     order = cause.work_order is None or may_release(work.state(WORK_ORDER, cause.work_order))
     work.decide(DECIDER, job_id, ReleaseFile(order, is_gone))
+
+
+def _confirm(work: Work, job: PointsJob) -> None:
+    """Both reservations or, where one has expired, neither: confirmed they would stay for ever."""
+    key = reservation_key(job)
+    stock = None if job.reserved is None else job.reserved.stock
+    if stock is not None:
+        STOCK.decide(ConfirmReservation(key), work.state(STOCK, stock))
+    if job.reserved is not None and job.reserved.reservation:
+        work.decide(BUDGET, budget_id(job.has.cause.activity.id), Confirm(key))
+    if stock is not None:
+        work.decide(STOCK, stock, ConfirmReservation(key))
 
 
 def _sent(desk: PointsDesk, work: Work, job_id: UUID) -> None:
@@ -333,7 +363,8 @@ def post(desk: PointsDesk, job_id: UUID) -> None:
     for _ in answered(desk, job):
         pass  # nothing is posted of files that are not sound any more
     accepted = (line for line, answer in answered(desk, job) if answer.is_accepted)
-    posting = Posting(desk.log, job_id, job.has, _contexts(desk, job_id, job), desk.handler.clock)
+    handler = desk.handler
+    posting = Posting(desk.log, job_id, job.has, _contexts(desk, job_id, job), handler.clock, handler.zone)
     found = posting.post(accepted)
     desk.tell(job_id, RecordPosting(found.posted, found.points, found.refused, tuple(found.refused_lines)))
 
@@ -367,7 +398,7 @@ def reconcile(desk: PointsDesk, job_id: UUID) -> None:
 
 
 def settle(desk: PointsDesk, job_id: UUID) -> None:
-    """What was posted is consumed in the budget; the rest of the reservation is free again."""
+    """What was posted is consumed in budget and stock; the rest of the reservations is free again."""
     desk.run(job_id, lambda work, job: _settle(work, job))
 
 
@@ -378,6 +409,9 @@ def _settle(work: Work, job: PointsJob) -> None:
     assert consumed is not None, "it is no more than was reserved"
     if job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Commit(job.reserved.reservation, consumed))
+    if job.reserved.stock is not None:
+        given = ConsumeStock(reservation_key(job), Decimal(job.posted.points), job.has.header.job)
+        work.decide(STOCK, job.reserved.stock, given)
     if job.has.cause.work_order is not None:
         work.decide(WORK_ORDER, job.has.cause.work_order, RecordCompletion(job.has.cause.run))
     work.decide(DECIDER, job.has.header.job, SettleJob(consumed))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
 from uuid import UUID, uuid5
+from zoneinfo import ZoneInfo
 
 from application.points_ledgers import is_sealing
 from application.shared.business_time import business_date
@@ -72,13 +73,14 @@ def entry_id(job: UUID, line_number: int) -> UUID:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """One job's posting. `clock` is business time: it tells the year whose ledgers are open."""
+    """One job's posting. `clock` is business time and `zone` the bank's: they tell whose year is open."""
 
     log: Log
     job: UUID
     opened: PointsJobOpened
     context_of: ContextOf
     clock: Callable[[], datetime]
+    zone: ZoneInfo
 
     def post(self, lines: Iterable[PointsLine]) -> Postings:
         """Post what is not posted yet; memory stays flat. Raise Conflict when others keep coming first.
@@ -101,7 +103,7 @@ class Posting:
         return total
 
     def _chunk(self, lines: Sequence[PointsLine]) -> "_Chunk":
-        return _Chunk(self, lines, business_date(self.clock()))
+        return _Chunk(self, lines, business_date(self.clock(), self.zone))
 
     def _store(self, chunk: "_Chunk") -> None:
         if chunk.is_late:

@@ -21,6 +21,7 @@ from domain.run_parameters import parameter_types
 from domain.segment_contents import ParameterType, SegmentContent, content_faults
 from domain.segment_definitions import (
     DECIDER,
+    DefinitionApproved,
     DefinitionDrafted,
     DefinitionKind,
     DefinitionRevised,
@@ -37,10 +38,11 @@ from domain.segment_definitions import (
     definition_hash,
 )
 from domain.segment_runs import DECIDER as RUN
+from domain.segment_runs import RunRefusal
 from domain.shared.claims import DECIDER as CLAIM
 from domain.shared.claims import Claim, Release, claim_id
 from domain.shared.references import Reference, User
-from domain.shared.refusal import Fault
+from domain.shared.refusal import CommonRefusal, Fault, Refused
 from domain.source_grants import GrantRefusal
 
 Gate = Callable[[Query], tuple[Fault, ...]]
@@ -64,8 +66,9 @@ def draft(
     kind: DefinitionKind,
     work_order: UUID | None,
     content: SegmentContent,
+    origin: Reference | None = None,
 ) -> UUID:
-    """A new definition of the principal's own unit."""
+    """A new definition of the principal's own unit; `origin` is what its first content is a copy of."""
     definition_id = uuid7()
     claim = claim_id("segment_definition.code", code)
     entered = _entered(content)
@@ -78,6 +81,7 @@ def draft(
         by=work.principal.user,
         is_code_free=work.state(CLAIM, claim).is_free_for(definition_id),
         gate=_gate_faults(work, gate, work.principal.org_unit, entered),
+        origin=origin,
     )
     work.begin(DECIDER, definition_id, command)
     work.decide(CLAIM, claim, Claim(definition_id))
@@ -85,6 +89,21 @@ def draft(
         user = User(definition_id, "segment_definition", code, work.principal.org_unit)
         work.link(user, [work_order])
     return definition_id
+
+
+def reuse(
+    work: Work, gate: Gate, source_id: UUID, code: str, kind: DefinitionKind, work_order: UUID | None
+) -> UUID:
+    """A new definition with the approved content of one in sight; it is approved on its own, and from here
+    on each is revised for itself. Refuse a source of which nothing is approved.
+    """
+    source = work.state(DECIDER, source_id)
+    if not source.is_known or not work.principal.sees(source.org_unit):
+        raise Refused.because(CommonRefusal.NOT_FOUND, "source_definition")
+    if source.approved is None or source.approved_revision is None:
+        raise Refused.because(RunRefusal.NOTHING_APPROVED, "source_definition")
+    origin = Reference(source_id, source.approved_revision)
+    return draft(work, gate, code, kind, work_order, source.approved, origin)
 
 
 def revise(work: Work, gate: Gate, definition_id: UUID, content: SegmentContent) -> UUID:
@@ -167,6 +186,15 @@ def content_of(log: Log, definition: Reference) -> SegmentContent:
             case DefinitionRevised(revision=revision, content=content) if revision == definition.revision:
                 return content
     raise AssertionError(f"the definition {definition.id} has no revision {definition.revision}")
+
+
+def approved_hash_of(log: Log, definition: Reference) -> str | None:
+    """What the approvers of a revision saw, in force or not; None if nobody approved it."""
+    for record in log.records(definition.id):
+        match record.event:
+            case DefinitionApproved(revision=revision, content_hash=hash_) if revision == definition.revision:
+                return hash_
+    return None
 
 
 def query_of(

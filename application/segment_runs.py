@@ -9,7 +9,7 @@ from time import monotonic
 from uuid import UUID
 
 from application.access import HEAD_OFFICE, Permission, Principal, queries_customers, units_of
-from application.segment_definitions import content_of, live_run, query_of, run_slot
+from application.segment_definitions import approved_hash_of, content_of, live_run, query_of, run_slot
 from application.shared.engines import (
     Engine,
     MappedField,
@@ -69,6 +69,30 @@ def request(
         definition=Reference(definition_id, definition.approved_revision or 0),
         content=definition.approved,
         content_hash=definition.approved_hash,
+        parameters=parameters,
+        is_trial=False,
+        by=work.principal.user,
+        work_order=work_order,
+    )
+    return _queue(work, command)
+
+
+def request_pinned(
+    work: Work, pinned: Reference, content_hash: str, parameters: Mapping[str, str], work_order: UUID
+) -> UUID:
+    """Queue a run of the revision that the work order was scheduled with, also when a newer one has been
+    approved since. Refuse one that was never approved, or not with this hash (empty: any).
+    """
+    definition = _definition(work, pinned.id)
+    approved_hash = approved_hash_of(work.log, pinned)
+    if approved_hash is None or content_hash not in ("", approved_hash):
+        raise Refused.because(RunRefusal.NOTHING_APPROVED, "definition")
+    command = RequestRun(
+        code="",
+        org_unit=definition.org_unit,
+        definition=pinned,
+        content=content_of(work.log, pinned),
+        content_hash=approved_hash,
         parameters=parameters,
         is_trial=False,
         by=work.principal.user,
@@ -215,7 +239,7 @@ class _Worker:
         run = self.run()
         assert run.definition is not None
         content = content_of(self.handler.log, run.definition)
-        work = Work(self.handler.log, system_principal(self.units), self.handler.clock())
+        work = self.handler.look(system_principal(self.units))
         granted = granted_tables(work, run.org_unit, content.source)
         bound = (Parameter(each.name, value_of(each)) for each in run.parameters)
         query = query_of(content, bound, granted, units_of(run.org_unit, self.units))
@@ -291,7 +315,7 @@ def mapping_for_export(handler: Handler, principal: Principal, run_id: UUID) -> 
     cancellation is asked for or granted.
     """
     run = handler.log.load(DECIDER, run_id).state
-    work = Work(handler.log, principal, handler.clock())
+    work = handler.look(principal)
     work.subject(DECIDER, run_id, lambda run: run.org_unit, looks_only=True)
     if not queries_customers(principal, run.org_unit):
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")

@@ -124,7 +124,9 @@ def withdraw(work: Work, work_order_id: UUID) -> UUID:
 
 
 def schedule(work: Work, work_order_id: UUID, definition_id: UUID) -> UUID:
-    """From its execution time on it is due, with the approved revision of its definition."""
+    """From its execution time on it is due, with the revision of its definition that is approved now: one
+    that is approved later is performed only when it is scheduled anew.
+    """
     subject(work, work_order_id)
     chosen = _definition(work, definition_id)
     command = ScheduleWorkOrder(work_order_id, chosen, work.principal.user)
@@ -242,7 +244,7 @@ def _definition(work: Work, definition_id: UUID) -> DefinitionChoice:
         return DefinitionChoice(None)
     revision = definition.approved_revision
     reference = Reference(definition_id, revision or definition.revision)
-    return DefinitionChoice(reference, revision is not None, definition.work_order)
+    return DefinitionChoice(reference, revision is not None, definition.work_order, definition.approved_hash)
 
 
 def _link(work: Work, work_order_id: UUID) -> None:

@@ -144,10 +144,13 @@ class RewardDraft:
 
 @dataclass(frozen=True, slots=True)
 class GroupLinkDraft:
+    """`is_calendar_known`: there is the calendar that the frequency goes by, if it names one."""
+
     group: Choice | None
     role: GroupRole | None
     frequency: Frequency | None
     timeframe: Timeframe | None
+    is_calendar_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +375,8 @@ def _group_faults(draft: PlanDraft) -> Iterator[Fault]:
             yield from _role_faults(link.role, link.group, index)
         if link.frequency is not None:
             yield from frequency_faults(link.frequency, "groups", index, "frequency")
+        if not link.is_calendar_known:
+            yield Fault(CommonRefusal.NOT_FOUND, ("groups", index, "frequency", "calendar"))
         if link.timeframe is not None:
             yield from timeframe_faults(link.timeframe, "groups", index, "timeframe")
 

@@ -42,6 +42,8 @@ class Failure(StrEnum):
     BAD_LINES = "bad_lines"
     RESULT_CHANGED = "result_changed"
     RESERVATION_EXPIRED = "reservation_expired"
+    OUT_OF_STOCK = "out_of_stock"
+    STOCK_CLOSED = "stock_closed"
     ACTIVITY_CANCELLED = "activity_cancelled"
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
+from uuid import UUID
 
 from domain.points_files import PointsHeader
 from domain.points_job_answers import (
@@ -55,11 +56,12 @@ class OpenJob:
 
 @dataclass(frozen=True, slots=True)
 class RecordReservation:
-    """The result was counted, and its cost is reserved in the budget with the same append."""
+    """The result was counted; cost and points are reserved in budget and `stock` with the same append."""
 
     lines: int
     points: int
     amount: Money
+    stock: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +135,15 @@ class PointsJobOpened:
 
 @dataclass(frozen=True, slots=True)
 class PointsJobReserved:
-    """`reservation` is the key in the activity's budget; none where the points cost nothing."""
+    """`reservation` is the key in the activity's budget; none where the points cost nothing. `stock` is where
+    the points are reserved under the attempt's key; None for points without a total cap.
+    """
 
     lines: int
     points: int
     amount: Money
     reservation: str
+    stock: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,9 +290,9 @@ def decide(command: Command, job: PointsJob) -> Sequence[Event]:
     match command:
         case OpenJob():
             return _open(command, job)
-        case RecordReservation(lines=lines, points=points, amount=amount):
+        case RecordReservation(lines=lines, points=points, amount=amount, stock=stock):
             key = reservation_key(job) if job.opened and amount.amount_minor else ""
-            return _step(job, Status.OPENED, PointsJobReserved(lines, points, amount, key))
+            return _step(job, Status.OPENED, PointsJobReserved(lines, points, amount, key, stock))
         case RecordFile(lines=lines, points=points, bytes=bytes_, sha256=sha256):
             return _step(job, Status.RESERVED, PointsJobFiled(lines, points, bytes_, sha256))
         case ReleaseFile():

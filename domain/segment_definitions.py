@@ -50,7 +50,9 @@ class DefinitionRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DraftDefinition:
-    """`gate` is what the gate found in the SQL, and whether the unit may use the source at all."""
+    """`gate` is what the gate found in the SQL, and whether the unit may use the source at all; `origin` the
+    revision whose content this is a copy of.
+    """
 
     code: str
     org_unit: str
@@ -60,6 +62,7 @@ class DraftDefinition:
     by: str
     is_code_free: bool
     gate: tuple[Fault, ...] = ()
+    origin: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,15 @@ Command = (
 
 @dataclass(frozen=True, slots=True)
 class DefinitionDrafted:
+    """`origin` is the revision that the content was copied from, None for one that was written anew."""
+
     code: str
     org_unit: str
     kind: DefinitionKind
     work_order: UUID | None
     content: SegmentContent
     by: str
+    origin: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +328,11 @@ def _draft(command: DraftDefinition, definition: SegmentDefinition) -> Sequence[
     faults += _work_order_faults(command.kind, command.work_order)
     content = sound_content(command.content, [*faults, *command.gate])
     work_order = command.work_order.id if command.work_order else None
-    return [DefinitionDrafted(command.code, command.org_unit, command.kind, work_order, content, command.by)]
+    return [
+        DefinitionDrafted(
+            command.code, command.org_unit, command.kind, work_order, content, command.by, command.origin
+        )
+    ]
 
 
 def _revise(command: ReviseDefinition, definition: SegmentDefinition) -> Sequence[Event]:

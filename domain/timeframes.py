@@ -1,10 +1,11 @@
-"""Timeframes: which days' data a customer group is taken from, and how often it is taken anew."""
+"""Timeframes: which days' data a customer group is taken from, and how often and when it is taken anew."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from domain.shared.period import YEAR_LEAST, YEAR_MOST
 from domain.shared.refusal import CommonRefusal, Fault
@@ -12,10 +13,12 @@ from domain.shared.refusal import CommonRefusal, Fault
 # --- Values ---------------------------------------------------------------
 
 DAYS_MAX = 3_660
+DEFAULT_AT = "02:00"
 CRON_CHARACTERS_MAX = 100
 CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 """Minute, hour, day of month, month, day of week (0 and 7 are Sunday), inclusive."""
 
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
 _CRON_PART = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?")
 
 
@@ -52,15 +55,23 @@ class FrequencyKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Frequency:
-    """How often the group is taken anew; `cron` has five fields and is there for CRON alone."""
+    """How often something is done anew. `cron` has five fields and is there for CRON alone.
+
+    `at` is the time of day, 02:30; empty stands for 02:00, and of ONCE for at once. WEEKLY is on Mondays,
+    MONTHLY on the first. With a business `calendar` it is done on its workdays only: WEEKLY and MONTHLY on
+    the first workday of the week or month.
+    """
 
     kind: FrequencyKind
     cron: str = ""
+    at: str = ""
+    calendar: UUID | None = None
 
 
 class TimeframeRefusal(StrEnum):
     NOT_OF_THIS_KIND = "not_of_this_kind"
     BAD_CRON = "bad_cron"
+    BAD_TIME_OF_DAY = "bad_time_of_day"
 
 
 # --- Rules ----------------------------------------------------------------
@@ -74,6 +85,19 @@ def resolve(timeframe: Timeframe, business_date: date) -> Days:
     assert timeframe.starts_on is not None
     assert timeframe.ends_on is not None
     return Days(timeframe.starts_on, timeframe.ends_on)
+
+
+def cron_of(frequency: Frequency) -> str:
+    """The cron expression whose times are the frequency's, but for those that a calendar takes out of it."""
+    if frequency.kind is FrequencyKind.CRON:
+        return frequency.cron
+    hour, minute = (frequency.at or DEFAULT_AT).split(":")
+    is_any_day = frequency.calendar is not None
+    days = {
+        FrequencyKind.WEEKLY: "* * *" if is_any_day else "* * 1",
+        FrequencyKind.MONTHLY: "* * *" if is_any_day else "1 * *",
+    }.get(frequency.kind, "* * *")
+    return f"{int(minute)} {int(hour)} {days}"
 
 
 def timeframe_faults(timeframe: Timeframe, *path: str | int) -> Iterator[Fault]:
@@ -92,7 +116,7 @@ def timeframe_faults(timeframe: Timeframe, *path: str | int) -> Iterator[Fault]:
 
 
 def frequency_faults(frequency: Frequency, *path: str | int) -> Iterator[Fault]:
-    """A schedule is needed where the kind is CRON, and there alone."""
+    """A schedule is needed where the kind is CRON, and there alone; a time of day anywhere else."""
     at = (*path, "cron")
     if frequency.kind is not FrequencyKind.CRON:
         if frequency.cron:
@@ -101,6 +125,10 @@ def frequency_faults(frequency: Frequency, *path: str | int) -> Iterator[Fault]:
         yield Fault(CommonRefusal.REQUIRED, at)
     elif not _is_cron(frequency.cron):
         yield Fault(TimeframeRefusal.BAD_CRON, at)
+    if frequency.at and frequency.kind is FrequencyKind.CRON:
+        yield Fault(TimeframeRefusal.NOT_OF_THIS_KIND, (*path, "at"), {"kind": frequency.kind})
+    elif frequency.at and not _TIME_OF_DAY.fullmatch(frequency.at):
+        yield Fault(TimeframeRefusal.BAD_TIME_OF_DAY, (*path, "at"))
 
 
 def _day_faults(timeframe: Timeframe, *path: str | int) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Fault, Refused, refuse_any
-from domain.work_order_statuses import RELEASABLE, Status, WorkOrderRefusal, require_status
+from domain.work_order_statuses import RELEASABLE, SCHEDULABLE, Status, WorkOrderRefusal, require_status
 
 # --- Values ---------------------------------------------------------------
 
@@ -19,12 +19,13 @@ EXECUTIONS_MAX = 20
 class DefinitionChoice:
     """A segment definition that a person chose, in its approved revision; None if there is none in sight.
 
-    `work_order` is the one that it was made for.
+    `work_order` is the one that it was made for, `content_hash` what the revision's approvers saw.
     """
 
     reference: Reference | None
     is_approved: bool = False
     work_order: UUID | None = None
+    content_hash: str = ""
 
 
 # --- Commands -------------------------------------------------------------
@@ -85,10 +86,13 @@ Command = (
 
 @dataclass(frozen=True, slots=True)
 class WorkOrderScheduled:
-    """It starts at its execution time, with the definition in this revision."""
+    """It starts at its execution time, with the definition in this revision, whatever is approved later;
+    `content_hash` is what the revision's approvers saw.
+    """
 
     definition: Reference
     by: str
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +139,21 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """`run` and `points_job` are those of the latest of `attempts`."""
+    """`run` and `points_job` are those of the latest of `attempts`; `definition_hash` is what the approvers
+    of the definition's revision saw, empty when it was scheduled before that was noted.
+    """
 
     definition: Reference | None = None
     run: UUID | None = None
     attempts: int = 0
     points_job: UUID | None = None
+    definition_hash: str = ""
 
 
 def evolve(execution: Execution, event: Event) -> Execution:
     match event:
-        case WorkOrderScheduled(definition=definition):
-            return replace(execution, definition=definition)
+        case WorkOrderScheduled(definition=definition, content_hash=hash_):
+            return replace(execution, definition=definition, definition_hash=hash_)
         case ExecutionStarted(run=run, attempt=attempt):
             return replace(execution, run=run, attempts=attempt, points_job=None)
         case PointsJobLinked(job=job):
@@ -180,10 +187,11 @@ def decide(
 
 
 def _schedule(command: ScheduleWorkOrder, execution: Execution, status: Status) -> Sequence[Event]:
+    """What waits, or has failed, may be scheduled anew with a revision that was approved since."""
     chosen = command.definition
     if status is Status.SCHEDULED and execution.definition == chosen.reference:
         return []
-    require_status(status, (Status.APPROVED,), WorkOrderRefusal.WORK_ORDER_NOT_APPROVED)
+    require_status(status, SCHEDULABLE, WorkOrderRefusal.WORK_ORDER_NOT_APPROVED)
     if chosen.reference is None:
         raise Refused.because(CommonRefusal.NOT_FOUND, "definition")
     faults = []
@@ -192,7 +200,7 @@ def _schedule(command: ScheduleWorkOrder, execution: Execution, status: Status) 
     if not chosen.is_approved:
         faults.append(Fault(WorkOrderRefusal.DEFINITION_NOT_APPROVED, ("definition",)))
     refuse_any(faults)
-    return [WorkOrderScheduled(chosen.reference, command.by)]
+    return [WorkOrderScheduled(chosen.reference, command.by, chosen.content_hash)]
 
 
 def _start(

@@ -49,6 +49,8 @@ DEFINABLE = (
 """Where a segment definition may still be made for it."""
 CANCELLABLE = (*DEFINABLE, Status.EXECUTING)
 """Where its cancellation may be asked for."""
+SCHEDULABLE = (Status.APPROVED, Status.SCHEDULED, Status.FAILED)
+"""Where it may get the definition that it is executed with, or another revision of it."""
 RELEASABLE = (Status.EXECUTING, Status.COMPLETED)
 """Where what its run has found may go out."""
 

@@ -1,7 +1,7 @@
 """What the worker does: each task by its name, and when it is due."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 from uuid import UUID
@@ -12,12 +12,15 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from application.processes.ended_activities import Ended
+from application.processes.expired_reservations import Expired
 from application.processes.points_delivery import DELIVER_POINTS
+from application.processes.scheduled_runs import EXTRACT_GROUP, FIRE_SCHEDULE, MOVE_SCHEDULES
 from application.processes.work_order_execution import EXECUTE_RUN, HAND_RUN_OVER, START_WORK_ORDER
 from domain.segment_runs import ATTEMPTS_MAX
 from infrastructure.schedules import Schedule
 
 END_DUE_ACTIVITIES = "end_due_activities"
+EXPIRE_RESERVATIONS = "expire_reservations"
 # Half of the statement's limit on the server times the commands of one run stays well below this.
 TIME_LIMIT_MS = 10 * 60 * 1000
 # The next minute's run does what this one could not.
@@ -36,6 +39,22 @@ where status in ('running', 'paused') and ends_at <= %s
 order by ends_at, id limit %s
 """
 
+# A confirmed reservation does not expire: a stock's movements tell, a budget is told in vain.
+EXPIRED = """
+select 'stock', s.id from read.stocks s where s.reservations > 0 and exists (
+    select from read.stock_movements m
+    where m.stock_id = s.id and m.kind = 'reserved' and m.expires_at <= %(now)s and not exists (
+        select from read.stock_movements n
+        where n.stock_id = m.stock_id and n.key = m.key and n.version > m.version))
+union all
+select 'budget', b.id from read.budgets b where b.reservations > 0 and exists (
+    select from read.budget_movements m
+    where m.budget_id = b.id and m.kind = 'reserved' and m.expires_at <= %(now)s and not exists (
+        select from read.budget_movements n
+        where n.budget_id = m.budget_id and n.key = m.key and n.version > m.version))
+limit %(most)s
+"""
+
 logger = structlog.get_logger("cardinal.tasks")
 
 
@@ -44,10 +63,14 @@ class Performers:
     """Who performs each task. `deliver_points` tells when to look again where an answer is awaited."""
 
     end_due: Callable[[], Ended]
+    expire_due: Callable[[], Expired]
     start_order: Callable[[UUID], None]
     execute_run: Callable[[UUID], None]
     hand_over: Callable[[UUID], None]
     deliver_points: Callable[[UUID], timedelta | None]
+    fire_schedule: Callable[[UUID], None]
+    extract_group: Callable[[UUID], None]
+    move_schedules: Callable[[UUID], None]
 
 
 def declare(broker: dramatiq.Broker, perform: Performers) -> None:
@@ -62,6 +85,14 @@ def declare(broker: dramatiq.Broker, perform: Performers) -> None:
             logger.warning("an activity that is over was not ended", activity=str(activity_id), why=why)
         if ended.told:
             logger.info("activities that are over were ended", count=ended.told)
+
+    @dramatiq.actor(
+        actor_name=EXPIRE_RESERVATIONS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
+    )
+    def expire_reservations() -> None:
+        expired = perform.expire_due()
+        for holder, why in expired.refused:
+            logger.warning("reservations that are over were not freed", holder=str(holder), why=why)
 
     @dramatiq.actor(
         actor_name=EXECUTE_RUN, broker=broker, max_retries=RUN_RETRIES_MAX, time_limit=RUN_TIME_LIMIT_MS
@@ -93,6 +124,28 @@ def declare(broker: dramatiq.Broker, perform: Performers) -> None:
         if look_after is not None:
             raise dramatiq.errors.Retry("no answer yet", delay=int(look_after.total_seconds() * 1000))
 
+    _declare_scheduled_runs(broker, perform)
+
+
+def _declare_scheduled_runs(broker: dramatiq.Broker, perform: Performers) -> None:
+    @dramatiq.actor(
+        actor_name=FIRE_SCHEDULE, broker=broker, max_retries=STEP_RETRIES_MAX, max_backoff=BACKOFF_MAX_MS
+    )
+    def fire_run_schedule(schedule_id: str) -> None:
+        perform.fire_schedule(UUID(schedule_id))
+
+    @dramatiq.actor(
+        actor_name=EXTRACT_GROUP, broker=broker, max_retries=RUN_RETRIES_MAX, time_limit=RUN_TIME_LIMIT_MS
+    )
+    def extract_group(extraction_id: str) -> None:
+        perform.extract_group(UUID(extraction_id))
+
+    @dramatiq.actor(
+        actor_name=MOVE_SCHEDULES, broker=broker, max_retries=STEP_RETRIES_MAX, max_backoff=BACKOFF_MAX_MS
+    )
+    def move_schedules(calendar_id: str) -> None:
+        perform.move_schedules(UUID(calendar_id))
+
 
 def declare_names(broker: dramatiq.Broker) -> None:
     """The same for a process that only enqueues."""
@@ -100,12 +153,15 @@ def declare_names(broker: dramatiq.Broker) -> None:
     def elsewhere(*_: object) -> NoReturn:
         raise AssertionError("the worker performs tasks, not this process")
 
-    declare(broker, Performers(elsewhere, elsewhere, elsewhere, elsewhere, elsewhere))
+    declare(broker, Performers(*[elsewhere] * len(fields(Performers))))
 
 
 def schedules(time_zone: str) -> Sequence[Schedule]:
     """What is enqueued and when; `time_zone` is the business's."""
-    return (Schedule("end-due-activities", "* * * * *", time_zone, END_DUE_ACTIVITIES),)
+    return (
+        Schedule("end-due-activities", "* * * * *", time_zone, END_DUE_ACTIVITIES),
+        Schedule("expire-reservations", "* * * * *", time_zone, EXPIRE_RESERVATIONS),
+    )
 
 
 def due_activities(
@@ -118,3 +174,15 @@ def due_activities(
             return [activity_id for (activity_id,) in connection.execute(DUE, [now, most])]
 
     return due_ids
+
+
+def expired_holders(
+    pool: ConnectionPool[psycopg.Connection[Any]],
+) -> Callable[[datetime, int], Sequence[tuple[str, UUID]]]:
+    """Reads who holds what has expired from the read tables."""
+
+    def holders(now: datetime, most: int) -> Sequence[tuple[str, UUID]]:
+        with pool.connection() as connection:
+            return connection.execute(EXPIRED, {"now": now, "most": most}).fetchall()
+
+    return holders

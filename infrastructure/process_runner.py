@@ -31,6 +31,8 @@ PAUSE_MAX_S = 0.1
 RECONNECT_S = 1.0
 WATCH_EVERY_S = 5.0
 LOOK_AFTER = timedelta(minutes=5)
+FAR = timedelta(days=30)
+"""What is due later than that is enqueued by the watchdog, a day before: a broker keeps no task for years."""
 UNREADABLE = Step("")
 """Owed by a stream that can't be read: no task, but the watchdog's next look."""
 WATCHED_MAX = 200
@@ -142,7 +144,7 @@ class ProcessRunner:
                     self._drive([owed])
                     continue
                 logger.warning("%s drives %s again: %s", self._process.name, stream_id, owed.step.task)
-                look_at = now + LOOK_AFTER * min(2**driven, 64)
+                look_at = max(owed.step.due_at or now, now) + LOOK_AFTER * min(2**driven, 64)
                 self._connection.execute(DRIVEN, [look_at, self._process.name, stream_id, version])
                 self._enqueue(owed, owed.step, driven + 1)
         return len(stalled)
@@ -174,8 +176,10 @@ class ProcessRunner:
                 continue
             due_at = each.step.due_at or now
             row = [self._process.name, each.stream_id, each.stream_type, each.version, each.step.task]
-            self._connection.execute(OWE, [*row, due_at, max(due_at, now) + LOOK_AFTER])
-            if each.step == UNREADABLE:
+            is_far = due_at > now + FAR
+            look_at = due_at - timedelta(days=1) if is_far else max(due_at, now) + LOOK_AFTER
+            self._connection.execute(OWE, [*row, due_at, look_at])
+            if each.step == UNREADABLE or is_far:
                 continue
             self._enqueue(each, each.step, 1)
 

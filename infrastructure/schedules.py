@@ -4,33 +4,28 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
-from zoneinfo import ZoneInfo
 
 import psycopg
-from cronsim import CronSim, CronSimError
 from dramatiq import Broker
 from dramatiq.errors import BrokerConnectionError
 from psycopg.types.json import Jsonb
 
+from application.shared.cron_times import latest_fire, next_fire, walk
 from infrastructure import database
 from infrastructure.postgres_broker import PostgresBroker
 
 MAX_NAME_CHARS = 200
-MAX_CRON_CHARS = 200
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_BATCH = 20
 PURGE_EVERY_S = 60.0
 RECONNECT_S = 1.0
 RUN_NAMESPACE = UUID("3f0c52c4-5a3e-5d0b-9a5e-0c1de2a0a7b4")
-
-# Longer than any change of a clock, so that a walk backwards from beyond it misses no repeated hour.
-CLOCK_CHANGE_MAX = timedelta(hours=3)
 
 # A changed time is computed anew; a changed payload or actor leaves the next time as it is.
 ENSURE = """
@@ -79,40 +74,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def next_fire(cron: str, time_zone: str, after: datetime) -> datetime | None:
-    """The first time by the expression later than ``after``, in UTC; None when there is none for 50 years.
-
-    As in Debian's cron, a time that the clock jumps over fires when it has jumped, and a time that the
-    clock shows twice fires at the first; what runs every hour or minute goes by elapsed time.
-    Raises ValueError for an expression or zone that is not valid.
-    """
-    # In an hour that is repeated, cronsim may answer with the first pass of a time already gone by.
-    for candidate in _walk(cron, time_zone, after, reverse=False):
-        if candidate > after:
-            return candidate
-    return None
-
-
-def latest_fire(cron: str, time_zone: str, now: datetime) -> datetime | None:
-    """The last time by the expression that is not later than ``now``, in UTC; refusals as ``next_fire``."""
-    for candidate in _walk(cron, time_zone, now + CLOCK_CHANGE_MAX, reverse=True):
-        if candidate <= now:
-            return candidate
-    return None
-
-
-def _walk(cron: str, time_zone: str, start: datetime, *, reverse: bool) -> Iterator[datetime]:
-    if len(cron) > MAX_CRON_CHARS or len(cron.split()) != 5:
-        raise ValueError(f"cron expression {cron!r} must have five fields in {MAX_CRON_CHARS} characters")
-    try:
-        times = CronSim(cron, start.astimezone(ZoneInfo(time_zone)), reverse=reverse)
-    except CronSimError as error:
-        raise ValueError(f"cron expression {cron!r}: {error}") from error
-    except (KeyError, OSError) as error:
-        raise ValueError(f"time zone {time_zone!r} is not known") from error
-    return (each.astimezone(UTC) for each in times)
-
-
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A task to enqueue again and again.
@@ -131,7 +92,7 @@ class Schedule:
     def __post_init__(self) -> None:
         if not 1 <= len(self.name) <= MAX_NAME_CHARS:
             raise ValueError(f"a schedule's name has 1 to {MAX_NAME_CHARS} characters")
-        _walk(self.cron, self.time_zone, datetime(2000, 1, 1, tzinfo=UTC), reverse=False)
+        walk(self.cron, self.time_zone, datetime(2000, 1, 1, tzinfo=UTC), reverse=False)
         try:
             text = json.dumps(dict(self.payload), allow_nan=False)
         except TypeError as error:

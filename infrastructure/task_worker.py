@@ -8,8 +8,10 @@ from dramatiq import Broker, Worker
 
 from application import segment_runs
 from application.points_pipeline import PointsDesk
-from application.processes import points_delivery, work_order_execution
+from application.processes import points_delivery, scheduled_runs, work_order_execution
 from application.processes.ended_activities import end_due
+from application.processes.expired_reservations import expire_due
+from application.processes.scheduled_runs import ScheduleDesk
 from application.processes.work_order_execution import ExecutionDesk
 from application.shared.handler import Handler
 from infrastructure import actors, task_relay
@@ -23,7 +25,7 @@ from infrastructure.segment_engine import segment_engine
 from infrastructure.settings import Settings
 from infrastructure.task_relay import LEASE_S
 
-PROCESSES = (work_order_execution.PROCESS, points_delivery.PROCESS)
+PROCESSES = (work_order_execution.PROCESS, points_delivery.PROCESS, scheduled_runs.PROCESS)
 # Below the time that a stopping process has.
 GRACE_MS = 6_000
 
@@ -68,17 +70,24 @@ def working(settings: Settings, url: str) -> Iterator[None]:
         _performing_broker(settings, url) as broker,
     ):
         notices.start()
-        handler = Handler(EventLog(connections, notices), policy=settings.approval_policy)
+        handler = Handler(
+            EventLog(connections, notices), policy=settings.approval_policy, zone=settings.time_zone
+        )
         engine = segment_engine(settings)
         desk = ExecutionDesk(handler, settings.units)
+        scheduled = ScheduleDesk(handler, engine, settings.units)
         folder = DirectoryFolder(settings.home / "points")
         points = PointsDesk(handler, engine, gateway_of(settings), folder, settings.units)
         perform = actors.Performers(
             end_due=partial(end_due, handler, actors.due_activities(connections), settings.units),
+            expire_due=partial(expire_due, handler, actors.expired_holders(connections), settings.units),
             start_order=desk.start,
             execute_run=lambda run_id: segment_runs.execute(handler, engine, run_id, settings.units),
             hand_over=desk.hand_over,
             deliver_points=partial(points_delivery.advance, points),
+            fire_schedule=scheduled.fire,
+            extract_group=scheduled.extract,
+            move_schedules=scheduled.move,
         )
         actors.declare(broker, perform)
         broker.emit_after("process_boot")  # dramatiq's time limits begin with it

@@ -9,6 +9,7 @@ from uuid import UUID
 from application.shared.records import Record
 from domain import activities, approvals
 from domain.activity_plans import GroupLink, Plan
+from projections.shared.frequencies import shown_frequency, shown_timeframe
 from projections.shared.rows import RowProjection, altered, changed, created, given
 
 
@@ -19,7 +20,8 @@ class ActivityRow:
     `form_values` hold {name, value} by name, `cost_lines` hold {cost_type_id, cost_type_revision,
     amount_minor, currency, remark}. `rewards` hold {reward_type_id, reward_type_revision, value,
     cap_per_customer, cap_total, remark, field_values}, numbers as texts; `groups` hold {customer_group_id,
-    customer_group_revision, role, frequency: {kind, cron}, timeframe: {kind, starts_on, ends_on, days}}.
+    customer_group_revision, role, frequency: {kind, cron, at, calendar_id},
+    timeframe: {kind, starts_on, ends_on, days}}.
     `approval_id` is the one that the plan was last submitted to. `reason` is why it was last rejected,
     paused or cancelled, until it is submitted again or resumed.
     """
@@ -244,18 +246,12 @@ def _owned(plan: Plan) -> dict[str, Any]:
 
 
 def _linked(link: GroupLink) -> dict[str, Any]:
-    timeframe = link.timeframe
     return {
         "customer_group_id": str(link.group.id),
         "customer_group_revision": link.group.revision,
         "role": link.role.value,
-        "frequency": {"kind": link.frequency.kind.value, "cron": link.frequency.cron or None},
-        "timeframe": {
-            "kind": timeframe.kind.value,
-            "starts_on": timeframe.starts_on.isoformat() if timeframe.starts_on else None,
-            "ends_on": timeframe.ends_on.isoformat() if timeframe.ends_on else None,
-            "days": timeframe.days,
-        },
+        "frequency": shown_frequency(link.frequency),
+        "timeframe": shown_timeframe(link.timeframe),
     }
 
 

@@ -18,7 +18,8 @@ class SegmentDefinitionRow:
     The content is that of `revision`; `approved_revision` is the one that runs perform. `outputs` hold
     {name, isPersonal}, `parameters` {name, type}, `mapping` {target, source, constant, format, width,
     isZeroPadded, mask, translation: [{value, text}], exemption}. `approval_id` is the one that it was last
-    submitted to. `reason` is why it was last rejected, until it is submitted again.
+    submitted to, `origin_id` what it was copied from. `reason` is why it was last rejected, until it is
+    submitted again.
     """
 
     id: UUID
@@ -48,6 +49,8 @@ class SegmentDefinitionRow:
     reason: str | None
     changed_at: datetime
     changed_by: str
+    origin_id: UUID | None
+    origin_revision: int | None
 
 
 NOT_SUBMITTED: dict[str, Any] = {
@@ -109,6 +112,8 @@ def _drafted(record: Record[Any], drafted: segment_definitions.DefinitionDrafted
         approved_hash=None,
         approved_at=None,
         reason=None,
+        origin_id=None if drafted.origin is None else drafted.origin.id,
+        origin_revision=None if drafted.origin is None else drafted.origin.revision,
         **NOT_SUBMITTED,
         **_content(drafted.content),
         **created(record),

@@ -13,6 +13,7 @@ from application.shared.records import Record
 from projections.activities import ACTIVITIES, ActivityRow
 from projections.approval_inbox import APPROVALS, ApprovalRow
 from projections.budgets import BUDGETS, BudgetRow
+from projections.business_calendars import BUSINESS_CALENDARS, BusinessCalendarRow
 from projections.cancellations import CANCELLATIONS, CancellationRow
 from projections.catalogues import (
     ACTIVITY_FORMS,
@@ -26,15 +27,18 @@ from projections.customer_groups import CUSTOMER_GROUPS, CustomerGroupRow
 from projections.delegations import DELEGATIONS, DelegationRow
 from projections.departments import DEPARTMENTS, DepartmentRow
 from projections.downloads import DOWNLOADS, DownloadRow
+from projections.group_extractions import GROUP_EXTRACTIONS, GroupExtractionRow
 from projections.points_jobs import POINTS_JOBS, PointsJobRow
 from projections.revocations import REVOCATIONS, RevocationRow
 from projections.reward_types import REWARD_TYPES, RewardTypeRow
+from projections.run_schedules import RUN_SCHEDULES, RunScheduleRow
 from projections.segment_definitions import SEGMENT_DEFINITIONS, SegmentDefinitionRow
 from projections.segment_runs import SEGMENT_RUNS, SegmentRunRow
 from projections.service_accounts import SERVICE_ACCOUNTS, ServiceAccountRow
 from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
 from projections.source_grants import SOURCE_GRANTS, SourceGrantRow
+from projections.stocks import STOCKS, StockRow
 from projections.users import USERS, UserRow
 from projections.work_orders import WORK_ORDERS, WorkOrderRow
 
@@ -150,7 +154,7 @@ def _segment_revision(row: SegmentDefinitionRow | SourceGrantRow) -> int:
 
 
 def _definition_related(row: SegmentDefinitionRow) -> tuple[UUID | None, ...]:
-    return (row.approval_id, row.work_order_id)
+    return (row.approval_id, row.work_order_id, row.origin_id)
 
 
 def _run_revision(row: SegmentRunRow) -> int:
@@ -169,7 +173,7 @@ def _group_revision(row: CustomerGroupRow) -> int:
     return row.revision
 
 
-def _points_unit(row: BudgetRow | PointsJobRow) -> str:
+def _points_unit(row: BudgetRow | StockRow | PointsJobRow) -> str:
     return row.org_unit
 
 
@@ -194,6 +198,26 @@ def _delegation_unit(row: DelegationRow) -> str:
     return row.org_unit
 
 
+def _calendar_revision(row: BusinessCalendarRow) -> int:
+    return row.revision
+
+
+def _scheduled_unit(row: RunScheduleRow | GroupExtractionRow) -> str:
+    return row.org_unit
+
+
+def _schedule_related(row: RunScheduleRow) -> tuple[UUID | None, ...]:
+    return (row.definition_id, row.activity_id, row.last_run_id, row.last_extraction_id)
+
+
+def _extraction_revision(row: GroupExtractionRow) -> int:
+    return row.customer_group_revision
+
+
+def _extraction_related(row: GroupExtractionRow) -> tuple[UUID | None, ...]:
+    return (row.activity_id, row.customer_group_id, row.schedule_id)
+
+
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
@@ -208,6 +232,7 @@ TOLD = (
     Told(SEGMENT_RUNS, "segment_run", _segment_unit, _run_revision, _run_related),
     Told(SOURCE_GRANTS, "source_grant", _segment_unit, _segment_revision, lambda _: ()),
     Told(BUDGETS, "budget", _points_unit, lambda _: 1, lambda _: ()),
+    Told(STOCKS, "stock", _points_unit, lambda _: 1, lambda _: ()),
     Told(POINTS_JOBS, "points_job", _points_unit, _job_revision, _job_related),
     Told(DOWNLOADS, "download", _download_unit, lambda _: 1, lambda _: ()),
     Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
@@ -215,6 +240,9 @@ TOLD = (
     Told(SERVICE_ACCOUNTS, "service_account", _account_unit, _account_revision, lambda _: ()),
     Told(DELEGATIONS, "delegation", _delegation_unit, lambda _: 1, lambda _: ()),
     Told(REVOCATIONS, "revocation", _account_unit, lambda _: 1, lambda _: ()),
+    Told(BUSINESS_CALENDARS, "business_calendar", lambda _: None, _calendar_revision, lambda _: ()),
+    Told(RUN_SCHEDULES, "run_schedule", _scheduled_unit, lambda _: 1, _schedule_related),
+    Told(GROUP_EXTRACTIONS, "group_extraction", _scheduled_unit, _extraction_revision, _extraction_related),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
 
@@ -294,6 +322,7 @@ IN_CAPITALS = frozenset({
     "status", "awaiting", "channels", "level", "verdict", "type", "role", "route", "goal", "frequency",
     "timeframe", "purpose", "membership", "kind", "format", "mask", "retention", "priority", "next_step",
     "former_status", "tasks",
+    "strategy",
 })  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
@@ -317,6 +346,12 @@ KIND_OF_ID = {
     "run_id": "segment_run",
     "points_job_id": "points_job",
     "definition_id": "segment_definition",
+    "origin_id": "segment_definition",
+    "calendar_id": "business_calendar",
+    "last_run_id": "segment_run",
+    "last_extraction_id": "group_extraction",
+    "previous_id": "group_extraction",
+    "schedule_id": "run_schedule",
 }
 """What the ids in a column are of; in `subject_id` that is the row's `subject_kind`."""
 

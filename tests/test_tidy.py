@@ -32,14 +32,17 @@ API_WITHOUT_NAMESAKE = {
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
-    "access_messages", "message_words", "viewer", "work_order_messages",
+    "access_messages", "message_words", "viewer",
+    "points_messages", "work_order_messages",
     # one kind of catalogue each, with the fields that it defines
     "activity_forms", "departments", "reward_types",
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
     "events", "history", "public_events", "public_mappings", "public_points", "public_segments",
-    "public_access", "public_work_orders", "tail", "watch",
+    "public_access", "public_work_orders", "tail",
+    "public_schedules",
+    "public_stocks", "watch",
     # what a run has found, a work order as a document
     "result_files", "work_order_forms",
 }  # fmt: skip

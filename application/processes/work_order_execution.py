@@ -8,19 +8,17 @@ from uuid import UUID
 
 from application import points_jobs, segment_runs, work_orders
 from application.access import HEAD_OFFICE, Permission, Principal
+from application.catalogues import frame_of_revision
 from application.points_jobs import PointsTerms
 from application.processes.process import Process, Step
-from application.shared.business_time import business_date
 from application.shared.handler import Handler, Request
 from application.shared.work import Work
 from domain import segment_runs as runs
 from domain import work_orders as orders
 from domain.activities import DECIDER as ACTIVITY
-from domain.catalogues import DECIDERS, Kind
 from domain.points_job_terms import TermsRefusal
-from domain.reward_details import RewardFrame, Route, frame_of
+from domain.reward_details import Route
 from domain.segment_runs import HandOverRun, SegmentRun
-from domain.shared.references import Reference
 from domain.shared.refusal import Refused
 from domain.work_order_contents import Kind as OrderKind
 from domain.work_order_statuses import Status, WorkOrderRefusal
@@ -89,7 +87,8 @@ class ExecutionDesk:
             if order.status is Status.SCHEDULED and due_at is not None and due_at <= work.now:
                 assert order.definition is not None, "what is scheduled has a definition"
                 values = _parameters(work, order)
-                run_id = segment_runs.request(work, order.definition.id, values, work_order_id)
+                seen = order.execution.definition_hash
+                run_id = segment_runs.request_pinned(work, order.definition, seen, values, work_order_id)
                 work_orders.start_execution(work, work_order_id, run_id)
             return work_order_id
 
@@ -138,7 +137,7 @@ def _hand_over(work: Work, run_id: UUID, no_points: str | None = None) -> UUID:
 def _parameters(work: Work, order: WorkOrder) -> dict[str, str]:
     """The standard parameters: the order's timeframe and today where the bank is."""
     assert order.content is not None
-    values = {"business_date": business_date(work.now).isoformat()}
+    values = {"business_date": work.today.isoformat()}
     days = order.content.data_timeframe
     if days is not None:
         values |= {"data_from": days.data_from.isoformat(), "data_to": days.data_to.isoformat()}
@@ -150,20 +149,9 @@ def _points_job(work: Work, order: WorkOrder, run_id: UUID) -> UUID | None:
     assert order.content is not None
     plan = work.state(ACTIVITY, order.content.activity.id).plan
     assert plan is not None
-    frames = [_frame(work, reward.reward_type) for reward in plan.rewards]
+    frames = [frame_of_revision(work.log, reward.reward_type) for reward in plan.rewards]
     frame = next((frame for frame in frames if frame.route is Route.POINTS), None)
     if frame is None or order.kind is not OrderKind.ACTIVITY:
         return None
     terms = PointsTerms(PROGRAMME, BUSINESS_TYPE, f"{frame.unit_cost:f}", frame.currency)
     return points_jobs.open_job(work, run_id, terms)
-
-
-def _frame(work: Work, reward_type: Reference) -> RewardFrame:
-    """The frame in the revision that was approved: later ones hold for later plans."""
-    decider = DECIDERS[Kind.REWARD_TYPE]
-    entry = decider.initial
-    for record in work.log.records(reward_type.id):
-        entry = decider.evolve(entry, record.event)
-        if entry.revision == reward_type.revision:
-            break
-    return frame_of(entry.details.attributes)

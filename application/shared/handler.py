@@ -5,14 +5,17 @@ import json
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from application.access import Principal, authorise
 from application.shared.approvable import ApprovalPolicy
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.identifiers import uuid7
 from application.shared.records import AlreadyAnswered, CommandKey, Conflict, Context, Log, Receipt
+from application.shared.turns import Turns
 from application.shared.work import Work, version_conflict
 from domain.shared.refusal import CommonRefusal, Refused, refuse_any
 from domain.shared.text import text_faults
@@ -21,13 +24,18 @@ UseCase = Callable[[Work], UUID]
 """Reads and decides through the work; returns the id of the stream that the command is about."""
 
 ATTEMPTS_MAX = 8
+TURN_ATTEMPTS_MAX = 100
+PAUSE_MAX_S = 0.02
+"""With turns only other processes come first: they are met soon again, and everybody is served."""
 KEY_CHARACTERS_MAX = 255
 REASON_CHARACTERS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One command as it came in. `input` is plain data; with `key`, the same input is answered once."""
+    """One command as it came in. `input` is plain data; with `key`, the same input is answered once. `turn`
+    is the stream that it waits its turn for, where many write to one at once.
+    """
 
     principal: Principal
     operation: str
@@ -37,6 +45,7 @@ class Request:
     correlation_id: UUID | None = None
     causation_id: UUID | None = None
     reason: str | None = None
+    turn: UUID | None = None
 
 
 def system_clock() -> datetime:
@@ -45,11 +54,19 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """`clock` is business time; a test moves it, recorded times stay the system's."""
+    """`clock` is business time; a test moves it, recorded times stay the system's. `zone` is the bank's: it
+    tells on which business date an instant falls.
+    """
 
     log: Log
     clock: Callable[[], datetime] = system_clock
     policy: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    turns: Turns = field(default_factory=Turns)
+    zone: ZoneInfo = DEFAULT_ZONE
+
+    def look(self, principal: Principal) -> Work:
+        """A work to read with, of which nothing is appended."""
+        return Work(self.log, principal, self.clock(), self.policy, zone=self.zone)
 
     def __call__(self, request: Request, use_case: UseCase) -> Receipt:
         """Raise Forbidden, or Refused with all faults; nothing is recorded then."""
@@ -60,7 +77,8 @@ class Handler:
         if request.key is not None and (receipt := self._repeated(command)):
             return receipt
         try:
-            return self._decided(request, command, command_id, use_case)
+            with self.turns.at(request.turn):
+                return self._decided(request, command, command_id, use_case)
         except AlreadyAnswered:
             receipt = self._repeated(command)
             assert receipt is not None, "the log said that it has the answer"
@@ -73,9 +91,12 @@ class Handler:
 
     def _decided(self, request: Request, command: CommandKey, command_id: UUID, use_case: UseCase) -> Receipt:
         seen = request.expected_version
-        for attempt in range(1, ATTEMPTS_MAX + 1):
-            work = Work(
-                self.log, request.principal, self.clock(), self.policy, seen, attempt > 1 or seen is not None
+        most = ATTEMPTS_MAX if request.turn is None else TURN_ATTEMPTS_MAX
+        for attempt in range(1, most + 1):
+            work = replace(
+                self.look(request.principal),
+                expected_version=seen,
+                is_fresh=attempt > 1 or seen is not None,
             )
             try:
                 subject = use_case(work)
@@ -87,9 +108,9 @@ class Handler:
                 if isinstance(declined, Refused):
                     raise
                 # Who decided upon a version that he saw must look again; nobody decides for him.
-                if seen is not None or attempt == ATTEMPTS_MAX:
+                if seen is not None or attempt == most:
                     raise version_conflict() from None
-                time.sleep(random.uniform(0, 0.002 * 2**attempt))
+                time.sleep(random.uniform(0, _pause_s(request, attempt)))
         raise AssertionError("unreachable")
 
     def _repeated(self, command: CommandKey) -> Receipt | None:
@@ -99,6 +120,11 @@ class Handler:
         if answer.input_hash != command.input_hash:
             raise Refused.because(CommonRefusal.KEY_REUSED)
         return answer.receipt
+
+
+def _pause_s(request: Request, attempt: int) -> float:
+    pause_s = 0.002 * 2.0 ** min(attempt, ATTEMPTS_MAX)
+    return pause_s if request.turn is None else min(pause_s, PAUSE_MAX_S)
 
 
 def _command_key(request: Request, command_id: UUID) -> CommandKey:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from application.access import Principal, visible
 from application.shared.approvable import ApprovalPolicy
+from application.shared.business_time import DEFAULT_ZONE, business_date
 from application.shared.records import (
     BANK_WIDE,
     GENESIS,
@@ -42,10 +44,11 @@ class _Stream:
 class Work:
     """A use case reads states, decides commands and names links; the handler appends the lot.
 
-    `now` is business time. Streams that were only read become guards, so no decision rests on a state
-    that had already passed when it was recorded; so a state may be one that this process remembers, unless
-    the work `is_fresh`. `recalled` tells that one was. `org_unit` is the unit whose business is done: the
-    subject's, or for something new the principal's, unless the use case says otherwise.
+    `now` is business time, `today` the day that it is in the bank's `zone`. Streams that were only read
+    become guards, so no decision rests on a state that had already passed when it was recorded; so a state
+    may be one that this process remembers, unless the work `is_fresh`. `recalled` tells that one was.
+    `org_unit` is the unit whose business is done: the subject's, or for something new the principal's, unless
+    the use case says otherwise.
     """
 
     log: Log
@@ -56,12 +59,18 @@ class Work:
     is_fresh: bool = True
     recalled: bool = False
     org_unit: str = ""
+    zone: ZoneInfo = DEFAULT_ZONE
     _streams: dict[tuple[str, UUID], _Stream] = field(default_factory=dict)
     _links: list[Links] = field(default_factory=list)
     _unused: list[UUID] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.org_unit = self.org_unit or self.principal.org_unit
+
+    @property
+    def today(self) -> date:
+        """The business date."""
+        return business_date(self.now, self.zone)
 
     def state(self, decider: Decider[Any, State, Any], stream_id: UUID) -> State:
         """The stream's state, with what this work has decided on it."""

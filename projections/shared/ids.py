@@ -20,11 +20,15 @@ PREFIXES: Mapping[str, str] = {
     "cancellation": "cr",
     "points_job": "pj",
     "budget": "bd",
+    "stock": "sk",
     "points_ledger": "pa",
     "user": "us",
     "service_account": "sa",
     "delegation": "de",
     "revocation": "rv",
+    "business_calendar": "bc",
+    "run_schedule": "rs",
+    "group_extraction": "ge",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

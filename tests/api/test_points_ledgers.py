@@ -289,7 +289,7 @@ def test_the_budget_of_an_activity_shows_its_four_amounts_and_every_movement(
         ("RESERVED", "25.00"),
     ]
     state = world.budget(activity)
-    assert (state.free_minor, state.reserved_minor, state.consumed_minor) == (15_00, 25_00, 60_00)
+    assert (state.amounts.free, state.amounts.reserved, state.amounts.consumed) == (15_00, 25_00, 60_00)
     [masked] = house.data("integrator", query, id=id_)["budgets"]["nodes"]
     assert (masked["total"], masked["thresholdPercent"], masked["movements"]["nodes"][0]["amount"]) == (
         None,

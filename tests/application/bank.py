@@ -9,14 +9,17 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from application import activities, approvals, catalogues
 from application.access import Permission, Principal, Role
 from application.activities import Chosen, CostLineEntry, PlanEntry, RewardLineEntry
 from application.approvals import Seen
 from application.catalogues import Change
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.handler import Handler, Request
 from application.shared.records import Receipt
+from application.shared.turns import Turns
 from domain.activities import DECIDER as ACTIVITY
 from domain.activities import Activity
 from domain.approvals import DECIDER as APPROVAL
@@ -72,12 +75,14 @@ class Bank:
     log: EventLog
     now: datetime = NOW
     numbers: Any = field(default_factory=lambda: count(1))
+    zone: ZoneInfo = DEFAULT_ZONE
     owned: dict[str, UUID] = field(default_factory=dict)
     """The department and the reward type of plans that name none, made when the first is asked for."""
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def handler(self) -> Handler:
-        return Handler(self.log, clock=lambda: self.now)
+        return Handler(self.log, clock=lambda: self.now, turns=self.turns, zone=self.zone)
 
     def send(
         self,
@@ -92,7 +97,7 @@ class Bank:
 
     def another_process(self) -> "Bank":
         """The same bank, served by a process that remembers nothing of what this one does."""
-        return Bank(EventLog(self.log.log_recorder.pool), self.now, self.numbers, self.owned)
+        return Bank(EventLog(self.log.log_recorder.pool), self.now, self.numbers, self.zone, self.owned)
 
     # --- Catalogues ---
 
@@ -188,8 +193,11 @@ class Bank:
             changes["rewards"] = (self.reward("2"),)
         return replace(plan, **changes)
 
-    def reward(self, value: str, reward_type: UUID | None = None) -> RewardLineEntry:
-        return RewardLineEntry(Chosen(reward_type or self.reward_type()), RewardEntry(value))
+    def reward(
+        self, value: str, reward_type: UUID | None = None, cap_total: str | None = None
+    ) -> RewardLineEntry:
+        entry = RewardEntry(value, cap_total=cap_total)
+        return RewardLineEntry(Chosen(reward_type or self.reward_type()), entry)
 
     def draft(self, plan: PlanEntry, code: str | None = None, *, by: Principal = LIN, **request: Any) -> UUID:
         code = f"A{next(self.numbers)}" if code is None else code

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from application import points_postings
 from application.points_postings import Posting
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.records import Context
 from domain.points_files import PointsHeader, PointsLine
 from domain.points_job_terms import Cause, Columns, Terms
@@ -31,7 +32,7 @@ def posting(log: EventLog, job: UUID, now: datetime = NOON) -> Posting:
     def context(command_id: UUID) -> Context:
         return Context("poster", None, "HO", command_id, job, None, now)
 
-    return Posting(log, job, opened(job), context, lambda: now)
+    return Posting(log, job, opened(job), context, lambda: now, DEFAULT_ZONE)
 
 
 def lines(count: int, points: int) -> list[PointsLine]:

@@ -68,6 +68,7 @@ endActivity         no       no         no           no      no         no
 
                           operator researcher technologist auditor integrator administrator
 draftSegmentDefinition    yes      no         yes          no      no         no
+reuseSegmentDefinition    yes      no         yes          no      no         no
 reviseSegmentDefinition   yes      no         yes          no      no         no
 submitSegmentDefinition   yes      no         yes          no      no         no
 withdrawSegmentDefinition yes      no         yes          no      no         no
@@ -78,6 +79,13 @@ terminateSegmentRun       yes      no         yes          no      no         no
 retrySegmentRun           yes      no         yes          no      no         no
 exportSegmentRun          yes      no         yes          no      no         no
 executeSegmentRun         no       no         no           no      no         no
+setSegmentSchedule        yes      no         yes          no      no         no
+withdrawSegmentSchedule   yes      no         yes          no      no         no
+fireRunSchedule           no       no         no           no      no         no
+extractGroup              no       no         no           no      no         no
+moveSchedules             no       no         no           no      no         no
+addBusinessCalendar       yes      no         no           no      no         yes
+reviseBusinessCalendar    yes      no         no           no      no         yes
 grantSource               no       no         no           no      no         yes
 revokeSource              no       no         no           no      no         yes
 
@@ -91,6 +99,11 @@ adjustPoints               yes      no         no           no      no         n
 reversePointsEntry         yes      no         no           no      no         no
 closePointsAccount         yes      no         no           no      no         no
 expireBudget               no       no         no           no      no         no
+reserveStock               yes      no         no           no      yes        no
+consumeStock               yes      no         no           no      yes        no
+releaseStock               yes      no         no           no      yes        no
+returnStock                yes      no         no           no      yes        no
+expireStock                no       no         no           no      no         no
 
                      operator researcher technologist auditor integrator administrator
 draftWorkOrder       yes      no         no           no      no         no

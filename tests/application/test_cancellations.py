@@ -212,12 +212,12 @@ def test_a_points_job_that_is_not_sent_is_withdrawn_and_its_budget_free_again(
     """WO-13, WO-16: with the commit that cancels."""
     world = PointsWorld(bank, tmp_path)
     activity = world.activity()
-    free = world.budget(activity).free_minor
+    free = world.budget(activity).amounts.free
     job = world.opened(rows(3), activity)
     assert world.step(job, steps).status is status
     cancelled(bank, world.job(job).has.cause.work_order)
     assert world.job(job).status is JobStatus.WITHDRAWN
-    assert world.budget(activity).free_minor == free
+    assert world.budget(activity).amounts.free == free
 
 
 def test_a_points_file_that_is_sent_stays_sent(bank: Bank, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_the_whole_way_from_a_result_to_a_settled_budget(world: PointsWorld) -> 
     assert (state.posted.posted, state.posted.points, state.posted.refused) == (9, 4_500, 0)
     assert [world.ledger(f"C{n:08d}").balance for n in (1, 2, 3, 4)] == [500, 500, 0, 500]
     budget = world.budget(activity)
-    assert (budget.free_minor, budget.reserved_minor, budget.consumed_minor) == (955_00, 0, 45_00)
+    assert (budget.amounts.free, budget.amounts.reserved, budget.amounts.consumed) == (955_00, 0, 45_00)
 
 
 def test_a_run_has_one_job_and_its_work_order_knows_it(world: PointsWorld) -> None:
@@ -116,7 +116,7 @@ def test_a_result_that_makes_no_points_fails_the_job_and_nothing_goes_out(
     [failed] = [event for event in world.bank.events(job) if isinstance(event, PointsJobFailed)]
     assert (failed.code, failed.values) == (code, values)
     assert world.system.files == {}
-    assert world.budget_of(job).reserved_minor == 0
+    assert world.budget_of(job).amounts.reserved == 0
 
 
 def test_a_budget_that_is_too_small_refuses_before_anything_goes_out(world: PointsWorld) -> None:
@@ -126,7 +126,7 @@ def test_a_budget_that_is_too_small_refuses_before_anything_goes_out(world: Poin
     assert world.step(job).status is Status.FAILED
     assert isinstance(world.bank.events(job)[-1], PointsJobFailed)
     assert world.bank.events(job)[-1].code == "budget_too_small"
-    assert (world.system.files, world.budget(activity).free_minor) == ({}, 10_00)
+    assert (world.system.files, world.budget(activity).amounts.free) == ({}, 10_00)
     assert world.step(world.opened([("C1", "", 1_000)], activity)).status is Status.RESERVED
 
 
@@ -138,7 +138,7 @@ def test_a_failed_job_is_tried_again_when_the_budget_has_grown(world: PointsWorl
     second = world.opened([("C2", "", 1_000)], activity)
     assert world.step(second).status is Status.FAILED
     world.bank.send(LIN, "withdrawPointsJob", {}, points_jobs.withdraw, first, "wrong group")
-    assert world.budget(activity).free_minor == 10_00
+    assert world.budget(activity).amounts.free == 10_00
     world.bank.send(LIN, "retryPointsJob", {}, points_jobs.retry, second)
     assert world.step(second).status is Status.RESERVED
 
@@ -150,7 +150,7 @@ def test_a_job_is_withdrawn_until_its_file_is_released(world: PointsWorld, steps
     world.step(job, steps)
     world.bank.send(LIN, "withdrawPointsJob", {}, points_jobs.withdraw, job, "wrong group")
     assert world.job(job).status is Status.WITHDRAWN
-    assert world.budget_of(job).reserved_minor == 0
+    assert world.budget_of(job).amounts.reserved == 0
     for step in points_pipeline.STEPS.values():
         step(world.desk, job)
     assert (world.job(job).status, world.system.files) == (Status.WITHDRAWN, {})
@@ -211,7 +211,7 @@ def test_a_cancelled_activity_sends_no_points(world: PointsWorld) -> None:
     assert world.step(job).status is Status.FAILED
     assert world.bank.events(job)[-1].code == "activity_cancelled"
     assert world.system.files == {}
-    assert world.budget(activity).total_minor == 0, "nothing is held for what will never go out"
+    assert world.budget(activity).amounts.total == 0, "nothing is held for what will never go out"
 
 
 def unapproved(world: PointsWorld) -> UUID:
@@ -251,9 +251,9 @@ def test_a_deleted_activity_sends_no_points_and_gives_its_budget_back(world: Poi
     revised(world, activity)
     world.bank.delete(activity)
     budget = world.budget(activity)
-    assert (budget.is_closed, budget.free_minor, budget.reserved_minor) == (True, 0, 10_00)
+    assert (budget.amounts.is_closed, budget.amounts.free, budget.amounts.reserved) == (True, 0, 10_00)
     assert world.step(job).status is Status.FAILED
-    assert (world.system.files, world.budget(activity).total_minor) == ({}, 0)
+    assert (world.system.files, world.budget(activity).amounts.total) == ({}, 0)
 
 
 def test_a_reservation_that_expired_before_the_release_fails_the_job(world: PointsWorld) -> None:
@@ -264,13 +264,13 @@ def test_a_reservation_that_expired_before_the_release_fails_the_job(world: Poin
     world.bank.now += world.desk.reserve_for
     scheduler = replace(SCHEDULER, system_permissions=frozenset({Permission.BUDGETS_EXPIRE}))
     world.bank.send(scheduler, "expireBudget", {}, budgets.expire, budget_id(activity))
-    assert world.budget(activity).free_minor == 10_00
+    assert world.budget(activity).amounts.free == 10_00
     assert world.step(job).status is Status.FAILED
     assert world.system.files == {}
     released = world.sent([("C2", "", 1_000)], activity)
     world.bank.now += 2 * world.desk.reserve_for
     world.bank.send(scheduler, "expireBudget", {}, budgets.expire, budget_id(activity))
-    assert world.budget(activity).reserved_minor == 10_00, "what has gone out stays reserved"
+    assert world.budget(activity).amounts.reserved == 10_00, "what has gone out stays reserved"
     assert world.job(released).status is Status.SENT
 
 
@@ -329,7 +329,7 @@ def test_a_line_that_was_dropped_on_the_way_is_named_and_not_posted(world: Point
     )
     assert world.step(job).status is Status.SETTLED
     budget = world.budget_of(job)
-    assert (budget.reserved_minor, budget.consumed_minor) == (0, 20_00)
+    assert (budget.amounts.reserved, budget.amounts.consumed) == (0, 20_00)
 
 
 def test_a_closed_ledger_takes_no_line_and_the_job_says_so(world: PointsWorld) -> None:
@@ -387,7 +387,7 @@ def test_forty_of_sixty_four_reservations_at_once_fit_and_exactly_these_win(worl
     won = at_once([lambda key=key: reserve(key) for key in range(64)])
     state = world.budget(activity)
     assert won.count(True) == 40
-    assert (state.free_minor, state.reserved_minor, len(state.open)) == (0, 40_00, 40)
+    assert (state.amounts.free, state.amounts.reserved, len(state.amounts.open)) == (0, 40_00, 40)
 
 
 def test_the_log_of_it_all_verifies(world: PointsWorld, module_url: str) -> None:

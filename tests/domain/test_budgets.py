@@ -10,7 +10,7 @@ import pytest
 
 from domain.budgets import (
     DECIDER,
-    OPEN_RESERVATIONS_MAX,
+    LIMITS,
     Budget,
     BudgetClosed,
     BudgetConsumed,
@@ -19,7 +19,6 @@ from domain.budgets import (
     BudgetRefusal,
     BudgetReserved,
     BudgetThresholdReached,
-    Cause,
     Close,
     Commit,
     Confirm,
@@ -31,6 +30,7 @@ from domain.budgets import (
     ReservationReleased,
     Reserve,
 )
+from domain.shared.holdings import Cause, HoldingRefusal
 from domain.shared.money import Money
 from domain.shared.refusal import CommonRefusal, Refused
 from tests.given import Given
@@ -84,9 +84,11 @@ def test_what_does_not_fit_is_not_reserved() -> None:
 
 def test_a_reservation_sent_again_is_the_same_and_with_another_amount_a_mistake() -> None:
     budget.given(ENCUMBERED, RESERVED).when(reserve("a", 600)).then_nothing()
-    budget.given(ENCUMBERED, RESERVED).when(reserve("a", 601)).then_refused(BudgetRefusal.RESERVATION_DIFFERS)
+    budget.given(ENCUMBERED, RESERVED).when(reserve("a", 601)).then_refused(
+        HoldingRefusal.RESERVATION_DIFFERS
+    )
     budget.given(ENCUMBERED, RESERVED, CONSUMED).when(reserve("a", 600)).then_refused(
-        BudgetRefusal.RESERVATION_GONE
+        HoldingRefusal.RESERVATION_GONE
     )
 
 
@@ -96,10 +98,10 @@ def test_what_is_consumed_is_not_more_than_was_reserved_and_the_rest_is_free() -
     budget.given(*history).when(Commit("a", cny(500))).then(CONSUMED)
     budget.given(*history, CONSUMED).when(Commit("a", cny(500))).then_nothing()
     budget.given(*history, CONSUMED).when(Commit("a", cny(400))).then_refused(
-        BudgetRefusal.RESERVATION_DIFFERS
+        HoldingRefusal.RESERVATION_DIFFERS
     )
-    budget.given(*history).when(Commit("a", cny(601))).then_refused(BudgetRefusal.MORE_THAN_RESERVED)
-    budget.given(*history).when(Commit("b", cny(1))).then_refused(BudgetRefusal.RESERVATION_GONE)
+    budget.given(*history).when(Commit("a", cny(601))).then_refused(HoldingRefusal.MORE_THAN_RESERVED)
+    budget.given(*history).when(Commit("b", cny(1))).then_refused(HoldingRefusal.RESERVATION_GONE)
 
 
 def test_an_expired_reservation_is_free_again_unless_it_was_confirmed() -> None:
@@ -113,7 +115,7 @@ def test_an_expired_reservation_is_free_again_unless_it_was_confirmed() -> None:
     confirmed.when(Expire(NOW + HOUR)).then_nothing()
     confirmed.when(Confirm("a")).then_nothing()
     budget.given(ENCUMBERED, RESERVED, expired).when(Confirm("a")).then_refused(
-        BudgetRefusal.RESERVATION_GONE
+        HoldingRefusal.RESERVATION_GONE
     )
 
 
@@ -139,7 +141,7 @@ def test_a_refund_is_no_more_than_was_consumed_and_each_name_counts_once() -> No
     budget.given(*history).when(Refund("a", "r1", cny(300))).then(refunded)
     budget.given(*history, refunded).when(Refund("a", "r1", cny(300))).then_nothing()
     budget.given(*history, refunded).when(Refund("a", "r2", cny(201))).then_refused(
-        BudgetRefusal.MORE_THAN_CONSUMED
+        HoldingRefusal.MORE_THAN_CONSUMED
     )
 
 
@@ -177,31 +179,28 @@ def test_a_closed_budget_gives_back_what_is_free_and_what_becomes_free() -> None
     budget.given(ENCUMBERED, RESERVED, closed).when(Close()).then_nothing()
     budget.given(ENCUMBERED, closed).when(reserve("b", 1)).then_refused(BudgetRefusal.BUDGET_CLOSED)
     state = DECIDER.fold([ENCUMBERED, RESERVED, closed, CONSUMED])
-    assert (state.total_minor, state.free_minor, state.reserved_minor, state.consumed_minor) == (
-        500,
-        0,
-        0,
-        500,
-    )
+    amounts = state.amounts
+    assert (amounts.total, amounts.free, amounts.reserved, amounts.consumed) == (500, 0, 0, 500)
 
 
 def test_a_budget_holds_a_bounded_number_of_reservations() -> None:
     state = DECIDER.fold([BudgetEncumbered(ACTIVITY, "HO", "SPRING", cny(10**9))])
-    for number in range(OPEN_RESERVATIONS_MAX):
+    for number in range(LIMITS.open):
         state = DECIDER.fold(DECIDER.decide(reserve(f"k{number}", 1), state), state)
     with pytest.raises(Refused) as refused:
         DECIDER.decide(reserve("more", 1), state)
-    assert refused.value.faults[0].code is BudgetRefusal.TOO_MANY_RESERVATIONS
+    assert refused.value.faults[0].code is HoldingRefusal.TOO_MANY_RESERVATIONS
 
 
 def agrees(state: Budget) -> bool:
     """The amounts are what the reservations and commitments say, and none is below zero."""
-    spent = sum(each.actual_minor - sum(each.refunds.values()) for each in state.spent.values())
+    amounts = state.amounts
+    used = sum(each.amount - sum(each.refunds.values()) for _, each in amounts.used.items())
     return (
-        state.total_minor == state.free_minor + state.reserved_minor + state.consumed_minor
-        and state.reserved_minor == sum(held.amount_minor for held in state.open.values())
-        and state.consumed_minor == spent
-        and min(state.free_minor, state.reserved_minor, state.consumed_minor) >= 0
+        amounts.total == amounts.free + amounts.reserved + amounts.consumed
+        and amounts.reserved == sum(held.amount for _, held in amounts.open.items())
+        and amounts.consumed == used
+        and min(amounts.free, amounts.reserved, amounts.consumed) >= 0
     )
 
 
@@ -234,8 +233,9 @@ def test_no_operation_of_ten_thousand_leaks_anything() -> None:
                 continue
             state, done = DECIDER.fold(events, state), done + len(events)
             assert agrees(state)
-            assert state.total_minor == total
-        for key in list(state.open):
+            assert state.amounts.total == total
+        for key, _ in [*state.amounts.open.items()]:
             state = DECIDER.fold(DECIDER.decide(Release(key), state), state)
-        assert (state.reserved_minor, state.free_minor + state.consumed_minor) == (0, total)
+        amounts = state.amounts
+        assert (amounts.reserved, amounts.free + amounts.consumed) == (0, total)
     assert done > 3_000

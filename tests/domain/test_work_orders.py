@@ -203,7 +203,7 @@ SubmitWorkOrder         not_submittable   not_submittable   not_submittable
 WithdrawWorkOrder       not_in_approval   not_in_approval   not_in_approval
 RecordApproval          not_in_approval   not_in_approval   not_in_approval
 RecordRejection         not_in_approval   not_in_approval   not_in_approval
-ScheduleWorkOrder       not_approved      not_approved      not_approved
+ScheduleWorkOrder       not_approved      OrderScheduled    not_approved
 StartExecution          not_scheduled     not_scheduled     not_scheduled
 RecordPointsJob         PointsJobLinked   not_releasable    not_releasable
 RecordCompletion        nothing           nothing           OrderCompleted
@@ -431,6 +431,13 @@ def test_it_is_scheduled_only_with_an_approved_definition_of_its_own(
 ) -> None:
     """WO-04: a definition that was made for another work order says nothing about this one."""
     order.given(*TO_APPROVED).when(ScheduleWorkOrder(ID, chosen, "tan")).then_refused(*faults)  # type: ignore[arg-type]
+
+
+def test_what_waits_is_scheduled_anew_with_a_revision_that_was_approved_since() -> None:
+    """LOG-02, WO-04: the revision and what its approvers saw are noted."""
+    newer = ScheduleWorkOrder(ID, DefinitionChoice(Reference(DEFINITION, 5), True, ID, "b" * 64), "tan")
+    again = order.given(*TO_APPROVED, scheduled).when(newer)
+    again.then(WorkOrderScheduled(Reference(DEFINITION, 5), "tan", "b" * 64))
 
 
 def test_it_starts_when_it_is_due_and_not_before() -> None:

@@ -1,6 +1,7 @@
 """One full example of each event of budgets, points jobs and points ledgers, for the golden files."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -8,10 +9,13 @@ from domain import budgets as b
 from domain import points_job_answers as back
 from domain import points_jobs as j
 from domain import points_ledgers as p
+from domain import stocks as s
 from domain.points_files import FileFault, FileRefusal, PointsHeader
-from domain.points_job_terms import Cause, Columns, RefusedLine, Terms
+from domain.points_job_terms import Cause as JobCause
+from domain.points_job_terms import Columns, RefusedLine, Terms
 from domain.points_ledgers import Account, Origin
 from domain.reconciliation import Difference, DifferenceKind, Reconciliation
+from domain.shared.holdings import Cause
 from domain.shared.money import Money
 from domain.shared.references import Reference
 
@@ -22,6 +26,7 @@ ACTIVITY = UUID("0195505a-0000-7000-8000-00000000000b")
 RUN = UUID("0195505a-0000-7000-8000-00000000000c")
 ORDER = UUID("0195505a-0000-7000-8000-00000000000d")
 ENTRY = UUID("0195505a-0000-7000-8000-00000000000e")
+STOCK = UUID("0195505a-0000-7000-8000-00000000000f")
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 TEN = Money(1_000, "CNY")
 KEY = f"{JOB.hex}:1"
@@ -30,7 +35,7 @@ EVEN = Reconciliation(
     accepted_points=3_500, rejected_points=500, posted_points=3_000, differing=2,
     differences=(Difference(8, DifferenceKind.NOT_ACKNOWLEDGED), Difference(9, DifferenceKind.NOT_POSTED)),
 )  # fmt: skip
-CAUSE = Cause(RUN, HASH, Reference(ENTRY, 3), HASH, ORDER, Reference(ACTIVITY, 2), (ENTRY, ORDER))
+CAUSE = JobCause(RUN, HASH, Reference(ENTRY, 3), HASH, ORDER, Reference(ACTIVITY, 2), (ENTRY, ORDER))
 TERMS = Terms(
     "春节积分 Spring points",
     "CAMPAIGN_REWARD",
@@ -45,14 +50,24 @@ EXAMPLES: dict[tuple[str, int], Any] = {
     ("budget.reserved", 1): b.BudgetReserved(KEY, TEN, NOON, JOB),
     ("budget.confirmed", 1): b.ReservationConfirmed(KEY),
     ("budget.consumed", 1): b.BudgetConsumed(KEY, TEN, Money(5, "CNY"), JOB),
-    ("budget.released", 1): b.ReservationReleased(KEY, TEN, b.Cause.EXPIRED, JOB),
+    ("budget.released", 1): b.ReservationReleased(KEY, TEN, Cause.EXPIRED, JOB),
     ("budget.refunded", 1): b.BudgetRefunded(KEY, "wrong customer", Money(5, "CNY"), JOB),
     ("budget.threshold_reached", 1): b.BudgetThresholdReached(
         80, Money(80_000, "CNY"), Money(100_000, "CNY")
     ),
     ("budget.closed", 1): b.BudgetClosed(Money(20_000, "CNY")),
+    ("stock.opened", 1): s.StockOpened(
+        ACTIVITY, "HO", "SPRING-26", 1, Reference(ENTRY, 3), "张 coupon", Decimal("1000.5")
+    ),
+    ("stock.reserved", 1): s.StockReserved(KEY, Decimal(10), NOON, "lin", JOB),
+    ("stock.confirmed", 1): s.StockConfirmed(KEY, Decimal(10), JOB),
+    ("stock.consumed", 1): s.StockConsumed(KEY, Decimal("9.5"), Decimal("0.5"), JOB),
+    ("stock.released", 1): s.StockReleased(KEY, Decimal(10), Cause.EXPIRED, JOB),
+    ("stock.returned", 1): s.StockReturned(KEY, "R-1", Decimal("1.5"), JOB),
+    ("stock.closed", 1): s.StockClosed(Decimal(90)),
     ("points_job.opened", 1): j.PointsJobOpened("HO", PointsHeader("CC", DAY, 7, JOB), CAUSE, TERMS, "lin"),
     ("points_job.reserved", 1): j.PointsJobReserved(9, 4_500, TEN, KEY),
+    ("points_job.reserved", 2): j.PointsJobReserved(9, 4_500, TEN, KEY, STOCK),
     ("points_job.filed", 1): j.PointsJobFiled(9, 4_500, 512, HASH),
     ("points_job.released", 1): j.PointsJobReleased(),
     ("points_job.sent", 1): j.PointsJobSent(NOON),

@@ -55,7 +55,7 @@ from domain.work_order_statuses import Status as WorkOrderStatus
 from infrastructure import event_codec
 from infrastructure.event_codec import DATA_BYTES_MAX, UnknownEvent, decode, encode
 from infrastructure.event_types import EVENT_TYPES, EventType
-from tests.infrastructure import access_examples, points_examples
+from tests.infrastructure import access_examples, points_examples, schedule_examples
 
 FOLDER = Path(__file__).parents[1] / "golden"
 
@@ -99,6 +99,14 @@ OWNED_PLAN = replace(
             GroupRole.TARGET,
             Frequency(FrequencyKind.CRON, "0 6 * * 1"),
             Timeframe(TimeframeKind.FIXED, date(2026, 3, 1), date(2026, 3, 31), 1),
+        ),
+    ),
+)
+TIMED_PLAN = replace(
+    OWNED_PLAN,
+    groups=(
+        replace(
+            OWNED_PLAN.groups[0], frequency=Frequency(FrequencyKind.DAILY, "30 2 * * *", "02:30", PARENT)
         ),
     ),
 )
@@ -169,6 +177,8 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("activity.revised", 1): activities.ActivityRevised(2, PLAN, "lin"),
     ("activity.drafted", 2): activities.ActivityDrafted("SPRING-26", "HO", OWNED_PLAN, "lin"),
     ("activity.revised", 2): activities.ActivityRevised(2, OWNED_PLAN, "lin"),
+    ("activity.drafted", 3): activities.ActivityDrafted("SPRING-26", "HO", TIMED_PLAN, "lin"),
+    ("activity.revised", 3): activities.ActivityRevised(2, TIMED_PLAN, "lin"),
     ("activity.submitted", 1): activities.ActivitySubmitted(2, APPROVAL, HASH, "lin", "research"),
     ("activity.withdrawn", 1): activities.ActivityWithdrawn(2, APPROVAL, "lin"),
     ("activity.approved", 1): activities.ActivityApproved(2, APPROVAL),
@@ -190,6 +200,9 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("approval.voided", 1): approvals.ApprovalVoided(SUBJECT, "subject_revised"),
     ("segment_definition.drafted", 1): segment_definitions.DefinitionDrafted(
         "PREMIUM", "HO", DefinitionKind.ACTIVITY, OWNER, SEGMENT, "lin"
+    ),
+    ("segment_definition.drafted", 2): segment_definitions.DefinitionDrafted(
+        "PREMIUM", "HO", DefinitionKind.ACTIVITY, OWNER, SEGMENT, "lin", Reference(PARENT, 3)
     ),
     ("segment_definition.revised", 1): segment_definitions.DefinitionRevised(2, SEGMENT, "lin"),
     ("segment_definition.submitted", 1): segment_definitions.DefinitionSubmitted(
@@ -246,6 +259,7 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("customer_group.deleted", 1): customer_groups.CustomerGroupDeleted("lin"),
     **points_examples.EXAMPLES,
     **access_examples.GOLDEN,
+    **schedule_examples.EXAMPLES,
     ("work_order.drafted", 1): work_orders.WorkOrderDrafted(
         "WO-2026-000001", WorkOrderKind.EVALUATION, "HO", WANTED, "lin"
     ),
@@ -255,6 +269,7 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("work_order.approved", 1): work_orders.WorkOrderApproved(2, APPROVAL),
     ("work_order.rejected", 1): work_orders.WorkOrderRejected(2, APPROVAL, "research", "太宽 too broad"),
     ("work_order.scheduled", 1): work_order_executions.WorkOrderScheduled(Reference(OWNER, 4), "tan"),
+    ("work_order.scheduled", 2): work_order_executions.WorkOrderScheduled(Reference(OWNER, 4), "tan", HASH),
     ("work_order.execution_started", 1): work_order_executions.ExecutionStarted(OWNER, 1),
     ("work_order.points_job_linked", 1): work_order_executions.PointsJobLinked(PARENT, OWNER),
     ("work_order.completed", 1): work_order_executions.WorkOrderCompleted(OWNER),

@@ -47,10 +47,11 @@ def test_the_row_agrees_with_the_budget_after_every_event() -> None:
         state = DECIDER.fold(events, state)
         history.happens("budget", "budget", *events)
         row = row_of(BUDGETS, history, "budget")
-        assert (row.total_minor, row.free_minor) == (state.total_minor, state.free_minor)
-        assert (row.reserved_minor, row.consumed_minor) == (state.reserved_minor, state.consumed_minor)
-        assert row.reservations == len(state.open)
-        assert (row.status == "closed") == state.is_closed
+        amounts = state.amounts
+        assert (row.total_minor, row.free_minor) == (amounts.total, amounts.free)
+        assert (row.reserved_minor, row.consumed_minor) == (amounts.reserved, amounts.consumed)
+        assert row.reservations == len(amounts.open)
+        assert (row.status == "closed") == amounts.is_closed
         assert row.threshold_percent == max(state.told, default=0)
     kinds = {row.kind for record in history.records if (row := movement(record)) is not None}
     assert kinds == {"encumbered", "reserved", "consumed", "released", "expired", "refunded", "returned"}

@@ -161,7 +161,8 @@ def test_an_activity_has_owner_rewards_and_groups_in_columns() -> None:
     assert told["coDepartmentIds"][1] == [f"dp_{id_of('risk').hex}"]
     assert told["rewards"][1][0]["rewardTypeId"] == f"rt_{id_of('times').hex}"
     assert told["groups"][1][0]["customerGroupId"] == f"cg_{id_of('diners').hex}"
-    assert told["groups"][1][0]["frequency"] == {"kind": "CRON", "cron": "0 6 * * 1"}
+    frequency = {"kind": "CRON", "cron": "0 6 * * 1", "at": None, "calendarId": None}
+    assert told["groups"][1][0]["frequency"] == frequency
 
 
 def test_a_plan_of_before_has_no_owner_and_no_rewards() -> None:

@@ -1,13 +1,15 @@
 """Work-order execution: started once at its time, its run told to the order once, points only where owed."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from application import work_orders
+from application import segment_runs, work_orders
 from application.points_jobs import accept_differences, withdraw
 from application.processes.points_delivery import advance
 from application.processes.points_delivery import next_step as job_step
@@ -24,7 +26,9 @@ from domain import segment_runs as runs
 from domain.points_job_terms import TermsRefusal
 from domain.points_jobs import PointsJob
 from domain.reconciliation import Reconciliation
+from domain.segment_definitions import DefinitionKind
 from domain.segment_runs import SegmentRun
+from domain.shared.references import Reference
 from domain.work_order_executions import ExecutionFailed, ExecutionStarted, WorkOrderRetried
 from domain.work_order_statuses import Status, WorkOrderRefusal
 from domain.work_orders import DECIDER as WORK_ORDER
@@ -35,7 +39,9 @@ from domain.work_orders import (
     WorkOrderRestored,
 )
 from tests.application.bank import ALL_UNITS, LIN, Bank, at_once
+from tests.application.orders import SOON, Orders, orders_of
 from tests.application.points_world import PointsWorld, rows
+from tests.application.segments import CONTENT, Desk
 from tests.given import refused
 
 
@@ -92,6 +98,94 @@ def test_a_job_is_owed_its_next_step_until_it_is_over_or_differs(status: points_
     assert (job_step(differing) is None) == (status in (*over, points_jobs.Status.POSTED))
 
 
+# --- The start ------------------------------------------------------------
+
+
+def scheduled(bank: Bank) -> tuple[Desk, Orders, UUID, UUID]:
+    """A work order that is due in two hours, with its definition in revision 1."""
+    segments, orders = Desk(bank), orders_of(bank)
+    segments.grant()
+    order = orders.approved()
+    definition = segments.approved(UNTIL_TODAY, kind=DefinitionKind.ACTIVITY, work_order=order)
+    orders.schedule(order, definition)
+    bank.now = SOON
+    return segments, orders, order, definition
+
+
+UNTIL_TODAY = replace(
+    CONTENT, sql="select customer_id, level from customers where opened_on < :business_date"
+)
+
+
+def started(bank: Bank, orders: Orders, order: UUID) -> SegmentRun:
+    ExecutionDesk(bank.handler, ALL_UNITS).start(order)
+    run = orders.state(order).run
+    assert run is not None
+    return orders.run(run)
+
+
+def test_an_order_runs_the_revision_that_it_was_scheduled_with(bank: Bank) -> None:
+    """LOG-02, WO-04: also when a newer one has been approved since, with what its approvers saw."""
+    segments, orders, order, definition = scheduled(bank)
+    seen = segments.definition(definition).approved_hash
+    segments.revise(definition, description="newer")
+    segments.approve(segments.submit(definition))
+    assert segments.definition(definition).approved_revision == 2
+    run = started(bank, orders, order)
+    assert (run.definition, run.definition_hash) == (Reference(definition, 1), seen)
+
+
+def test_an_order_that_is_scheduled_anew_runs_the_newer_revision(bank: Bank) -> None:
+    """LOG-02: a person decides so; one that has failed may be scheduled with a mended revision, too."""
+    segments, orders, order, definition = scheduled(bank)
+    for revision in (2, 3):
+        segments.revise(definition, description=f"revision {revision}")
+        segments.approve(segments.submit(definition))
+        orders.schedule(order, definition)
+        run = started(bank, orders, order)
+        assert run.definition == Reference(definition, revision)
+        assert run.definition_hash == segments.definition(definition).approved_hash
+        id_ = orders.state(order).run
+        assert id_ is not None
+        segments.terminate(id_)
+        desk_of(bank).hand_over(id_)
+        assert orders.state(order).status is Status.FAILED
+
+
+def test_an_order_runs_nothing_that_its_approvers_did_not_see(bank: Bank) -> None:
+    """LOG-02: the hash that was noted is compared with the log's."""
+    segments, _, order, definition = scheduled(bank)
+    with refused((runs.RunRefusal.NOTHING_APPROVED, "definition")):
+        bank.send(
+            LIN,
+            "requestSegmentRun",
+            {},
+            lambda work: segment_runs.request_pinned(work, Reference(definition, 1), "0" * 64, {}, order),
+        )
+    segments.revise(definition, description="newer")
+    with refused((runs.RunRefusal.NOTHING_APPROVED, "definition")):
+        bank.send(
+            LIN,
+            "requestSegmentRun",
+            {},
+            lambda work: segment_runs.request_pinned(work, Reference(definition, 2), "", {}, order),
+        )
+
+
+@pytest.mark.parametrize(("zone", "day"), [("Asia/Shanghai", "2026-03-02"), ("UTC", "2026-03-01")])
+def test_the_business_date_of_a_run_is_that_of_the_banks_zone(bank: Bank, zone: str, day: str) -> None:
+    """LOG-04: at half past four in the afternoon, UTC, Shanghai is half an hour into the next day."""
+    bank.zone = ZoneInfo(zone)
+    _, orders, order, _ = scheduled(bank)
+    bank.now = datetime(2026, 3, 1, 16, 30, tzinfo=UTC)
+    values = {each.name: each.text for each in started(bank, orders, order).parameters}
+    assert values["business_date"] == day
+
+
+def desk_of(bank: Bank) -> ExecutionDesk:
+    return ExecutionDesk(bank.handler, ALL_UNITS)
+
+
 # --- The hand-over --------------------------------------------------------
 
 
@@ -139,7 +233,7 @@ def test_accepted_differences_are_settled_and_the_order_is_completed(world: Poin
     assert job_step(world.job(job)) is not None
     advance(world.desk, job)
     assert order_of(world, run).status is Status.COMPLETED
-    assert world.budget_of(job).reserved_minor == 0
+    assert world.budget_of(job).amounts.reserved == 0
 
 
 def test_an_order_whose_job_was_withdrawn_has_failed_and_may_be_tried_again(world: PointsWorld) -> None:
