@@ -282,7 +282,7 @@ def visible(kind: str, principal: Principal) -> frozenset[str]:
     """
     if kind in DATA_KINDS:
         return principal.units if principal.data_units is None else principal.data_units
-    if kind in ACCOUNT_KINDS and Permission.ACCOUNTS_READ not in principal.permissions:
+    if kind in ACCOUNT_KINDS and not principal.permissions & _ACCOUNTS:
         return frozenset()
     return principal.units
 
