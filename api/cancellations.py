@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 PROJECTIONS = ("cancellations", "work_orders", "approvals", "timeline")
 
 
-@strawberry.enum(description="How far a request for cancellation is.")
+@strawberry.enum(
+    description="How far a request for cancellation is. RECALLING: all said yes, and its points file is being"
+    " taken back. REFUSED: too late, the points system has taken the file."
+)
 class CancellationStatus(StrEnum):
     PENDING = "pending"
+    RECALLING = "recalling"
+    REFUSED = "refused"
     APPROVED = "approved"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
@@ -64,6 +69,8 @@ class CancellationRequest(Node):
     decided_by: str | None
     decided_at: datetime | None
     closed_at: datetime | None
+    points_file: str | None = column(description="The file that is recalled, or was taken already.")
+    refusal: str | None = column(description="Why it came too late: points_file_taken.")
     changed_at: datetime
     changed_by: str
     approval_id: strawberry.ID = ref("approval_id", "apr")

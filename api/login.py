@@ -214,4 +214,4 @@ def _refused(request: Request, refused: LoginRefused) -> Response:
         return response
     headers = {} if refused.retry_after_s is None else {"Retry-After": str(refused.retry_after_s)}
     more = {"faults": [fault.name for fault in refused.faults]} if refused.faults else {}
-    return error_response(request.scope, status, refused.code, headers, **more)
+    return error_response(request.scope, status, refused.code, headers, details=more)

@@ -50,13 +50,16 @@ PointsOrigin = strawberry.enum(
 )
 
 
-@strawberry.enum(description="Where a points job stands; in RELEASED its file goes out.")
+@strawberry.enum(
+    description="Where a points job stands. In RELEASED its file goes out, in RECALLING it is taken back."
+)
 class PointsJobStatus(StrEnum):
     OPENED = "opened"
     RESERVED = "reserved"
     FILED = "filed"
     RELEASED = "released"
     SENT = "sent"
+    RECALLING = "recalling"
     AWAITING_ACKNOWLEDGEMENT = "awaiting_acknowledgement"
     ACKNOWLEDGEMENT_FAULTY = "acknowledgement_faulty"
     ACKNOWLEDGED = "acknowledged"
@@ -145,7 +148,9 @@ class PointsJob(Node):
     consumed: Money | None = money("consumed_minor", "currency", permission=BUDGET)
     bytes: Int64 | None
     sha256: str | None = column(description="Of the whole points file.")
+    sending: int = column(description="How often the file went out, from 1.")
     answer_by: datetime | None
+    is_overdue: bool = column(description="No acknowledgement that can be believed came in time.")
     answer_sha256: str | None
     accepted: int | None
     rejected: int | None
@@ -155,13 +160,20 @@ class PointsJob(Node):
     posted_points: Points | None
     refused: int | None
     refused_lines: list[PointsRefusedLine] = column(description="The first 100 of them.")
+    reversed_points: Points = column(description="Of those that were posted, taken back by reversals.")
+    refunded: Money | None = money(
+        "refunded_minor", "currency", permission=BUDGET, description="What these gave back to the budget."
+    )
     differing: int | None
     differences: list[PointsDifference] = column(description="The first 100 of them.")
-    failure: str | None
+    failure: str | None = column(
+        description="Why it stopped; points_file_taken: it goes on, for its file could not be recalled."
+    )
     faults: list[PointsJobFault] | None = masked(
         BUDGET, description="Null for who may not see budgets: among them is what a budget lacked."
     )
     reason: str | None
+    confirmation: str | None = column(description="Where the points system says that it took nothing.")
     entries: Connection[Annotated["PointsEntry", strawberry.lazy("api.points_ledgers")]] = many(
         "job_id", description="What it posted."
     )
@@ -198,6 +210,17 @@ class PointsJobReasonInput:
     expected_version: int | None = None
 
 
+@strawberry.input(
+    description="The points job, and why. confirmation: where the points system says that it booked nothing"
+    " of a file that it has taken, such as the number of its letter."
+)
+class RecallPointsFileInput:
+    id: strawberry.ID
+    reason: str
+    confirmation: str = ""
+    expected_version: int | None = None
+
+
 @strawberry.type
 class PointsJobPayload(Payload):
     points_job: PointsJob | None = payload("subject")
@@ -229,6 +252,25 @@ class PointsJobMutations:
         key = key_of("pj", input.id)
         return await _on_job(
             info, "withdrawPointsJob", input, lambda work: points_jobs.withdraw(work, key, input.reason)
+        )
+
+    @strawberry.mutation(
+        description="Hand the same file over once more: what the points system knows is a duplicate to it."
+    )
+    async def resend_points_file(self, info: Info, input: PointsJobReasonInput) -> PointsJobPayload:
+        key = key_of("pj", input.id)
+        return await _on_job(
+            info, "resendPointsFile", input, lambda work: points_jobs.resend(work, key, input.reason)
+        )
+
+    @strawberry.mutation(
+        description="Take a file back that is out and not answered. A worker finds out: either the job is"
+        " WITHDRAWN and its reservation free, or the points system has taken the file and the job goes on."
+    )
+    async def recall_points_file(self, info: Info, input: RecallPointsFileInput) -> PointsJobPayload:
+        key, given = key_of("pj", input.id), (input.reason, input.confirmation)
+        return await _on_job(
+            info, "recallPointsFile", input, lambda work: points_jobs.recall(work, key, *given)
         )
 
     @strawberry.mutation(description="Take what the reconciliation found as it is, for a reason.")

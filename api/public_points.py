@@ -7,6 +7,7 @@ from api.public_mappings import Data, Mapping, mapping
 from api.public_mappings import public_id as _id
 from domain import budgets as b
 from domain import points_job_answers as back
+from domain import points_job_recalls as recalls
 from domain import points_jobs as j
 from domain import points_ledgers as p
 from domain.points_files import FileFault
@@ -167,6 +168,23 @@ POINTS_MAPPINGS: dict[type, Mapping] = {
     j.PointsJobFailed: mapping("failed", lambda e: {"code": e.code.upper(), "values": dict(e.values)}),
     j.PointsJobRetried: mapping("retried", lambda e: {"attempt": e.attempt}),
     j.PointsJobWithdrawn: mapping("withdrawn", lambda e: {"reason": e.reason}),
+    recalls.PointsJobResent: mapping("resent", lambda e: {"sending": e.sending, "reason": e.reason}),
+    recalls.PointsJobRecallBegun: mapping(
+        "recall_begun",
+        lambda e: {
+            "reason": e.reason,
+            "confirmation": e.confirmation or None,
+            "cancellationId": _id("cancellation", e.cancellation),
+        },
+    ),
+    recalls.PointsJobRecalled: mapping(
+        "recalled", lambda e: {"reason": e.reason, "confirmation": e.confirmation or None}
+    ),
+    recalls.PointsJobRecallFailed: mapping("recall_failed", lambda e: {"fileName": e.file_name}),
+    recalls.PointsJobPointsReversed: mapping(
+        "points_reversed",
+        lambda e: {"entryId": encode("pe", e.entry), "points": e.points, "refund": _money(e.refund)},
+    ),
     p.PointsPosted: mapping("posted", _posted),
     p.PointsReversed: mapping(
         "reversed",

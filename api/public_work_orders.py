@@ -110,6 +110,22 @@ WORK_ORDER_MAPPINGS: dict[type, Mapping] = {
         "approved",
         lambda e: {"workOrderId": public_id("work_order", e.work_order), "by": e.by},
     ),
+    cr.CancellationRecallBegun: mapping(
+        "recall_begun",
+        lambda e: {
+            "workOrderId": public_id("work_order", e.work_order),
+            "pointsFile": e.file_name,
+            "by": e.by,
+        },
+    ),
+    cr.CancellationRefused: mapping(
+        "refused",
+        lambda e: {
+            "workOrderId": public_id("work_order", e.work_order),
+            "code": e.code.upper(),
+            "pointsFile": e.file_name,
+        },
+    ),
     cr.CancellationRejected: mapping(
         "rejected",
         lambda e: {

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.admission import Admission
 from api.authentication import Authentication
 from api.context import Context, Progress, viewer_of
+from api.entity_tags import EntityTags
 from api.messages import Language
 from api.planner.reads import Reads
 from api.tail import Tail
@@ -35,6 +37,8 @@ class Services:
     projections: Sequence[str]
     page_sizes: PageSizes
     tail: Tail
+    admission: Admission
+    tags: EntityTags
     engine: Engine | None = None
     accounts: Accounts | None = None
 
@@ -52,6 +56,7 @@ class Services:
             reads=self.reads,
             progress=self.progress,
             tail=self.tail,
+            admission=self.admission,
             engine=self.engine,
             accounts=self.accounts,
             still_holds=self.authentication.still_holds,

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,18 +14,23 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from api.admission import Admission
 from api.authentication import Authentication, Verify
+from api.entity_tags import EntityTags
 from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp
 from api.http_errors import error_response
 from api.login import KEYS_PATH, LOGIN_PATHS, LoginApp
+from api.persisted_documents import PersistedDocuments
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
+from api.rates import RateRules, Rates
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
 from api.tail import Tail
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
+from application.access import Role
 from application.shared.approvable import ApprovalPolicy
 from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
@@ -36,6 +43,7 @@ from infrastructure.event_log import EventLog
 from infrastructure.login_desk import LoginDesk
 from infrastructure.own_tokens import OwnTokens
 from infrastructure.projection_progress import Progress
+from infrastructure.projection_registry import PROJECTION_OF
 from infrastructure.signing_keys import SigningKeys
 from infrastructure.token_gate import TokenGate
 from infrastructure.workbooks import Workbook
@@ -72,6 +80,8 @@ class GraphQL:
     engine: Engine | None = None
     access: AccessSettings | None = None
     _login: LoginApp | None = None
+    rates: RateRules = field(default_factory=RateRules)
+    registered_only: frozenset[Role] = frozenset()
     _app: GraphQLApp | None = None
     _exports: Exports | None = None
     _results: ResultFiles | None = None
@@ -121,6 +131,7 @@ class GraphQL:
             tail = Tail(reads.one)
             await to_thread.run_sync(state.start)
             authentication, desk = self._way_in(state, commands, log)
+            documents = PersistedDocuments(reads.one, self.registered_only)
             services = Services(
                 authentication=authentication,
                 accounts=desk,
@@ -131,6 +142,8 @@ class GraphQL:
                 projections=NAMES,
                 page_sizes=self.page_sizes,
                 tail=tail,
+                admission=Admission(reads, documents, Rates(self.rates)),
+                tags=EntityTags(reads.one, PROJECTION_OF, _release()),
                 engine=self.engine,
             )
             self._app = GraphQLApp(schema, services, graphiql=self.graphiql)
@@ -162,6 +175,11 @@ class GraphQL:
             keys.newest()
             self._login = LoginApp(desk, authentication)
         return authentication, desk
+
+
+def _release() -> str:
+    """Differs where the same rows may be shown otherwise: in another schema or version."""
+    return sha256(f"{version('cardinal')} {schema.as_str()}".encode()).hexdigest()
 
 
 def _read_pool(url: str) -> AsyncConnectionPool[Any]:

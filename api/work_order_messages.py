@@ -48,6 +48,10 @@ WORK_ORDER_MESSAGES: Mapping[str, tuple[str, str]] = {
         "This segment definition was not made for this work order.",
     ),
     "cancellation_not_pending": ("撤销申请已处理（{status}）。", "The request is closed: it is {status}."),
+    "points_file_taken": (
+        "积分文件 {file} 已由积分系统接收，不能撤销。",
+        "It is too late: the points system has taken the file {file}.",
+    ),
     "not_your_request": ("只有申请人可以撤回。", "Only who asked for it may take it back."),
 }
 """Code in lower case to (zh, en), as in `messages`."""

@@ -140,6 +140,8 @@ OPERATIONS: Mapping[str, Permission] = {
     "retryPointsJob": Permission.POINTS_RUN,
     "withdrawPointsJob": Permission.POINTS_RUN,
     "acceptPointsJobDifferences": Permission.POINTS_RUN,
+    "resendPointsFile": Permission.POINTS_RUN,
+    "recallPointsFile": Permission.POINTS_RUN,
     "advancePointsJob": Permission.POINTS_DELIVER,
     "adjustPoints": Permission.POINTS_ADJUST,
     "reversePointsEntry": Permission.POINTS_ADJUST,

@@ -11,22 +11,30 @@ from domain.approvals import Subject
 from domain.cancellations import (
     DECIDER,
     ApproveCancellation,
+    BeginRecall,
+    CancellationRefusal,
     CancellationRequested,
+    ConcludeRecall,
     OrderedWork,
     RejectCancellation,
     RequestCancellation,
     WithdrawCancellation,
     work_order_of,
 )
+from domain.points_job_recalls import RecallFile
 from domain.points_job_statuses import NOT_RELEASED
 from domain.points_job_statuses import Status as JobStatus
 from domain.points_jobs import DECIDER as JOB
 from domain.points_jobs import WithdrawJob
 from domain.segment_runs import DECIDER as RUN
 from domain.segment_runs import TerminateRun
+from domain.shared.refusal import Refused
 from domain.work_orders import DECIDER as WORK_ORDER
 from domain.work_orders import RecordCancellation, RestoreWorkOrder
 from domain.work_orders import RequestCancellation as InterruptForCancellation
+
+WORK_ORDER_CANCELLED = "work_order_cancelled"
+"""Why its run was stopped, and its points job came to nothing."""
 
 
 def request(work: Work, work_order_id: UUID, reason: str) -> UUID:
@@ -66,16 +74,46 @@ def withdraw(work: Work, cancellation_id: UUID) -> UUID:
 
 
 def _grant(work: Work, cancellation_id: UUID, approval: UUID) -> None:
-    """The work order is cancelled: its approval is void, its run stopped, its points job withdrawn, and no
-    definition that was made for it runs by a schedule any more.
+    """The work order is cancelled, unless a points file of it is out: then it is, when that is back.
+
+    Refuse when the points system has answered the file: what it says is posted.
     """
-    work.decide(DECIDER, cancellation_id, ApproveCancellation(approval, work.principal.user))
+    by = work.principal.user
+    order = work.state(WORK_ORDER, work_order_of(work.state(DECIDER, cancellation_id)))
+    job = None if order.points_job is None else work.state(JOB, order.points_job)
+    if job is None or job.status in (*NOT_RELEASED, JobStatus.FAILED, JobStatus.WITHDRAWN):
+        work.decide(DECIDER, cancellation_id, ApproveCancellation(approval, by))
+        _cancel(work, cancellation_id)
+        return
+    name = job.has.header.file_name
+    if job.is_past(JobStatus.ACKNOWLEDGED):
+        raise Refused.because(CancellationRefusal.POINTS_FILE_TAKEN, file=name)
+    work.decide(DECIDER, cancellation_id, BeginRecall(approval, name, by))
+    recall = RecallFile(WORK_ORDER_CANCELLED, by, cancellation=cancellation_id)
+    work.decide(JOB, job.has.header.job, recall)
+
+
+def conclude(work: Work, cancellation_id: UUID, is_back: bool) -> None:
+    """For who recalled the points file: the work order is cancelled, or goes on with a file that is taken."""
+    if not work.decide(DECIDER, cancellation_id, ConcludeRecall(is_back)):
+        return
+    if is_back:
+        _cancel(work, cancellation_id)
+    else:
+        work_order_id = work_order_of(work.state(DECIDER, cancellation_id))
+        work.decide(WORK_ORDER, work_order_id, RestoreWorkOrder(cancellation_id))
+
+
+def _cancel(work: Work, cancellation_id: UUID) -> None:
+    """Its approval is void, its run stopped, its points job withdrawn, and no definition that was made for it
+    runs by a schedule any more.
+    """
     work_order_id = work_order_of(work.state(DECIDER, cancellation_id))
     work.decide(WORK_ORDER, work_order_id, RecordCancellation(cancellation_id))
     order = work.state(WORK_ORDER, work_order_id)
     void_approval(work, order.approval, "subject_cancelled")
     if order.run is not None and work.state(RUN, order.run).is_live:
-        work.decide(RUN, order.run, TerminateRun("work_order_cancelled", work.principal.user))
+        work.decide(RUN, order.run, TerminateRun(WORK_ORDER_CANCELLED, work.principal.user))
     if order.points_job is not None:
         _withdraw_points_job(work, order.points_job)
     run_schedules.withdraw_of_order(work, work_order_id)
@@ -86,7 +124,7 @@ def _withdraw_points_job(work: Work, job_id: UUID) -> None:
     """As long as its file has not been released; what it had reserved is free again."""
     job = work.state(JOB, job_id)
     if job.status in (*NOT_RELEASED, JobStatus.FAILED):
-        work.decide(JOB, job_id, WithdrawJob("work_order_cancelled", work.principal.user))
+        work.decide(JOB, job_id, WithdrawJob(WORK_ORDER_CANCELLED, work.principal.user))
         release_reservation(work, job)
 
 

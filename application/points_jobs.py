@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from uuid import UUID
 
 from application.shared.identifiers import uuid7
@@ -10,9 +11,11 @@ from domain.activities import DECIDER as ACTIVITY
 from domain.activities import ActivityRefusal
 from domain.activities import Status as ActivityStatus
 from domain.budgets import DECIDER as BUDGET
-from domain.budgets import Release, budget_id
+from domain.budgets import Refund, Release, budget_id
 from domain.points_files import PROGRAMME, SEQUENCE_MAX, PointsHeader
 from domain.points_job_answers import AcceptDifferences
+from domain.points_job_recalls import PointsJobPointsReversed, RecallFile, RecordReversal, ResendFile
+from domain.points_job_statuses import Status
 from domain.points_job_terms import Cause, Columns, Failure, Terms, TermsRefusal
 from domain.points_jobs import DECIDER, FailJob, OpenJob, PointsJob, RetryJob, WithdrawJob, reservation_key
 from domain.segment_contents import SegmentContent
@@ -26,7 +29,7 @@ from domain.shared.claims import Claim, claim_id
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal, Refused
 from domain.stocks import DECIDER as STOCK
-from domain.stocks import ReleaseStock
+from domain.stocks import ReleaseStock, ReturnStock
 from domain.work_order_executions import RecordExecutionFailure, RecordPointsJob
 from domain.work_orders import DECIDER as WORK_ORDER
 
@@ -110,11 +113,49 @@ def withdraw(work: Work, job_id: UUID, reason: str) -> UUID:
     """
     job = _subject(work, job_id)
     if work.decide(DECIDER, job_id, WithdrawJob(reason, work.principal.user)):
-        release_reservation(work, job)
-        cause = job.has.cause
-        if cause.work_order is not None:
-            work.decide(WORK_ORDER, cause.work_order, RecordExecutionFailure(cause.run, JOB_WITHDRAWN))
+        come_to_nothing(work, job)
     return job_id
+
+
+def resend(work: Work, job_id: UUID, reason: str) -> UUID:
+    """A file that nobody has answered, or not so that it can be believed, is handed over once more."""
+    _subject(work, job_id)
+    work.decide(DECIDER, job_id, ResendFile(reason, work.principal.user))
+    return job_id
+
+
+def recall(work: Work, job_id: UUID, reason: str, confirmation: str = "") -> UUID:
+    """A file that is out and not answered is taken back, if the other side has not taken it.
+
+    If it has, the job ends only with its confirmation that it booked nothing; else it goes on.
+    """
+    _subject(work, job_id)
+    work.decide(DECIDER, job_id, RecallFile(reason, work.principal.user, confirmation))
+    return job_id
+
+
+def come_to_nothing(work: Work, job: PointsJob) -> None:
+    """What the job had reserved is free again, and its work order may be tried again."""
+    release_reservation(work, job)
+    cause = job.has.cause
+    if cause.work_order is not None:
+        work.decide(WORK_ORDER, cause.work_order, RecordExecutionFailure(cause.run, JOB_WITHDRAWN))
+
+
+def give_back(work: Work, job_id: UUID, entry: UUID, points: int) -> None:
+    """An entry that the job had posted is reversed: what it cost comes back to the activity's budget, and the
+    points to its stock.
+    """
+    job = work.state(DECIDER, job_id)
+    for event in work.decide(DECIDER, job_id, RecordReversal(entry, points)):
+        assert isinstance(event, PointsJobPointsReversed)
+        if event.refund.amount_minor:
+            refund = Refund(reservation_key(job), entry.hex, event.refund)
+            work.decide(BUDGET, budget_id(job.has.cause.activity.id), refund)
+        stock = None if job.reserved is None else job.reserved.stock
+        if stock is not None and job.status is Status.SETTLED:
+            returned = ReturnStock(reservation_key(job), entry.hex, Decimal(points), job_id)
+            work.decide(STOCK, stock, returned)
 
 
 def accept_differences(work: Work, job_id: UUID, reason: str) -> UUID:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
+from application import points_jobs
 from application.access import visible
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
@@ -70,7 +71,10 @@ def adjust(work: Work, given: Adjustment) -> UUID:
 
 
 def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
-    """The counter-entry of one posting, in this year's ledger; the ledger that holds it."""
+    """The counter-entry of one posting, in this year's ledger; the ledger that holds it.
+
+    What a campaign paid for comes back to its budget in the same append.
+    """
     original = _original(work, ledger, entry)
     holder, today = Holder(original.programme, original.customer), work.today
     now = ledger_id(holder, today.year)
@@ -88,6 +92,8 @@ def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
         is_reversed_elsewhere=any(work.state(DECIDER, other).has(key) for other in others),
     )
     work.decide(DECIDER, now, command)
+    if original.job is not None:
+        points_jobs.give_back(work, original.job, entry, original.points)
     return now
 
 

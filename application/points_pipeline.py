@@ -8,15 +8,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
 from uuid import UUID
 
-from application import stocks
+from application import cancellations, stocks
 from application.access import HEAD_OFFICE, Permission, Principal
-from application.points_jobs import fail, require_approved
+from application.points_copies import (
+    CopyLost,
+    Results,
+    acknowledgement_name,
+    answered,
+    answers,
+    extracted,
+    filed,
+    is_sound_answer,
+    keep_acknowledgement,
+    keep_points_file,
+)
+from application.points_jobs import come_to_nothing, fail, require_approved
 from application.points_postings import Posting
 from application.shared.file_folders import FileFolder
-from application.shared.gateways import PointsGateway
+from application.shared.gateways import AcknowledgementInvalid, GatewayError, PointsGateway
 from application.shared.handler import Handler, Request
 from application.shared.records import Context, Log
 from application.shared.work import Work
@@ -24,19 +35,7 @@ from domain.activities import DECIDER as ACTIVITY
 from domain.activities import Status as ActivityStatus
 from domain.budgets import DECIDER as BUDGET
 from domain.budgets import BudgetRefusal, Commit, Confirm, Reserve, budget_id
-from domain.points_files import (
-    FAULTS_MAX,
-    AcknowledgementLine,
-    Faulty,
-    FileFault,
-    FileRefusal,
-    PointsLine,
-    line_fault,
-    points_file,
-    read_acknowledgement,
-    read_points_file,
-    sound,
-)
+from domain.points_files import FAULTS_MAX, Faulty, FileFault, line_fault, points_file
 from domain.points_job_answers import (
     RecordAcknowledgement,
     RecordFaultyAcknowledgement,
@@ -44,13 +43,13 @@ from domain.points_job_answers import (
     RecordReconciliation,
     RecordSilence,
 )
+from domain.points_job_recalls import RecordRecall
 from domain.points_job_statuses import Status
 from domain.points_job_terms import Failure, cost_of
 from domain.points_jobs import (
     DECIDER,
     Command,
     PointsJob,
-    PointsJobOpened,
     RecordFile,
     RecordReservation,
     RecordSending,
@@ -70,14 +69,6 @@ from domain.work_orders import may_release
 
 SYSTEM_USER = "system:points"
 OPERATION = "advancePointsJob"
-
-
-class Results(Protocol):
-    """What is read of an engine."""
-
-    def rows(self, run_id: UUID, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """The columns of a finished run, row by row, always in the same order."""
-        ...
 
 
 def system_principal(units: frozenset[str]) -> Principal:
@@ -232,38 +223,38 @@ def _fail(desk: PointsDesk, job_id: UUID, code: Failure, found: str) -> None:
     desk.run(job_id, lambda work, _: fail(work, job_id, code, found=found[:200]))
 
 
-def extracted(desk: PointsDesk, opened: PointsJobOpened) -> Iterator[PointsLine]:
-    """The result as lines of the file, numbered from 1."""
-    columns, business_type = opened.terms.columns, opened.terms.business_type
-    for number, row in enumerate(desk.results.rows(opened.cause.run, columns.names), start=1):
-        values = dict(zip(columns.names, row, strict=True))
-        points = columns.points_each if columns.points is None else values[columns.points]
-        card = "" if columns.card is None else values[columns.card]
-        sound_points = points if isinstance(points, int) and not isinstance(points, bool) else 0
-        yield PointsLine(
-            number, _text(values[columns.customer]), _text(card), max(sound_points, 0), business_type
-        )
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)
-
-
 # --- The release, and what comes back -------------------------------------
 
 
 def send(desk: PointsDesk, job_id: UUID) -> None:
     """Release the file, if its work order stands, then hand it over. Raise Refused, GatewayError.
 
-    The release is the point of no return: a cancellation comes before it, or too late for this file.
+    From the release on, a cancellation has to recall the file.
     """
-    if desk.job(job_id).status is Status.FILED:
+    job = desk.job(job_id)
+    if job.status is Status.FILED:
+        try:
+            keep_points_file(desk, job)
+        except CopyLost as lost:
+            _fail(desk, job_id, Failure.RESULT_CHANGED, str(lost))
+            return
         desk.run(job_id, lambda work, job: _release(work, job))
     job = desk.job(job_id)
     if job.status is Status.RELEASED and job.filed is not None:
-        name = job.has.header.file_name
-        desk.gateway.deliver(desk.folder.path(name), name, job.filed.sha256)
-        desk.run(job_id, lambda work, _: _sent(desk, work, job_id))
+        sending = job.recall.sending
+        if sending == 1 or not _is_answered(desk, job):
+            name = keep_points_file(desk, job)
+            desk.gateway.deliver(desk.folder.path(name), name, job.filed.sha256, sending)
+        desk.tell(job_id, RecordSending(desk.handler.clock() + desk.answer_within))
+
+
+def _is_answered(desk: PointsDesk, job: PointsJob) -> bool:
+    """Whether an acknowledgement is there that can be believed: then nothing need be sent, or taken back."""
+    try:
+        content = desk.gateway.acknowledgement(job.has.header.file_name)
+    except AcknowledgementInvalid:
+        return False
+    return content is not None and is_sound_answer(job, content)
 
 
 def _release(work: Work, job: PointsJob) -> None:
@@ -298,8 +289,30 @@ def _confirm(work: Work, job: PointsJob) -> None:
         work.decide(STOCK, stock, ConfirmReservation(key))
 
 
-def _sent(desk: PointsDesk, work: Work, job_id: UUID) -> None:
-    work.decide(DECIDER, job_id, RecordSending(work.now + desk.answer_within))
+def recall(desk: PointsDesk, job_id: UUID) -> None:
+    """Take the file back, and record whether that worked. Raise GatewayError.
+
+    The gateway decides, by one rename, whether the other side can still take it. Of a file that was taken its
+    word counts that it booked nothing, unless it has answered otherwise.
+    """
+    job = desk.job(job_id)
+    if job.status is not Status.RECALLING or job.recall.begun is None:
+        return
+    is_back = desk.gateway.withdraw(job.has.header.file_name)
+    if not is_back and job.recall.begun.confirmation:
+        is_back = not _is_answered(desk, job)
+    desk.run(job_id, lambda work, job: _recalled(work, job, is_back))
+
+
+def _recalled(work: Work, job: PointsJob, is_back: bool) -> None:
+    begun = job.recall.begun
+    if begun is None:
+        return
+    work.decide(DECIDER, job.has.header.job, RecordRecall(is_back))
+    if begun.cancellation is not None:
+        cancellations.conclude(work, begun.cancellation, is_back)
+    if is_back:
+        come_to_nothing(work, job)
 
 
 def collect(desk: PointsDesk, job_id: UUID) -> None:
@@ -307,12 +320,16 @@ def collect(desk: PointsDesk, job_id: UUID) -> None:
     job = desk.job(job_id)
     if job.status is not Status.SENT or job.filed is None:
         return
-    name = job.has.header.file_name
-    content = desk.gateway.acknowledgement(name)
+    try:
+        content = desk.gateway.acknowledgement(job.has.header.file_name)
+    except GatewayError:
+        _silent(desk, job_id)
+        raise
     if content is None:
-        desk.tell(job_id, RecordSilence(desk.handler.clock()))
+        _silent(desk, job_id)
         return
-    stored = desk.folder.write(f"ACK_{name}", [content])
+    keep_points_file(desk, job)
+    stored = desk.folder.write(acknowledgement_name(job), [content])
     try:
         accepted = rejected = accepted_points = rejected_points = 0
         for line, answer in answered(desk, job):
@@ -322,37 +339,22 @@ def collect(desk: PointsDesk, job_id: UUID) -> None:
                 rejected, rejected_points = rejected + 1, rejected_points + line.points
     except Faulty as faulty:
         desk.tell(job_id, RecordFaultyAcknowledgement(faulty.faults, stored.sha256))
+        _silent(desk, job_id)
         return
     desk.tell(
         job_id, RecordAcknowledgement(accepted, rejected, accepted_points, rejected_points, stored.sha256)
     )
 
 
-def filed(desk: PointsDesk, job: PointsJob) -> Iterator[PointsLine]:
-    """The lines of the points file. Raise Faulty at its end, if it is not what was written."""
-    parts = sound(read_points_file(desk.folder.read(job.has.header.file_name)))
-    return (part for part in parts if isinstance(part, PointsLine))
+def _silent(desk: PointsDesk, job_id: UUID) -> None:
+    """What can't be believed or fetched is no answer: past its time, somebody is told."""
+    desk.tell(job_id, RecordSilence(desk.handler.clock()))
 
 
-def answers(desk: PointsDesk, job: PointsJob) -> Iterator[AcknowledgementLine]:
-    """The lines of the acknowledgement. Raise Faulty at its end, if it can't be believed."""
-    assert job.filed is not None
-    name = job.has.header.file_name
-    pieces = desk.folder.read(f"ACK_{name}")
-    parts = sound(read_acknowledgement(pieces, name, job.filed.sha256, job.filed.lines))
-    return (part for part in parts if isinstance(part, AcknowledgementLine))
-
-
-def answered(desk: PointsDesk, job: PointsJob) -> Iterator[tuple[PointsLine, AcknowledgementLine]]:
-    """Each line that was answered, with its answer; both come in the order of numbers."""
-    lines = filed(desk, job)
-    for answer in answers(desk, job):
-        line = next((line for line in lines if line.number == answer.number), None)
-        if line is None:
-            raise Faulty([FileFault(FileRefusal.UNKNOWN_LINE, answer.number)])
-        yield line, answer
-    for _ in lines:
-        pass  # to its end, where a file that is not sound says so
+def _keep_both(desk: PointsDesk, job: PointsJob) -> None:
+    assert job.answered is not None
+    keep_points_file(desk, job)
+    keep_acknowledgement(desk, job, job.answered.sha256)
 
 
 def post(desk: PointsDesk, job_id: UUID) -> None:
@@ -360,6 +362,7 @@ def post(desk: PointsDesk, job_id: UUID) -> None:
     job = desk.job(job_id)
     if job.status is not Status.ACKNOWLEDGED:
         return
+    _keep_both(desk, job)
     for _ in answered(desk, job):
         pass  # nothing is posted of files that are not sound any more
     accepted = (line for line, answer in answered(desk, job) if answer.is_accepted)
@@ -391,6 +394,7 @@ def reconcile(desk: PointsDesk, job_id: UUID) -> None:
     job = desk.job(job_id)
     if job.status is not Status.POSTED or job.posted is None:
         return
+    _keep_both(desk, job)
     found = reconciled(
         extracted(desk, job.has), filed(desk, job), answers(desk, job), job.posted.posted, job.posted.points
     )
@@ -398,19 +402,20 @@ def reconcile(desk: PointsDesk, job_id: UUID) -> None:
 
 
 def settle(desk: PointsDesk, job_id: UUID) -> None:
-    """What was posted is consumed in budget and stock; the rest of the reservations is free again."""
+    """What was posted, and not reversed since, is consumed in budget and stock; the rest is free again."""
     desk.run(job_id, lambda work, job: _settle(work, job))
 
 
 def _settle(work: Work, job: PointsJob) -> None:
     if job.status is not Status.RECONCILED or job.posted is None or job.reserved is None:
         return
-    consumed = cost_of(job.posted.points, job.has.terms)
+    points = job.posted.points - job.recall.reversed_points
+    consumed = cost_of(points, job.has.terms)
     assert consumed is not None, "it is no more than was reserved"
     if job.reserved.reservation:
         work.decide(BUDGET, budget_id(job.has.cause.activity.id), Commit(job.reserved.reservation, consumed))
     if job.reserved.stock is not None:
-        given = ConsumeStock(reservation_key(job), Decimal(job.posted.points), job.has.header.job)
+        given = ConsumeStock(reservation_key(job), Decimal(points), job.has.header.job)
         work.decide(STOCK, job.reserved.stock, given)
     if job.has.cause.work_order is not None:
         work.decide(WORK_ORDER, job.has.cause.work_order, RecordCompletion(job.has.cause.run))
@@ -425,6 +430,7 @@ STEPS: Mapping[Status, Step] = {
     Status.FILED: send,
     Status.RELEASED: send,
     Status.SENT: collect,
+    Status.RECALLING: recall,
     Status.ACKNOWLEDGED: post,
     Status.POSTED: reconcile,
     Status.RECONCILED: settle,

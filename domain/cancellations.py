@@ -19,6 +19,7 @@ REASON_CHARACTERS_MAX = 1_000
 class CancellationRefusal(StrEnum):
     CANCELLATION_NOT_PENDING = "cancellation_not_pending"
     NOT_YOUR_REQUEST = "not_your_request"
+    POINTS_FILE_TAKEN = "points_file_taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,20 @@ class ApproveCancellation:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginRecall:
+    """Approved, but a points file is out: it counts when `file_name` comes back, and else not."""
+
+    approval: UUID
+    file_name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConcludeRecall:
+    is_back: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RejectCancellation:
     approval: UUID
     level: str
@@ -65,7 +80,14 @@ class WithdrawCancellation:
     by: str
 
 
-Command = RequestCancellation | ApproveCancellation | RejectCancellation | WithdrawCancellation
+Command = (
+    RequestCancellation
+    | ApproveCancellation
+    | BeginRecall
+    | ConcludeRecall
+    | RejectCancellation
+    | WithdrawCancellation
+)
 
 # --- Events ---------------------------------------------------------------
 # These names and fields are the storage format: add fields with defaults, never rename, never remove.
@@ -92,6 +114,26 @@ class CancellationApproved:
 
 
 @dataclass(frozen=True, slots=True)
+class CancellationRecallBegun:
+    """All said yes; whether the work order is cancelled depends on the points file's coming back."""
+
+    work_order: UUID
+    approval: UUID
+    file_name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancellationRefused:
+    """It came too late, for the reason `code`: the points system has taken `file_name`."""
+
+    work_order: UUID
+    approval: UUID
+    code: str
+    file_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class CancellationRejected:
     work_order: UUID
     approval: UUID
@@ -106,7 +148,14 @@ class CancellationWithdrawn:
     by: str
 
 
-Event = CancellationRequested | CancellationApproved | CancellationRejected | CancellationWithdrawn
+Event = (
+    CancellationRequested
+    | CancellationApproved
+    | CancellationRecallBegun
+    | CancellationRefused
+    | CancellationRejected
+    | CancellationWithdrawn
+)
 
 # --- State ----------------------------------------------------------------
 
@@ -114,7 +163,9 @@ Event = CancellationRequested | CancellationApproved | CancellationRejected | Ca
 class Status(StrEnum):
     UNKNOWN = "unknown"
     PENDING = "pending"
+    RECALLING = "recalling"
     APPROVED = "approved"
+    REFUSED = "refused"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
 
@@ -127,6 +178,7 @@ class Cancellation:
     content_hash: str = ""
     approval: UUID | None = None
     requested_by: str = ""
+    recall: CancellationRecallBegun | None = None
 
 
 def evolve(cancellation: Cancellation, event: Event) -> Cancellation:
@@ -142,6 +194,10 @@ def evolve(cancellation: Cancellation, event: Event) -> Cancellation:
             )
         case CancellationApproved():
             return replace(cancellation, status=Status.APPROVED)
+        case CancellationRecallBegun():
+            return replace(cancellation, status=Status.RECALLING, recall=event)
+        case CancellationRefused():
+            return replace(cancellation, status=Status.REFUSED)
         case CancellationRejected():
             return replace(cancellation, status=Status.REJECTED)
         case CancellationWithdrawn():
@@ -161,6 +217,12 @@ def decide(command: Command, cancellation: Cancellation) -> Sequence[Event]:
             _require_pending(cancellation)
             _require_approval(cancellation, approval)
             return [CancellationApproved(work_order_of(cancellation), approval, by)]
+        case BeginRecall(approval=approval, file_name=file_name, by=by):
+            _require_pending(cancellation)
+            _require_approval(cancellation, approval)
+            return [CancellationRecallBegun(work_order_of(cancellation), approval, file_name, by)]
+        case ConcludeRecall(is_back=is_back):
+            return _conclude(is_back, cancellation)
         case RejectCancellation(approval=approval, level=level, reason=reason, by=by):
             _require_pending(cancellation)
             _require_approval(cancellation, approval)
@@ -189,6 +251,17 @@ def _request(command: RequestCancellation, cancellation: Cancellation) -> Sequen
     ]
 
 
+def _conclude(is_back: bool, cancellation: Cancellation) -> Sequence[Event]:
+    _require_known(cancellation)
+    recall = cancellation.recall
+    if recall is None or cancellation.status is not Status.RECALLING:
+        return []
+    if is_back:
+        return [CancellationApproved(recall.work_order, recall.approval, recall.by)]
+    code = CancellationRefusal.POINTS_FILE_TAKEN
+    return [CancellationRefused(recall.work_order, recall.approval, code, recall.file_name)]
+
+
 def _withdraw(command: WithdrawCancellation, cancellation: Cancellation) -> Sequence[Event]:
     if cancellation.status is Status.WITHDRAWN:
         return []
@@ -206,9 +279,13 @@ def work_order_of(cancellation: Cancellation) -> UUID:
     return cancellation.work_order
 
 
-def _require_pending(cancellation: Cancellation) -> None:
+def _require_known(cancellation: Cancellation) -> None:
     if cancellation.status is Status.UNKNOWN:
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+
+
+def _require_pending(cancellation: Cancellation) -> None:
+    _require_known(cancellation)
     if cancellation.status is not Status.PENDING:
         raise Refused.because(CancellationRefusal.CANCELLATION_NOT_PENDING, status=cancellation.status)
 

@@ -19,6 +19,7 @@ class Status(StrEnum):
     FILED = "filed"
     RELEASED = "released"
     SENT = "sent"
+    RECALLING = "recalling"
     ACKNOWLEDGED = "acknowledged"
     POSTED = "posted"
     RECONCILED = "reconciled"

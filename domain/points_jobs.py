@@ -1,7 +1,8 @@
 """Points jobs: one segmentation result on its way to customers' points, step by step, each step once.
 
 Opened → reserved → filed → released → sent → acknowledged → posted → reconciled → settled. With the release
-the file goes out: until then a job may fail, be tried again or be withdrawn, then it is brought to its end.
+the file goes out: until then a job may fail, be tried again or be withdrawn. Then it is brought to its end,
+unless the file is recalled before the other side has taken it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
+from domain import points_job_recalls as recalls
 from domain.points_files import PointsHeader
 from domain.points_job_answers import (
     AcceptDifferences,
@@ -28,6 +30,7 @@ from domain.points_job_answers import (
     RecordReconciliation,
     RecordSilence,
 )
+from domain.points_job_recalls import REASON_CHARACTERS_MAX, Recall, Standing
 from domain.points_job_statuses import NOT_RELEASED, WAY, JobRefusal, Status
 from domain.points_job_terms import Cause, Failure, Terms, terms_faults
 from domain.reconciliation import Reconciliation
@@ -38,7 +41,6 @@ from domain.shared.text import name_faults
 
 # --- Values ---------------------------------------------------------------
 
-REASON_CHARACTERS_MAX = 1_000
 FAULTS_KEPT_MAX = 20
 
 
@@ -114,6 +116,7 @@ Command = (
     | ReleaseFile
     | RecordSending
     | AnswerCommand
+    | recalls.Command
     | SettleJob
     | FailJob
     | RetryJob
@@ -196,6 +199,7 @@ Event = (
     | PointsJobReleased
     | PointsJobSent
     | AnswerEvent
+    | recalls.Event
     | PointsJobSettled
     | PointsJobFailed
     | PointsJobRetried
@@ -224,6 +228,7 @@ class PointsJob:
     differing: Reconciliation | None = None
     seen_faulty: str = ""
     is_overdue: bool = False
+    recall: Recall = field(default_factory=Recall)
 
     @property
     def org_unit(self) -> str:
@@ -251,7 +256,8 @@ def evolve(job: PointsJob, event: Event) -> PointsJob:
         case PointsJobReleased():
             return replace(job, status=Status.RELEASED)
         case PointsJobSent(answer_by=answer_by):
-            return replace(job, status=Status.SENT, answer_by=answer_by)
+            anew = replace(job, answer_by=answer_by, seen_faulty="", is_overdue=False)
+            return replace(anew, status=Status.SENT)
         case PointsJobAcknowledged():
             return replace(job, status=Status.ACKNOWLEDGED, answered=event)
         case PointsJobAcknowledgementFaulted(sha256=sha256):
@@ -275,7 +281,8 @@ def evolve(job: PointsJob, event: Event) -> PointsJob:
         case PointsJobWithdrawn():
             return replace(job, status=Status.WITHDRAWN)
         case _:
-            assert_never(event)
+            recall, status = recalls.evolve(job.recall, job.status, event)
+            return replace(job, recall=recall, status=status)
 
 
 def reservation_key(job: PointsJob) -> str:
@@ -319,7 +326,8 @@ def decide(command: Command, job: PointsJob) -> Sequence[Event]:
         case WithdrawJob():
             return _withdraw(command, job)
         case _:
-            assert_never(command)
+            _require_known(job)
+            return recalls.decide(command, job.recall, _standing(job))
 
 
 def _open(command: OpenJob, job: PointsJob) -> Sequence[Event]:
@@ -349,7 +357,8 @@ def _answer(
             )
             return _step(job, Status.SENT, event)
         case RecordFaultyAcknowledgement(faults=faults, sha256=sha256):
-            if job.is_past(Status.ACKNOWLEDGED) or job.seen_faulty == sha256:
+            is_waiting = job.status is Status.RECALLING
+            if is_waiting or job.is_past(Status.ACKNOWLEDGED) or job.seen_faulty == sha256:
                 return []
             _require(job, Status.SENT)
             return [PointsJobAcknowledgementFaulted(len(faults), faults[:FAULTS_KEPT_MAX], sha256)]
@@ -381,6 +390,12 @@ def _reconcile(command: RecordReconciliation | AcceptDifferences, job: PointsJob
     return [PointsJobDiffered(command.found)]
 
 
+def _standing(job: PointsJob) -> Standing:
+    posted = 0 if job.posted is None else job.posted.points
+    is_reserved = job.reserved is not None and job.reserved.reservation != ""
+    return Standing(job.status, job.has.header.file_name, job.has.terms, posted, is_reserved)
+
+
 def _withdraw(command: WithdrawJob, job: PointsJob) -> Sequence[Event]:
     if job.status is Status.WITHDRAWN:
         return []
@@ -395,8 +410,9 @@ def _withdraw(command: WithdrawJob, job: PointsJob) -> Sequence[Event]:
 
 
 def _step(job: PointsJob, before: Status, event: Event) -> Sequence[Event]:
-    """The step after `before`; nothing when it was taken already."""
-    if job.is_past(WAY[WAY.index(before) + 1]):
+    """The step after `before`; nothing when it was taken already, or waits for the outcome of a recall."""
+    is_waiting = job.status is Status.RECALLING and before in (Status.RELEASED, Status.SENT)
+    if is_waiting or job.is_past(WAY[WAY.index(before) + 1]):
         return []
     _require(job, before)
     return [event]

@@ -124,6 +124,7 @@ class ReturnStock:
     key: str
     name: str
     quantity: Decimal
+    reference: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +370,7 @@ def _release(command: ReleaseStock, stock: Stock) -> Sequence[Event]:
 
 def _return(command: ReturnStock, stock: Stock) -> Sequence[Event]:
     refuse_any([*name_faults(command.name, KEY_CHARACTERS_MAX, "name"), *_quantity_faults(command.quantity)])
-    _require_own(stock, command.key, None)
+    _require_own(stock, command.key, command.reference)
     quantity = _millionths(command.quantity)
     used = stock.amounts.refundable(command.key, command.name, quantity, LIMITS)
     if used is None:

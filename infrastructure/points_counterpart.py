@@ -176,6 +176,8 @@ class Counterpart:
         path, taken = self._outbox / name, next(self.known(name), None)
         if path.exists() and taken is not None and taken.accepted is not None:
             logger.warning("a name came again", file=name)
+            if not (self._inbox / (name + ACKNOWLEDGEMENT + READY)).exists():
+                self._answer(taken)
             name = self._free_name(name)
             exchange.move(path, self._archive / name)
         elif path.exists():

@@ -38,10 +38,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a name, for ever: `sent/<name>.json`. A withdrawn name may have no checksum."""
+    """What became of a name, for ever: `sent/<name>.json`. A withdrawn name may have no checksum.
+
+    `sending` counts how often it was handed over; `was_taken` tells that an earlier copy was.
+    """
 
     sha256: str | None
     state: State
+    sending: int = 1
+    was_taken: bool = False
 
 
 class DirectoryGateway:
@@ -58,7 +63,7 @@ class DirectoryGateway:
         self._outbox, self._inbox, self._archive = (folder / name for name in FOLDERS)
         self._sent = folder / SENT
 
-    def deliver(self, file: Path, name: str, sha256: str) -> None:
+    def deliver(self, file: Path, name: str, sha256: str, sending: int = 1) -> None:
         exchange.require_name(name)
         if not exchange.is_sha256(sha256):
             raise ValueError("sha256 must be 64 hex digits in lower case")
@@ -67,10 +72,32 @@ class DirectoryGateway:
             marker = _copied(source, to, sha256)
             with self._lock():
                 exchange.sweep(self._outbox, self._sent)
-                if self._claim(name, sha256) is State.OFFERED:
+                sent = self._claim(name, sha256)
+                if sent.state is State.OFFERED and not sent.was_taken:
                     if not self._is_visible(name):
                         self._publish(name, partial, marker)
-                    self._remember(name, Sent(sha256, State.DELIVERED))
+                    self._remember(name, Sent(sha256, State.DELIVERED, sending))
+                elif sent.state is State.OFFERED or sent.sending < sending:
+                    self._deliver_again(name, partial, marker, sent.was_taken, sending)
+
+    def _deliver_again(self, name: str, partial: Path, marker: Marker, was_taken: bool, sending: int) -> None:
+        """Unless it waits to be taken or is being answered: then it is as good as handed over anew.
+
+        That it was taken is remembered before the next copy can be seen: it can't be withdrawn any more.
+        """
+        is_waiting, is_begun = (self._outbox / (name + end) for end in (READY, TAKEN))
+        is_taken = was_taken or not is_waiting.exists()
+        if not (is_waiting.exists() or is_begun.exists()):
+            self._remember(name, Sent(marker.sha256, State.OFFERED, sending, was_taken=True))
+            self._put_answer_away(name, sending)
+            self._publish(name, partial, marker)
+        self._remember(name, Sent(marker.sha256, State.DELIVERED, sending, is_taken))
+
+    def _put_answer_away(self, name: str, sending: int) -> None:
+        """What could not be believed makes room; its marker goes first, so nobody reads it half-way."""
+        path = self._inbox / (name + ACKNOWLEDGEMENT)
+        for each in (path.with_name(path.name + READY), path):
+            exchange.move(each, self._sent / f"{each.name}.before-{sending}")
 
     def acknowledgement(self, name: str) -> bytes | None:
         path = self._inbox / (exchange.require_name(name) + ACKNOWLEDGEMENT)
@@ -96,7 +123,9 @@ class DirectoryGateway:
             sent = self._recall(name)
             if sent is None or sent.state is not State.WITHDRAWN:
                 ready = self._outbox / (name + READY)
-                if not exchange.move(ready, ready.with_suffix(WITHDRAWN)) and self._is_visible(name):
+                if sent is not None and sent.was_taken:
+                    return False
+                if not exchange.move(ready, ready.with_suffix(WITHDRAWN)) and self._was_taken(name, sent):
                     return False
             self._remember(name, Sent(sent.sha256 if sent else None, State.WITHDRAWN))
             # The file holds card tokens: nothing of it stays behind.
@@ -105,7 +134,13 @@ class DirectoryGateway:
             exchange.sync(self._outbox)
             return True
 
-    def _claim(self, name: str, sha256: str) -> State:
+    def _was_taken(self, name: str, sent: Sent | None) -> bool:
+        """A marker that is gone was renamed by the other side, wherever that has put it since."""
+        is_delivered = sent is not None and sent.state is State.DELIVERED
+        answer = self._inbox / (name + ACKNOWLEDGEMENT + READY)
+        return is_delivered or self._is_visible(name) or answer.exists()
+
+    def _claim(self, name: str, sha256: str) -> Sent:
         """How far this name's delivery is; raise DuplicateFile where name or content belong to another."""
         sent = self._recall(name)
         if sent is not None:
@@ -113,7 +148,7 @@ class DirectoryGateway:
                 raise DuplicateFile(f"{name} was withdrawn; deliver under a new name")
             if sent.sha256 != sha256:
                 raise DuplicateFile(f"{name} was handed over before, with other content")
-            return sent.state
+            return sent
         index = self._sent / f"{sha256}.name"
         with suppress(FileNotFoundError):
             other = index.read_text()
@@ -122,8 +157,9 @@ class DirectoryGateway:
                 raise DuplicateFile(f"the content of {name} was handed over before, as {other}")
         # The record is the truth, the index says where to look: left alone by a crash, it binds nobody.
         exchange.replace(index, name.encode())
-        self._remember(name, Sent(sha256, State.OFFERED))
-        return State.OFFERED
+        offered = Sent(sha256, State.OFFERED)
+        self._remember(name, offered)
+        return offered
 
     def _publish(self, name: str, partial: Path, marker: Marker) -> None:
         try:
@@ -143,7 +179,8 @@ class DirectoryGateway:
             return None
         # A withdrawal that was killed before it was remembered is one nevertheless.
         is_back = (self._outbox / (name + WITHDRAWN)).exists()
-        return Sent(given["sha256"], State.WITHDRAWN if is_back else State(given["state"]))
+        state = State.WITHDRAWN if is_back else State(given["state"])
+        return Sent(given["sha256"], state, given.get("sending", 1), given.get("was_taken", False))
 
     def _remember(self, name: str, sent: Sent) -> None:
         exchange.replace(self._sent / f"{name}.json", json.dumps(asdict(sent)).encode() + b"\n")

@@ -14,6 +14,7 @@ from projections.shared.rows import RowProjection, altered, changed, given
 class CancellationRow:
     """`awaiting` is the level whose word is asked, None when all is said. `former_status` is the work order's
     when it was asked for. `decision_reason` is why it was rejected, or the last approver's comment.
+    `points_file` is the one that is recalled for it; `refusal` the code of why it came too late.
     """
 
     id: UUID
@@ -34,6 +35,8 @@ class CancellationRow:
     approval_id: UUID
     changed_at: datetime
     changed_by: str
+    points_file: str | None = None
+    refusal: str | None = None
 
 
 def key(record: Record[Any]) -> UUID | None:
@@ -60,6 +63,12 @@ def project(
             return _requested(record, event)
         case cancellations.CancellationApproved(by=by):
             return _closed(row, record, "approved", decided_by=by, decided_at=record.recorded_at)
+        case cancellations.CancellationRecallBegun(file_name=file_name, by=by):
+            decided = {"decided_by": by, "decided_at": record.recorded_at, "points_file": file_name}
+            recalling = {"status": "recalling", "awaiting": None, "version": record.version}
+            return altered(given(row), **recalling, **decided, **changed(record))
+        case cancellations.CancellationRefused(code=code):
+            return _closed(row, record, "refused", refusal=code)
         case cancellations.CancellationRejected(reason=reason, by=by):
             decided = {"decided_by": by, "decided_at": record.recorded_at, "decision_reason": reason}
             return _closed(row, record, "rejected", **decided)

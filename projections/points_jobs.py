@@ -7,6 +7,7 @@ from uuid import UUID
 
 from application.shared.records import Record
 from domain import points_job_answers as back
+from domain import points_job_recalls as recalls
 from domain import points_jobs as j
 from domain.reconciliation import Reconciliation
 from projections.shared.rows import RowProjection, altered, changed, created, given, own_stream
@@ -18,7 +19,8 @@ class PointsJobRow:
     believed, or {name, value} of a failure; `differences` hold {line, kind}, `refused_lines` {number, code}.
 
     `status` is awaiting_acknowledgement once the answer is overdue, and differing when the reconciliation was
-    not even.
+    not even. `sending` counts how often the file went out; `confirmation` is where the other side says that
+    it booked nothing; `reversed_points` of the posted ones were taken back, which gave back `refunded_minor`.
     """
 
     id: UUID
@@ -69,6 +71,11 @@ class PointsJobRow:
     created_by: str
     changed_at: datetime
     changed_by: str
+    sending: int = 1
+    is_overdue: bool = False
+    confirmation: str | None = None
+    reversed_points: int = 0
+    refunded_minor: int = 0
 
 
 BEFORE_THE_FIRST_STEP: dict[str, Any] = {
@@ -84,11 +91,17 @@ BEFORE_THE_FIRST_STEP: dict[str, Any] = {
 }
 
 
+FILE_TAKEN = "points_file_taken"
+"""Why a file was not recalled: the job goes on."""
+
+
 def project(row: PointsJobRow | None, record: Record[j.Event]) -> PointsJobRow | None:
     event = record.event
     if isinstance(event, j.PointsJobOpened):
         return _opened(record, event)
-    return altered(given(row), version=record.version, **changed(record), **_columns(event))
+    row = given(row)
+    columns = _taken_back(row, event) if isinstance(event, recalls.Event) else _columns(event)
+    return altered(row, version=record.version, **changed(record), **columns)
 
 
 def _opened(record: Record[Any], event: j.PointsJobOpened) -> PointsJobRow:
@@ -146,7 +159,7 @@ def _columns(event: Any) -> dict[str, Any]:
         case j.PointsJobReleased():
             return {"status": "released"}
         case j.PointsJobSent(answer_by=answer_by):
-            return {"status": "sent", "answer_by": answer_by}
+            return {"status": "sent", "answer_by": answer_by, "is_overdue": False, "faults": []}
         case j.PointsJobSettled(consumed=consumed):
             return {"status": "settled", "consumed_minor": consumed.amount_minor}
         case j.PointsJobFailed(code=code, values=values):
@@ -171,12 +184,14 @@ def _answered(event: back.AnswerEvent) -> dict[str, Any]:
                 "accepted_points": event.accepted_points,
                 "rejected_points": event.rejected_points,
                 "faults": [],
+                "is_overdue": False,
+                "failure": None,
             }
         case back.PointsJobAcknowledgementFaulted(faults=faults, sha256=sha256):
             named = [{"code": f.code.value, "line": f.line, "field": f.field} for f in faults]
             return {"status": "acknowledgement_faulty", "answer_sha256": sha256, "faults": named}
         case back.PointsJobAnswerOverdue():
-            return {"status": "awaiting_acknowledgement"}
+            return {"status": "awaiting_acknowledgement", "is_overdue": True}
         case back.PointsJobPosted(posted=posted, points=points, refused=refused):
             lines = [{"number": line.number, "code": line.code} for line in event.refused_lines]
             counted = {"posted": posted, "posted_points": points, "refused": refused}
@@ -187,6 +202,24 @@ def _answered(event: back.AnswerEvent) -> dict[str, Any]:
             return {"status": "differing", **_differences(found)}
         case back.PointsJobDifferencesAccepted(reason=reason):
             return {"status": "reconciled", "reason": reason}
+        case _:
+            assert_never(event)
+
+
+def _taken_back(row: PointsJobRow, event: recalls.Event) -> dict[str, Any]:
+    match event:
+        case recalls.PointsJobResent(sending=sending, reason=reason):
+            return {"status": "released", "sending": sending, "reason": reason, "failure": None}
+        case recalls.PointsJobRecallBegun(reason=reason, confirmation=confirmation):
+            return {"status": "recalling", "reason": reason, "confirmation": confirmation or None}
+        case recalls.PointsJobRecalled():
+            return {"status": "withdrawn", "is_overdue": False, "failure": None}
+        case recalls.PointsJobRecallFailed():
+            out = "awaiting_acknowledgement" if row.is_overdue else "sent" if row.answer_by else "released"
+            return {"status": out, "confirmation": None, "failure": FILE_TAKEN}
+        case recalls.PointsJobPointsReversed(points=points, refund=refund):
+            refunded = row.refunded_minor + refund.amount_minor
+            return {"reversed_points": row.reversed_points + points, "refunded_minor": refunded}
         case _:
             assert_never(event)
 

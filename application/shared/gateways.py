@@ -45,8 +45,11 @@ class PointsGateway(Protocol):
     anything else is a ValueError. `sha256` is 64 lower-case hex digits, of the file's bytes.
     """
 
-    def deliver(self, file: Path, name: str, sha256: str) -> None:
+    def deliver(self, file: Path, name: str, sha256: str, sending: int = 1) -> None:
         """Hand the file over whole or not at all; done already with the same name and bytes: do nothing more.
+
+        `sending` counts from 1: a later one hands over anew what the other side has taken and not answered
+        soundly; what it answered before is put away.
 
         A file whose bytes are not those of `sha256`, that is empty or over 2 GiB is a ValueError; nothing
         of it is seen by the other side. Raises DuplicateFile, GatewayUnavailable, GatewayFull.
@@ -61,7 +64,8 @@ class PointsGateway(Protocol):
         ...
 
     def withdraw(self, name: str) -> bool:
-        """Take a file back: True when the other side never gets it, on repeat too; False when it is too late.
+        """Take a file back: True when the other side never gets it, on repeat too; False when it is too late,
+        or was in an earlier sending.
 
         A withdrawn name can't be delivered again (DuplicateFile). Raises GatewayUnavailable.
         """

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import uvicorn
 from starlette.applications import Starlette
 
 from api.application import create_app
-from api.wiring import AccessSettings, GraphQL
+from api.wiring import GraphQL
 from application.access import Principal, units_of
 from application.authentication import TokenCode, TokenRefused
 from application.shared.approvable import ApprovalPolicy
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from infrastructure.projection_runner import Projector
 from infrastructure.tokens import SAMPLE_USERS
@@ -105,6 +107,7 @@ INPUTS = {
     "retryPointsJob": "PointsJobInput",
     "withdrawPointsJob": "PointsJobReasonInput",
     "acceptPointsJobDifferences": "PointsJobReasonInput",
+    "resendPointsFile": "PointsJobReasonInput",
 }
 
 
@@ -113,22 +116,16 @@ def running_house(
     url: str,
     policy: ApprovalPolicy | None = None,
     engine: Engine | None = None,
-    access: AccessSettings | None = None,
+    time_zone: ZoneInfo = DEFAULT_ZONE,
+    **options: Any,
 ) -> Iterator[House]:
-    """The house on a migrated database; everything ends with the block. With `access` it has a login."""
+    """The house on a migrated database; everything ends with the block. `options` are those of GraphQL."""
     stop = threading.Event()
     projector = threading.Thread(target=Projector(url).run, args=(stop,))
     projector.start()
     appended: list[None] = []
-    graphql = GraphQL(
-        url,
-        verify,
-        policy or ApprovalPolicy(),
-        lambda: appended.append(None),
-        graphiql=True,
-        engine=engine,
-        access=access,
-    )
+    options = {"graphiql": True, "engine": engine, "time_zone": time_zone, **options}
+    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), **options)
     app = create_app(
         parts=lambda: (),
         metrics=lambda: b"",

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 from application import points_jobs, points_pipeline
 from application.points_jobs import PointsTerms
 from application.points_pipeline import PointsDesk
-from application.shared.gateways import GatewayUnavailable
+from application.shared.gateways import DuplicateFile, GatewayUnavailable, PointsGateway
 from application.shared.records import GENESIS, Append, CommandKey, Context, Write
 from domain.budgets import DECIDER as BUDGET
 from domain.budgets import Budget, budget_id
@@ -81,16 +81,25 @@ class StoredResults:
 
 @dataclass
 class Counterpart:
-    """The points system behind a gateway that keeps its promises. `is_down`: it can't be reached."""
+    """The points system behind a gateway that keeps its promises. `is_down`: it can't be reached.
+
+    It takes a file at once, unless it is told to leave it `waiting`.
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, bytes] = field(default_factory=dict)
     is_down: bool = False
     deliveries: int = 0
+    waiting: set[str] = field(default_factory=set)
+    withdrawn: set[str] = field(default_factory=set)
 
-    def deliver(self, file: Path, name: str, sha256: str) -> None:
+    def deliver(self, file: Path, name: str, sha256: str, sending: int = 1) -> None:
         if self.is_down:
             raise GatewayUnavailable("down")
+        if name in self.withdrawn:
+            raise DuplicateFile("withdrawn")
+        if sending > 1:
+            self.answers.pop(name, None)
         content = file.read_bytes()
         assert hashlib.sha256(content).hexdigest() == sha256
         assert self.files.setdefault(name, content) == content
@@ -100,7 +109,11 @@ class Counterpart:
         return self.answers.get(name)
 
     def withdraw(self, name: str) -> bool:
-        return name not in self.files
+        if name in self.files and name not in self.waiting:
+            return False
+        self.files.pop(name, None)
+        self.withdrawn.add(name)
+        return True
 
     def lines(self, name: str) -> list[PointsLine]:
         return [part for part in read_points_file([self.files[name]]) if isinstance(part, PointsLine)]
@@ -122,11 +135,13 @@ class PointsWorld:
     folder: Path
     results: StoredResults = field(default_factory=StoredResults)
     system: Counterpart = field(default_factory=Counterpart)
+    gateway: PointsGateway | None = None
+    """Another way than to `system`."""
 
     @property
     def desk(self) -> PointsDesk:
-        folder = DirectoryFolder(self.folder)
-        return PointsDesk(self.bank.handler, self.results, self.system, folder, ALL_UNITS)
+        folder, gateway = DirectoryFolder(self.folder), self.gateway or self.system
+        return PointsDesk(self.bank.handler, self.results, gateway, folder, ALL_UNITS)
 
     # --- What comes before ---
 

@@ -94,6 +94,8 @@ openPointsJob              yes      no         no           no      no         n
 retryPointsJob             yes      no         no           no      no         no
 withdrawPointsJob          yes      no         no           no      no         no
 acceptPointsJobDifferences yes      no         no           no      no         no
+resendPointsFile           yes      no         no           no      no         no
+recallPointsFile           yes      no         no           no      no         no
 advancePointsJob           no       no         no           no      no         no
 adjustPoints               yes      no         no           no      no         no
 reversePointsEntry         yes      no         no           no      no         no

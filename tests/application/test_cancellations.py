@@ -1,13 +1,19 @@
 """Cancellations: asked for with a reason, decided by another, and either all of it or none takes effect."""
 
+import hashlib
+import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
+from application import points_pipeline
 from application.access import Forbidden
+from application.processes.points_delivery import next_step
 from application.segment_runs import mapping_for_export
+from application.shared.gateways import DuplicateFile
 from domain.approvals import ApprovalRefusal, Level
 from domain.approvals import Status as ApprovalStatus
 from domain.cancellations import CancellationRefusal
@@ -15,9 +21,12 @@ from domain.cancellations import Status as RequestStatus
 from domain.points_job_statuses import Status as JobStatus
 from domain.segment_runs import RunRefusal
 from domain.segment_runs import Status as RunStatus
-from domain.shared.refusal import CommonRefusal
+from domain.shared.refusal import CommonRefusal, Refused
 from domain.work_order_statuses import CANCELLABLE, Status, WorkOrderRefusal
 from domain.work_orders import may_release
+from infrastructure import exchange_folder as exchange
+from infrastructure.points_counterpart import Counterpart
+from infrastructure.points_gateway import DirectoryGateway
 from tests.application.bank import IN_SHANGHAI, LIN, MAO, RAO, TAN, WU, Bank, at_once, codes
 from tests.application.orders import Orders, orders_of
 from tests.application.points_world import PointsWorld, rows
@@ -220,12 +229,128 @@ def test_a_points_job_that_is_not_sent_is_withdrawn_and_its_budget_free_again(
     assert world.budget(activity).amounts.free == free
 
 
-def test_a_points_file_that_is_sent_stays_sent(bank: Bank, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_sent", [False, True], ids=["released", "sent"])
+def test_a_points_file_that_is_not_taken_is_withdrawn_and_the_work_order_cancelled(
+    bank: Bank, tmp_path: Path, is_sent: bool
+) -> None:
+    """WO-16: also one that was released and not handed over; afterwards it never is."""
+    world = PointsWorld(bank, tmp_path)
+    activity = world.activity()
+    job = out_and_waiting(world, activity, is_sent)
+    orders, request = granted(world, job)
+    assert orders.cancellation(request).status is RequestStatus.RECALLING
+    assert orders.state(order_of(world, job)).status is Status.CANCELLATION_PENDING
+    assert world.step(job).status is JobStatus.WITHDRAWN
+    assert orders.cancellation(request).status is RequestStatus.APPROVED
+    assert orders.state(order_of(world, job)).status is Status.CANCELLED
+    budget = world.budget(activity)
+    assert (budget.amounts.free, budget.amounts.reserved) == (1_000_00, 0)
+    name, file = world.name(job), world.folder / world.name(job)
+    assert world.system.files == {}
+    with pytest.raises(DuplicateFile):
+        world.desk.gateway.deliver(file, name, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def test_a_points_file_that_is_taken_refuses_the_cancellation_and_is_named(
+    bank: Bank, tmp_path: Path
+) -> None:
     """WO-16: what has left can't be called back by a status; its job goes its way."""
     world = PointsWorld(bank, tmp_path)
     job = world.sent(rows(3))
-    cancelled(bank, world.job(job).has.cause.work_order)
-    assert world.job(job).status is JobStatus.SENT
+    orders, request = granted(world, job)
+    assert world.step(job).status is JobStatus.SENT
+    assert orders.cancellation(request).status is RequestStatus.REFUSED
+    refusal = bank.events(request)[-1]
+    assert (refusal.code, refusal.file_name) == ("points_file_taken", world.name(job))
+    assert orders.state(order_of(world, job)).status is Status.EXECUTING
+    world.system.answer(world.name(job))
+    assert world.step(job, 4).status is JobStatus.SETTLED
+    assert orders.state(order_of(world, job)).status is Status.COMPLETED
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_what_the_points_system_has_answered_is_not_cancelled(bank: Bank, tmp_path: Path, steps: int) -> None:
+    """WO-16: the approver is told at once, with the file's name, and nothing is recorded."""
+    world = PointsWorld(bank, tmp_path)
+    job = world.sent(rows(3))
+    orders = Orders(bank, *(order_of(world, job),) * 3)
+    request = orders.request_cancellation(order_of(world, job))
+    world.system.answer(world.name(job))
+    world.step(job, steps)
+    before = bank.count_events()
+    with refused(CancellationRefusal.POINTS_FILE_TAKEN) as faults:
+        bank.approve(orders.approval_of(request), by=TAN)
+    assert faults[0].values == {"file": world.name(job)}
+    assert bank.count_events() == before
+
+
+def test_of_a_cancellation_and_a_hand_over_at_once_a_file_is_sent_or_the_order_cancelled_never_both(
+    bank: Bank, tmp_path: Path
+) -> None:
+    """WO-16: at the real folder, with a points system that takes what it sees."""
+    for number in range(12):
+        folder = tmp_path / str(number)
+        exchange.make(folder)
+        world = PointsWorld(bank, tmp_path / "points", gateway=DirectoryGateway(folder))
+        job = released(world)
+        orders = Orders(bank, *(order_of(world, job),) * 3)
+        approval = orders.approval_of(orders.request_cancellation(order_of(world, job)))
+        with Counterpart(folder).at_work() as counterpart:
+            at_once(
+                [
+                    partial(bank.approve, approval, by=TAN),
+                    partial(points_pipeline.send, world.desk, job),
+                    partial(at_work_for, counterpart, number * 0.015),
+                ]
+            )
+            for _ in range(10):
+                if next_step(world.job(job)) is None:
+                    break
+                with suppress(Refused):
+                    world.step(job)
+                counterpart.tick()
+            is_taken = len(list(counterpart.known())) == 1
+        is_cancelled = orders.state(order_of(world, job)).status is Status.CANCELLED
+        assert is_cancelled != is_taken
+        assert world.job(job).status is (JobStatus.SETTLED if is_taken else JobStatus.WITHDRAWN)
+
+
+def at_work_for(counterpart: Counterpart, duration_s: float) -> None:
+    ends_s = time.monotonic() + duration_s
+    while time.monotonic() < ends_s:
+        counterpart.tick()
+        time.sleep(0.001)
+
+
+def order_of(world: PointsWorld, job: UUID) -> UUID:
+    order = world.job(job).has.cause.work_order
+    assert order is not None
+    return order
+
+
+def released(world: PointsWorld, activity: UUID | None = None) -> UUID:
+    """A job whose worker died between release and hand-over."""
+    job = world.opened(rows(3), activity)
+    world.step(job, 2)
+    world.desk.run(job, points_pipeline._release)
+    assert world.job(job).status is JobStatus.RELEASED
+    return job
+
+
+def out_and_waiting(world: PointsWorld, activity: UUID, is_sent: bool) -> UUID:
+    job = released(world, activity)
+    world.system.waiting.add(world.name(job))
+    if is_sent:
+        world.step(job)
+    return job
+
+
+def granted(world: PointsWorld, job: UUID) -> tuple[Orders, UUID]:
+    """The work order's cancellation, asked for and approved."""
+    orders = Orders(world.bank, *(order_of(world, job),) * 3)
+    request = orders.request_cancellation(order_of(world, job))
+    world.bank.approve(orders.approval_of(request), by=TAN)
+    return orders, request
 
 
 def cancelled(bank: Bank, order: UUID | None) -> None:

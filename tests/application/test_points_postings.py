@@ -31,6 +31,7 @@ from domain.points_ledgers import (
 from infrastructure.event_log import EventLog
 from infrastructure.log_verification import verify
 from tests.application.bank import LIN, Bank, at_once
+from tests.application.points_world import PointsWorld, rows
 from tests.application.posting_process import NOON, lines, posting
 from tests.given import refused
 
@@ -71,6 +72,27 @@ def test_several_lines_of_one_customer_stand_in_their_order(log: EventLog) -> No
     assert posting(log, job).post(given).points == 55
     records = list(log.records(ledger_id(Holder("CC", "C1"), 2026)))
     assert [record.event.balance for record in records] == [1, 3, 6, 10, 15, 21, 28, 36, 45, 55]
+
+
+def test_lines_of_one_customer_stand_in_their_order_across_chunks_that_are_stored_at_once(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points_postings, "CHUNK_LINES", 1)
+    given = [PointsLine(number, f"C{number % 2}", "", 1, "REWARD") for number in range(1, 61)]
+    begun: list[int] = []
+
+    def clock() -> datetime:
+        begun.append(1)
+        return NOON
+
+    assert replace(posting(log, uuid4()), clock=clock).post(given).posted == 60
+    assert len(begun) == 60, "none came in another's way"
+    for customer in range(2):
+        records = list(log.records(ledger_id(Holder("CC", f"C{customer}"), 2026)))
+        assert [record.event.line_number for record in records] == [
+            line.number for line in given if line.customer == f"C{customer}"
+        ]
+        assert records[-1].event.balance == 30
 
 
 def test_what_a_ledger_can_not_take_is_refused_by_line_and_the_others_are_posted(bank: Bank) -> None:
@@ -150,10 +172,9 @@ def test_a_job_that_was_cut_off_by_the_years_end_posts_no_line_in_both_years(log
 # --- Reversals ------------------------------------------------------------
 
 
-def test_an_entry_is_reversed_once_in_its_year_or_in_a_later_one(bank: Bank) -> None:
+def test_an_entry_is_reversed_once_in_its_year_or_in_a_later_one(bank: Bank, tmp_path: Path) -> None:
     """PTS-12"""
-    job = uuid4()
-    posting(bank.log, job).post(lines(2, 500))
+    job = PointsWorld(bank, tmp_path).settled(rows(2, 500))
     one, two = (ledger_id(Holder("CC", f"C{n:08d}"), 2026) for n in (1, 2))
     reverse = points_ledgers.reverse
     bank.send(LIN, "reversePointsEntry", {}, reverse, one, entry_id(job, 1), "wrong customer")
@@ -172,16 +193,19 @@ def test_an_entry_is_reversed_once_in_its_year_or_in_a_later_one(bank: Bank) -> 
         bank.send(LIN, "reversePointsEntry", {}, reverse, two, uuid4(), "never was")
 
 
-def test_an_entry_reversed_by_many_at_once_is_reversed_once(bank: Bank) -> None:
-    """PTS-12"""
-    job = uuid4()
-    posting(bank.log, job).post(lines(1, 500))
+def test_an_entry_reversed_by_many_at_once_is_reversed_once_and_paid_back_once(
+    bank: Bank, tmp_path: Path
+) -> None:
+    """PTS-12, BUD-04"""
+    world = PointsWorld(bank, tmp_path)
+    job = world.settled(rows(1, 500))
     ledger = ledger_id(Holder("CC", "C00000001"), 2026)
     call = lambda: bank.send(  # noqa: E731
         LIN, "reversePointsEntry", {}, points_ledgers.reverse, ledger, entry_id(job, 1), "wrong"
     )
     at_once([call] * 8)
     assert [record.version for record in bank.log.records(ledger)] == [1, 2]
+    assert (world.budget_of(job).amounts.consumed, world.job(job).recall.reversed_points) == (0, 500)
 
 
 # --- Killed, and met by others --------------------------------------------

@@ -11,12 +11,14 @@ from uuid import UUID
 
 import pytest
 
-from application import points_jobs, stocks
+from application import points_jobs, points_ledgers, stocks
+from application.points_postings import entry_id
 from application.processes import expired_reservations
 from application.shared.records import Append, Conflict, Receipt
 from application.stocks import Award
 from domain.activities import ActivityRefusal
-from domain.points_jobs import Status
+from domain.points_job_statuses import Status
+from domain.points_ledgers import Holder, ledger_id
 from domain.shared.money import Amount
 from domain.shared.references import Reference
 from domain.stocks import DECIDER, Stock, StockOpened, StockRefusal, stock_ids
@@ -200,6 +202,29 @@ def test_a_job_reserves_its_points_and_consumes_what_was_posted(world: PointsWor
     world.step(job, 4)
     assert world.job(job).status is Status.SETTLED
     assert amounts(world.bank, stock) == (500, 0, 4_500)
+
+
+def test_reversed_points_are_free_in_the_stock_again_before_and_after_the_settlement(
+    world: PointsWorld,
+) -> None:
+    """ACT-10, BUD-04: a cap counts what customers keep."""
+    activity = rewarding(world, "5000")
+    [stock] = ids(world.bank, activity)
+    job = world.sent(rows(10, points=500), activity)
+    world.system.answer(world.name(job))
+    world.step(job, 2)
+    reverse(world, job, 1)
+    assert amounts(world.bank, stock) == (0, 5_000, 0)
+    world.step(job, 2)
+    assert amounts(world.bank, stock) == (500, 0, 4_500)
+    reverse(world, job, 2)
+    assert amounts(world.bank, stock) == (1_000, 0, 4_000)
+
+
+def reverse(world: PointsWorld, job: UUID, line: int) -> None:
+    ledger = ledger_id(Holder("CC", f"C{line:08d}"), 2026)
+    given = ledger, entry_id(job, line), "wrong customer"
+    world.bank.send(LIN, "reversePointsEntry", {}, points_ledgers.reverse, *given)
 
 
 def test_a_stock_that_is_too_small_fails_the_job_and_the_budget_stays_free(world: PointsWorld) -> None:

@@ -10,12 +10,16 @@ from domain.cancellations import (
     DECIDER,
     REASON_CHARACTERS_MAX,
     ApproveCancellation,
+    BeginRecall,
     CancellationApproved,
+    CancellationRecallBegun,
     CancellationRefusal,
+    CancellationRefused,
     CancellationRejected,
     CancellationRequested,
     CancellationWithdrawn,
     Command,
+    ConcludeRecall,
     Event,
     OrderedWork,
     RejectCancellation,
@@ -37,23 +41,31 @@ requested = CancellationRequested(ORDER, "HO", "no budget", APPROVAL, HASH, "tec
 approved = CancellationApproved(ORDER.id, APPROVAL, "tan")
 rejected = CancellationRejected(ORDER.id, APPROVAL, "technology", "it is nearly done", "tan")
 withdrawn = CancellationWithdrawn(ORDER.id, "lin")
+recalling = CancellationRecallBegun(ORDER.id, APPROVAL, "POINTS_CC_20260301_0001.txt", "tan")
+refusal = CancellationRefused(ORDER.id, APPROVAL, "points_file_taken", "POINTS_CC_20260301_0001.txt")
 
 STATUSES: dict[Status, tuple[Event, ...]] = {
     Status.PENDING: (requested,),
     Status.APPROVED: (requested, approved),
     Status.REJECTED: (requested, rejected),
     Status.WITHDRAWN: (requested, withdrawn),
+    Status.RECALLING: (requested, recalling),
+    Status.REFUSED: (requested, recalling, refusal),
 }
 COMMANDS: dict[type, Command] = {
     ApproveCancellation: ApproveCancellation(APPROVAL, "tan"),
     RejectCancellation: RejectCancellation(APPROVAL, "technology", "it is nearly done", "tan"),
     WithdrawCancellation: WithdrawCancellation("lin"),
+    BeginRecall: BeginRecall(APPROVAL, "POINTS_CC_20260301_0001.txt", "tan"),
+    ConcludeRecall: ConcludeRecall(True),
 }
 ANSWERS = """
-                     pending                approved  rejected  withdrawn
-ApproveCancellation  CancellationApproved   no        no        no
-RejectCancellation   CancellationRejected   no        no        no
-WithdrawCancellation CancellationWithdrawn  no        no        nothing
+                     pending                 approved  rejected  withdrawn recalling            refused
+ApproveCancellation  CancellationApproved    no        no        no        no                   no
+RejectCancellation   CancellationRejected    no        no        no        no                   no
+WithdrawCancellation CancellationWithdrawn   no        no        nothing   no                   no
+BeginRecall          CancellationRecallBegun no        no        no        no                   no
+ConcludeRecall       nothing                 nothing   nothing   nothing   CancellationApproved nothing
 """
 
 
@@ -70,6 +82,12 @@ def test_every_status_answers_every_command_as_the_state_machine_says() -> None:
         for status, history in STATUSES.items()
     }
     assert all(DECIDER.fold(history).status is status for status, history in STATUSES.items())
+
+
+def test_what_is_recalled_too_late_is_refused_and_names_the_file() -> None:
+    """WO-16"""
+    cancellation.given(requested, recalling).when(ConcludeRecall(False)).then(refusal)
+    cancellation.given(requested, recalling).when(ConcludeRecall(True)).then(approved)
 
 
 def test_who_asked_why_and_who_decided_why_are_in_the_facts() -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain import points_job_answers as back
+from domain import points_job_recalls as recalls
 from domain import points_jobs as jobs
 from domain.points_files import FileFault, FileRefusal, PointsHeader
 from domain.points_job_statuses import JobRefusal, Status
@@ -55,6 +56,7 @@ STATUSES: dict[Status, list[Any]] = {
     Status.UNKNOWN: [],
     Status.FAILED: history(OPEN, jobs.FailJob(Failure.NO_LINES)),
     Status.WITHDRAWN: history(OPEN, jobs.WithdrawJob("dear", "lin")),
+    Status.RECALLING: history(*WAY[:5], recalls.RecallFile("dear", "lin")),
 }
 COMMANDS: dict[type, Any] = {
     **{type(command): command for command in WAY},
@@ -64,6 +66,10 @@ COMMANDS: dict[type, Any] = {
     jobs.FailJob: jobs.FailJob(Failure.NO_LINES),
     jobs.RetryJob: jobs.RetryJob("lin"),
     jobs.WithdrawJob: jobs.WithdrawJob("dear", "lin"),
+    recalls.ResendFile: recalls.ResendFile("no answer", "lin"),
+    recalls.RecallFile: recalls.RecallFile("dear", "lin"),
+    recalls.RecordRecall: recalls.RecordRecall(True),
+    recalls.RecordReversal: recalls.RecordReversal(UUID(int=9), 500),
 }
 TABLE = grid("""
                             unknown           opened             reserved           filed              released           sent
@@ -82,6 +88,10 @@ SettleJob                   not_found         not_at_this_step   not_at_this_ste
 FailJob                     not_found         PointsJobFailed    PointsJobFailed    PointsJobFailed    not_at_this_step   not_at_this_step
 RetryJob                    not_found         job_not_failed     job_not_failed     job_not_failed     job_not_failed     job_not_failed
 WithdrawJob                 not_found         PointsJobWithdrawn PointsJobWithdrawn PointsJobWithdrawn already_released   already_released
+ResendFile                  not_found         not_at_this_step   not_at_this_step   not_at_this_step   not_at_this_step   PointsJobResent
+RecallFile                  not_found         not_at_this_step   not_at_this_step   not_at_this_step   PointsJobRecallBegun PointsJobRecallBegun
+RecordRecall                not_found         nothing            nothing            nothing            nothing            nothing
+RecordReversal              not_found         not_at_this_step   not_at_this_step   not_at_this_step   not_at_this_step   not_at_this_step
 
                             acknowledged      posted             reconciled         settled            failed             withdrawn
 OpenJob                     nothing           nothing            nothing            nothing            nothing            nothing
@@ -99,13 +109,38 @@ SettleJob                   not_at_this_step  not_at_this_step   PointsJobSettle
 FailJob                     not_at_this_step  not_at_this_step   not_at_this_step   not_at_this_step   nothing            not_at_this_step
 RetryJob                    job_not_failed    job_not_failed     job_not_failed     job_not_failed     PointsJobRetried   job_not_failed
 WithdrawJob                 already_released  already_released   already_released   already_released   PointsJobWithdrawn nothing
+ResendFile                  not_at_this_step  not_at_this_step   not_at_this_step   not_at_this_step   not_at_this_step   not_at_this_step
+RecallFile                  not_at_this_step  not_at_this_step   not_at_this_step   not_at_this_step   not_at_this_step   not_at_this_step
+RecordRecall                nothing           nothing            nothing            nothing            nothing            nothing
+RecordReversal              PointsJobPointsReversed PointsJobPointsReversed PointsJobPointsReversed PointsJobPointsReversed not_at_this_step not_at_this_step
+
+                            recalling
+OpenJob                     nothing
+RecordReservation           not_at_this_step
+RecordFile                  not_at_this_step
+ReleaseFile                 not_at_this_step
+RecordSending               nothing
+RecordAcknowledgement       nothing
+RecordFaultyAcknowledgement nothing
+RecordSilence               nothing
+RecordPosting               not_at_this_step
+RecordReconciliation        not_at_this_step
+AcceptDifferences           nothing_to_accept
+SettleJob                   not_at_this_step
+FailJob                     not_at_this_step
+RetryJob                    job_not_failed
+WithdrawJob                 already_released
+ResendFile                  not_at_this_step
+RecallFile                  not_at_this_step
+RecordRecall                PointsJobRecalled
+RecordReversal              not_at_this_step
 """)  # noqa: E501
 job: Given[Any, Any] = Given(DECIDER)
 
 
 def test_the_table_knows_every_command_and_every_status() -> None:
     assert {type_ for type_ in get_args(jobs.Command) if isinstance(type_, type)} <= set(COMMANDS)
-    assert set(get_args(back.AnswerCommand)) <= set(COMMANDS)
+    assert {*get_args(back.AnswerCommand), *get_args(recalls.Command)} <= set(COMMANDS)
     assert set(STATUSES) == set(Status)
     assert set(TABLE) == all_pairs(STATUSES, COMMANDS)
 
@@ -217,3 +252,63 @@ def test_a_retry_begins_anew_under_another_key_of_reservation() -> None:
 def test_what_costs_nothing_reserves_nothing() -> None:
     free = jobs.RecordReservation(3, 1_500, Money(0, "CNY"))
     job.given(*STATUSES[Status.OPENED]).when(free).then(jobs.PointsJobReserved(3, 1_500, Money(0, "CNY"), ""))
+
+
+def test_a_file_that_was_taken_goes_on_from_where_it_was() -> None:
+    """PTS-10: and one that came back comes to nothing, with what was said for it."""
+    for status in (Status.RELEASED, Status.SENT):
+        begun = recalls.PointsJobRecallBegun("dear", "lin", "letter 7", None)
+        out = [*STATUSES[status], begun]
+        failed = recalls.PointsJobRecallFailed(HEADER.file_name)
+        job.given(*out).when(recalls.RecordRecall(False)).then(failed)
+        assert DECIDER.fold([*out, failed]).status is status
+        back_again = recalls.PointsJobRecalled("dear", "lin", "letter 7")
+        job.given(*out).when(recalls.RecordRecall(True)).then(back_again)
+        job.given(*out, back_again).when(recalls.RecordRecall(True)).then_nothing()
+
+
+def test_a_recall_and_a_resending_need_reasons() -> None:
+    sent = STATUSES[Status.SENT]
+    job.given(*sent).when(recalls.ResendFile(" ", "lin")).then_refused((CommonRefusal.REQUIRED, "reason"))
+    faulty = recalls.RecallFile("", "lin", "x" * (recalls.CONFIRMATION_CHARACTERS_MAX + 1))
+    job.given(*sent).when(faulty).then_refused(
+        (CommonRefusal.REQUIRED, "reason"), (CommonRefusal.TOO_LONG, "confirmation")
+    )
+
+
+def test_a_file_sent_again_has_a_new_time_to_be_answered_and_is_sent_so_often() -> None:
+    """PTS-09"""
+    silent = [*STATUSES[Status.SENT], back.PointsJobAnswerOverdue(NOW)]
+    faulted = [*silent, back.PointsJobAcknowledgementFaulted(1, (FAULT,), HASH)]
+    again = [*faulted, recalls.PointsJobResent(2, "lost", "lin"), jobs.PointsJobSent(NOW + timedelta(days=1))]
+    state = DECIDER.fold(again)
+    assert (state.status, state.recall.sending, state.is_overdue, state.seen_faulty) == (
+        Status.SENT, 2, False, "",
+    )  # fmt: skip
+    job.given(*again).when(back.RecordSilence(NOW)).then_nothing()
+    most = [*again, recalls.PointsJobResent(recalls.SENDINGS_MAX, "lost", "lin"), jobs.PointsJobSent(NOW)]
+    job.given(*most).when(recalls.ResendFile("lost", "lin")).then_refused(CommonRefusal.TOO_MANY)
+
+
+@pytest.mark.parametrize("unit_cost", ["0.01", "0.002", "0.0333"])
+def test_refunds_of_all_reversals_are_what_was_consumed(unit_cost: str) -> None:
+    """BUD-04: whatever single points round to, together they are neither more nor less."""
+    terms = replace(TERMS, unit_cost=unit_cost)
+    way = [replace(OPEN, terms=terms), *WAY[1:]]
+    events, consumed = history(*way), cost_of(1_000, terms)
+    assert consumed is not None
+    given_back = 0
+    for entry, points in enumerate([1, 333, 1, 1, 600, 64]):
+        [event] = DECIDER.decide(recalls.RecordReversal(UUID(int=entry), points), DECIDER.fold(events))
+        events.append(event)
+        given_back += event.refund.amount_minor
+        assert 0 <= given_back <= consumed.amount_minor
+    assert given_back == consumed.amount_minor
+
+
+def test_a_reversal_before_the_settlement_gives_nothing_back_that_was_not_consumed() -> None:
+    """BUD-04: the settlement consumes so much less."""
+    for status in (Status.ACKNOWLEDGED, Status.POSTED, Status.RECONCILED):
+        reversal = recalls.RecordReversal(UUID(int=9), 500)
+        expected = recalls.PointsJobPointsReversed(UUID(int=9), 500, Money(0, "CNY"))
+        job.given(*STATUSES[status]).when(reversal).then(expected)

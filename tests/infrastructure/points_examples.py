@@ -7,6 +7,7 @@ from uuid import UUID
 
 from domain import budgets as b
 from domain import points_job_answers as back
+from domain import points_job_recalls as recalls
 from domain import points_jobs as j
 from domain import points_ledgers as p
 from domain import stocks as s
@@ -84,6 +85,11 @@ EXAMPLES: dict[tuple[str, int], Any] = {
     ("points_job.failed", 1): j.PointsJobFailed("budget_too_small", {"free": "5", "needed": "1000"}),
     ("points_job.retried", 1): j.PointsJobRetried(2, "lin"),
     ("points_job.withdrawn", 1): j.PointsJobWithdrawn("wrong group", "lin"),
+    ("points_job.resent", 1): recalls.PointsJobResent(2, "回执丢失 answer lost", "lin"),
+    ("points_job.recall_begun", 1): recalls.PointsJobRecallBegun("wrong group", "lin", "3S-2026-17", ORDER),
+    ("points_job.recalled", 1): recalls.PointsJobRecalled("wrong group", "lin", "3S-2026-17"),
+    ("points_job.recall_failed", 1): recalls.PointsJobRecallFailed("POINTS_CC_20260301_0007.txt"),
+    ("points_job.points_reversed", 1): recalls.PointsJobPointsReversed(ENTRY, 500, TEN),
     ("points.posted", 1): p.PointsPosted(
         posting_key=f"{JOB.hex}:4",
         debit=Account.ISSUANCE,

@@ -290,6 +290,12 @@ GOLDEN: dict[tuple[str, int], Any] = {
         "lin",
     ),
     ("cancellation.approved", 1): cancellations.CancellationApproved(OWNER, APPROVAL, "tan"),
+    ("cancellation.recall_begun", 1): cancellations.CancellationRecallBegun(
+        OWNER, APPROVAL, "POINTS_CC_20260301_0007.txt", "tan"
+    ),
+    ("cancellation.refused", 1): cancellations.CancellationRefused(
+        OWNER, APPROVAL, "points_file_taken", "POINTS_CC_20260301_0007.txt"
+    ),
     ("cancellation.rejected", 1): cancellations.CancellationRejected(
         OWNER, APPROVAL, "technology", "快完成了 nearly done", "tan"
     ),

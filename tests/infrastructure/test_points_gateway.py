@@ -22,7 +22,7 @@ from application.shared.gateways import (
 )
 from infrastructure import exchange_folder as exchange
 from infrastructure.exchange_folder import Marker
-from infrastructure.points_gateway import DirectoryGateway, gateway_of
+from infrastructure.points_gateway import DirectoryGateway, Sent, State, gateway_of
 from infrastructure.settings import Settings, SettingsFault
 
 ROOT = Path(__file__).parents[2]
@@ -226,6 +226,88 @@ def test_a_withdrawal_that_was_killed_half_way_is_completed(
     assert list(outbox.iterdir()) == []
     with pytest.raises(DuplicateFile, match="withdrawn"):
         gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT))
+
+
+@pytest.mark.parametrize("trace", ["none", "answer"])
+def test_what_was_taken_and_cleared_away_can_not_be_withdrawn(
+    gateway: DirectoryGateway, folder: Path, file: Callable[[bytes], Path], trace: str
+) -> None:
+    """WO-16, PTS-10: the other side keeps its archive as short as it likes."""
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT))
+    for path in (folder / "outbox").iterdir():
+        path.unlink()
+    if trace == "answer":
+        (folder / "sent" / f"{NAME}.json").unlink()
+        acknowledge(folder, NAME, b"answer")
+    assert not gateway.withdraw(NAME)
+
+
+# --- Sent again -----------------------------------------------------------------
+
+
+def taken(folder: Path, to: str = "archive/{}.taken") -> None:
+    """The other side renames the marker, and puts the file away when it is done."""
+    outbox, end = folder / "outbox", folder / to.format(NAME)
+    (outbox / f"{NAME}.ready").rename(end)
+    if "archive" in to:
+        (outbox / NAME).rename(folder / "archive" / NAME)
+
+
+def test_a_file_sent_again_is_seen_again_and_the_answer_of_before_is_put_away(
+    gateway: DirectoryGateway, folder: Path, file: Callable[[bytes], Path]
+) -> None:
+    """PTS-09: each sending once, however often it is repeated."""
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT))
+    taken(folder)
+    acknowledge(folder, NAME, b"broken")
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT), sending=2)
+    assert seen(folder) == {NAME: CONTENT}
+    assert gateway.acknowledgement(NAME) is None
+    assert (folder / "sent" / f"{NAME}.ack.before-2").read_bytes() == b"broken"
+    (folder / "archive" / NAME).unlink()
+    taken(folder)
+    acknowledge(folder, NAME, b"sound")
+    for sending in (2, 1):
+        gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT), sending)
+    assert seen(folder) == {}
+    assert gateway.acknowledgement(NAME) == b"sound"
+
+
+def test_a_file_that_is_waiting_or_begun_is_not_put_there_twice(
+    gateway: DirectoryGateway, folder: Path, file: Callable[[bytes], Path]
+) -> None:
+    """PTS-10: and one that nobody has taken may still be withdrawn."""
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT))
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT), sending=2)
+    assert seen(folder) == {NAME: CONTENT}
+    taken(folder, "outbox/{}.taken")
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT), sending=3)
+    assert seen(folder) == {}
+    assert not gateway.withdraw(NAME)
+
+
+def test_a_copy_of_a_file_that_was_taken_is_no_longer_withdrawn(
+    gateway: DirectoryGateway, folder: Path, file: Callable[[bytes], Path]
+) -> None:
+    """WO-16, PTS-10: the other side may have booked the one of before."""
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT))
+    taken(folder)
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT), sending=2)
+    assert not gateway.withdraw(NAME)
+    assert seen(folder) == {NAME: CONTENT}
+
+
+def test_a_resending_that_was_killed_half_way_is_completed(
+    gateway: DirectoryGateway, folder: Path, file: Callable[[bytes], Path]
+) -> None:
+    """PTS-10: after it was remembered, and before the copy can be seen."""
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT))
+    taken(folder)
+    gateway._remember(NAME, Sent(sha256_of(CONTENT), State.OFFERED, 2, was_taken=True))
+    assert not gateway.withdraw(NAME)
+    gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT), sending=2)
+    assert seen(folder) == {NAME: CONTENT}
+    assert gateway._recall(NAME) == Sent(sha256_of(CONTENT), State.DELIVERED, 2, was_taken=True)
 
 
 # --- Acknowledgement ------------------------------------------------------------
