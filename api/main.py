@@ -379,13 +379,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             settings.database_connections_max,
             time_zone=settings.time_zone,
             engine=segment_engine(settings),
-            access=AccessSettings(
-                settings.units,
-                settings.signing_keys_folder,
-                settings.token_audience,
-                settings.has_login,
-                metrics.counting,
-            ),
+            access=AccessSettings.of(settings, metrics.counting),
             graphiql=not settings.is_production,
             rates=RateRules(
                 settings.rate_capacity,

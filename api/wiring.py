@@ -44,6 +44,7 @@ from infrastructure.login_desk import LoginDesk
 from infrastructure.own_tokens import OwnTokens
 from infrastructure.projection_progress import Progress
 from infrastructure.projection_registry import PROJECTION_OF
+from infrastructure.settings import Settings
 from infrastructure.signing_keys import SigningKeys
 from infrastructure.token_gate import TokenGate
 from infrastructure.workbooks import Workbook
@@ -63,6 +64,11 @@ class AccessSettings:
     audience: str
     has_login: bool = True
     counting: Callable[[Verify], Verify] = lambda verify: verify
+
+    @classmethod
+    def of(cls, settings: Settings, counting: Callable[[Verify], Verify]) -> "AccessSettings":
+        folder, audience = settings.signing_keys_folder, settings.token_audience
+        return cls(settings.units, folder, audience, settings.has_login, counting)
 
 
 @dataclass(slots=True)

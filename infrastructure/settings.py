@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from application.access import HEAD_OFFICE, Role
 from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
+from infrastructure.setting_texts import listed, pairs, require
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 UNITS_MAX = 1_000
@@ -323,7 +324,7 @@ class Settings(BaseSettings):
     def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None:
             text = url.get_secret_value()
-            _require(text.startswith(("postgresql://", "postgres://")))
+            require(text.startswith(("postgresql://", "postgres://")))
             try:
                 psycopg.conninfo.conninfo_to_dict(text)
             except psycopg.ProgrammingError:
@@ -334,13 +335,13 @@ class Settings(BaseSettings):
     @classmethod
     def _broker(cls, url: SecretStr | None) -> SecretStr | None:
         schemes = ("amqp://", "amqps://", "redis://", "rediss://")
-        _require(url is None or url.get_secret_value().startswith(schemes))
+        require(url is None or url.get_secret_value().startswith(schemes))
         return url
 
     @field_validator("points_gateway")
     @classmethod
     def _gateway(cls, given: str | None) -> str | None:
-        _require(given is None or (given.startswith("directory:/") and "\0" not in given))
+        require(given is None or (given.startswith("directory:/") and "\0" not in given))
         return given
 
     @field_validator("jwks_url")
@@ -349,28 +350,28 @@ class Settings(BaseSettings):
         if url is not None:
             parts = urlsplit(url)
             is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK
-            _require(bool(parts.hostname) and (parts.scheme == "https" or is_local))
+            require(bool(parts.hostname) and (parts.scheme == "https" or is_local))
         return url
 
     @field_validator("token_algorithms", mode="before")
     @classmethod
     def _algorithms(cls, given: str | tuple[str, ...]) -> tuple[str, ...]:
-        names = tuple(_listed(given)) if isinstance(given, str) else given
-        _require(bool(names) and set(names) <= set(ALGORITHMS))
+        names = tuple(listed(given)) if isinstance(given, str) else given
+        require(bool(names) and set(names) <= set(ALGORITHMS))
         return names
 
     @field_validator("org_units", mode="before")
     @classmethod
     def _units(cls, given: str | dict[str, str]) -> dict[str, str]:
-        units = _pairs(given) if isinstance(given, str) else given
-        _require(all(_UNIT.fullmatch(code) and name for code, name in units.items()))
-        _require(HEAD_OFFICE in units and len(units) <= UNITS_MAX)
+        units = pairs(given) if isinstance(given, str) else given
+        require(all(_UNIT.fullmatch(code) and name for code, name in units.items()))
+        require(HEAD_OFFICE in units and len(units) <= UNITS_MAX)
         return units
 
     @field_validator("registered_only_roles", mode="before")
     @classmethod
     def _roles(cls, given: str | frozenset[Role]) -> frozenset[Role]:
-        return frozenset(map(Role, _listed(given))) if isinstance(given, str) else given
+        return frozenset(map(Role, listed(given))) if isinstance(given, str) else given
 
     @field_validator("approval_levels", mode="before")
     @classmethod
@@ -378,9 +379,9 @@ class Settings(BaseSettings):
         if not isinstance(given, str):
             return given
         policy = {}
-        for kind, names in _pairs(given).items():
+        for kind, names in pairs(given).items():
             levels = tuple(Level(name) for name in names.split("+"))
-            _require(bool(_KIND.fullmatch(kind)) and levels == tuple(x for x in TWO_LEVELS if x in levels))
+            require(bool(_KIND.fullmatch(kind)) and levels == tuple(x for x in TWO_LEVELS if x in levels))
             policy[kind] = levels
         return policy
 
@@ -430,25 +431,6 @@ class Settings(BaseSettings):
             faults.append("CARDINAL_TOKEN_ISSUER must be set in production")
         if faults:
             raise SettingsFault(*faults)
-
-
-def _require(holds: bool) -> None:
-    """The fault's words are the setting's `expected`, so the error needs none."""
-    if not holds:
-        raise ValueError
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """The pairs of "A:first,B:second"; a key that comes twice is a fault."""
-    pairs = {}
-    for key, _, value in (part.partition(":") for part in _listed(text)):
-        _require(key not in pairs)
-        pairs[key.strip()] = value.strip()
-    return pairs
 
 
 def _faults(error: ValidationError) -> Iterable[str]:
