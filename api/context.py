@@ -32,7 +32,8 @@ class Progress(Protocol):
 class Context:
     """One request, or one WebSocket: there the principal is known only once the client has said who it is.
 
-    `is_admitted`: its one operation has passed the gate and is paid for.
+    `address` is the network's, for the record of who took what out. `is_admitted`: its one operation has
+    passed the gate and is paid for.
     """
 
     principal: Principal
@@ -51,6 +52,7 @@ class Context:
     engine: Engine | None = None
     accounts: Accounts | None = None
     still_holds: Callable[[Principal], bool] = lambda _: True
+    address: str = ""
 
 
 Info = strawberry.Info[Context, Any]

@@ -87,7 +87,8 @@ class Sockets(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:  # noqa: ARG002
         nobody = Principal("", frozenset(), "", frozenset())
         language = language_of(request.headers.get("accept-language"))
-        return self._services.context(nobody, language, request_id(request.scope), None)
+        address = request.client.host if request.client else ""
+        return self._services.context(nobody, language, request_id(request.scope), None, address)
 
     async def on_ws_connect(self, context: Context) -> Any:
         params = context.connection_params or {}

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from api.public_access import ACCESS_MAPPINGS
+from api.public_figures import FIGURES_MAPPINGS
 from api.public_mappings import MAPPINGS as _MAPPINGS
 from api.public_mappings import Data
 from api.public_mappings import Mapping as _Mapping
@@ -116,6 +117,7 @@ def _plan(plan: Plan) -> Data:
         "goal": plan.goal and plan.goal.name,
         "rewards": [_reward(reward) for reward in plan.rewards],
         "groups": [_link(link) for link in plan.groups],
+        "exclusions": [exclusion.name for exclusion in plan.exclusions],
     }
 
 
@@ -173,6 +175,7 @@ _MAPPINGS.update(WORK_ORDER_MAPPINGS)
 _MAPPINGS.update(POINTS_MAPPINGS)
 _MAPPINGS.update(ACCESS_MAPPINGS)
 _MAPPINGS.update(STOCK_MAPPINGS)
+_MAPPINGS.update(FIGURES_MAPPINGS)
 
 _MAPPINGS[c.EntryAdded] = _Mapping("added", _added)
 _MAPPINGS[c.EntryMoved] = _Mapping("moved", _moved)

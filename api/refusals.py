@@ -9,6 +9,7 @@ from strawberry.utils.str_converters import to_camel_case
 from api.messages import Language, message
 from application.shared.engines import SqlRefusal
 from domain.activities import ActivityRefusal
+from domain.activity_figures import FiguresRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
 from domain.budgets import BudgetRefusal
@@ -47,6 +48,7 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     ContentRefusal,
     WorkOrderRefusal,
     CancellationRefusal,
+    FiguresRefusal,
     GroupRefusal,
     RuleRefusal,
     BudgetRefusal,

@@ -9,6 +9,7 @@ from strawberry.tools import merge_types
 from strawberry.types.execution import ExecutionContext, PreExecutionError
 
 from api.activities import Activity, ActivityMutations
+from api.activity_figures import ActivityFigures, ActivityFiguresMutations, ActivityFiguresQueries
 from api.activity_forms import ActivityForm, ActivityFormMutations
 from api.admission import Admitted, Unsuggesting
 from api.approvals import INBOX, Approval, ApprovalMutations
@@ -65,6 +66,9 @@ class ReadQueries:
     activity: Activity | None = one(description="One activity, with asOf as it was then.")
     activities: Connection[Activity] = many(
         description="The activities in sight, with asOf as they were then."
+    )
+    activity_figures: ActivityFigures | None = one(
+        description="By the id of the figures, not of the activity."
     )
     work_order: WorkOrder | None = one(description="One work order, with asOf as it was then.")
     work_orders: Connection[WorkOrder] = many(
@@ -138,6 +142,7 @@ Query = merge_types(
         EventQueries,
         DifferenceQueries,
         CustomerGroupQueries,
+        ActivityFiguresQueries,
         GroupExtractionQueries,
         SourceQueries,
         ViewerQueries,
@@ -151,6 +156,7 @@ Mutation = merge_types(
         DepartmentMutations,
         RewardTypeMutations,
         ActivityMutations,
+        ActivityFiguresMutations,
         ApprovalMutations,
         WorkOrderMutations,
         CancellationMutations,

@@ -42,7 +42,9 @@ class Services:
     engine: Engine | None = None
     accounts: Accounts | None = None
 
-    def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
+    def context(
+        self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
+    ) -> Context:
         sizes = self.page_sizes
         page_size_max = sizes.integrator if Role.INTEGRATOR in principal.roles else sizes.ordinary
         return Context(
@@ -60,4 +62,5 @@ class Services:
             engine=self.engine,
             accounts=self.accounts,
             still_holds=self.authentication.still_holds,
+            address=address,
         )

@@ -40,6 +40,8 @@ class Permission(StrEnum):
     BUDGETS_EXPIRE = "budgets.expire"
     STOCKS_AWARD = "stocks.award"
     STOCKS_EXPIRE = "stocks.expire"
+    FIGURES_COUNT = "figures.count"
+    CUSTOMERS_READ = "customers.read"
     WORK_ORDERS_PLAN = "work_orders.plan"
     WORK_ORDERS_SCHEDULE = "work_orders.schedule"
     WORK_ORDERS_EXECUTE = "work_orders.execute"
@@ -76,7 +78,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     | _WORK_ORDERS
     | _SEGMENTS
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
-    | {Permission.STOCKS_AWARD}
+    | {Permission.STOCKS_AWARD, Permission.CUSTOMERS_READ}
     | {Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
     Role.TECHNOLOGIST: _STAFF
@@ -149,6 +151,9 @@ OPERATIONS: Mapping[str, Permission] = {
     "expireBudget": Permission.BUDGETS_EXPIRE,
     **{f"{verb}Stock": Permission.STOCKS_AWARD for verb in ("reserve", "consume", "release", "return")},
     "expireStock": Permission.STOCKS_EXPIRE,
+    "countActivity": Permission.GROUPS_PREVIEW,
+    "executeActivityCount": Permission.FIGURES_COUNT,
+    "listActivityCustomers": Permission.CUSTOMERS_READ,
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
     "requestCancellation": Permission.WORK_ORDERS_PLAN,
     "withdrawCancellation": Permission.WORK_ORDERS_PLAN,

@@ -128,15 +128,18 @@ def definition_of(log: Log, group: Reference) -> Definition:
     raise Refused.because(CommonRefusal.NOT_FOUND, "revision")
 
 
-def query_of(work: Work, group: Reference, units: frozenset[str], extraction: Extraction) -> Query:
+def query_of(
+    work: Work, group: Reference, units: frozenset[str], extraction: Extraction, prefix: str = "p"
+) -> Query:
     """The query of one revision of a group, over the customers that the group's unit reaches.
 
-    `units` are all there are: head office's groups reach every unit, a branch's its own.
+    `units` are all there are: head office's groups reach every unit, a branch's its own. The names of its
+    parameters begin with `prefix`.
     """
     org_unit = work.state(DECIDER, group.id).org_unit
     definition = definition_of(work.log, group)
     reached = units if org_unit == HEAD_OFFICE else units & {org_unit}
-    return compiled(definition.rule, definition.members, reached, extraction)
+    return compiled(definition.rule, definition.members, reached, extraction, prefix)
 
 
 # --- Looking at it beforehand ---------------------------------------------

@@ -3,6 +3,7 @@
 from typing import Any
 
 from projections.activities import ACTIVITIES
+from projections.activity_figures import ACTIVITY_COUNTS, ACTIVITY_FIGURES
 from projections.approval_inbox import APPROVALS
 from projections.budgets import BUDGET_MOVEMENTS, BUDGETS
 from projections.business_calendars import BUSINESS_CALENDARS
@@ -36,6 +37,7 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     DEPARTMENTS,
     REWARD_TYPES,
     ACTIVITIES,
+    ACTIVITY_FIGURES,
     APPROVALS,
     SEGMENT_DEFINITIONS,
     SEGMENT_RUNS,
@@ -56,7 +58,12 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     RUN_SCHEDULES,
     GROUP_EXTRACTIONS,
 )
-ENTRIES: tuple[EntryProjection[Any], ...] = (BUDGET_MOVEMENTS, STOCK_MOVEMENTS, POINTS_ENTRIES)
+ENTRIES: tuple[EntryProjection[Any], ...] = (
+    ACTIVITY_COUNTS,
+    BUDGET_MOVEMENTS,
+    STOCK_MOVEMENTS,
+    POINTS_ENTRIES,
+)
 NAMES: tuple[str, ...] = (
     *(projection.name for projection in PROJECTIONS),
     *(projection.name for projection in ENTRIES),

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from application.shared.records import Record
 from projections.activities import ACTIVITIES, ActivityRow
+from projections.activity_figures import ACTIVITY_FIGURES, ActivityFiguresRow
 from projections.approval_inbox import APPROVALS, ApprovalRow
 from projections.budgets import BUDGETS, BudgetRow
 from projections.business_calendars import BUSINESS_CALENDARS, BusinessCalendarRow
@@ -109,6 +110,15 @@ def _activity_revision(row: ActivityRow) -> int:
 
 def _activity_related(row: ActivityRow) -> tuple[UUID | None, ...]:
     return (row.approval_id,)
+
+
+def _figures_unit(row: ActivityFiguresRow) -> str:
+    return row.org_unit
+
+
+def _figures_related(row: ActivityFiguresRow) -> tuple[UUID | None, ...]:
+    """The activity's timeline tells of it too."""
+    return (row.activity_id,)
 
 
 def _download_unit(row: DownloadRow) -> str:
@@ -225,6 +235,7 @@ TOLD = (
     _shared_entry(DEPARTMENTS, "department"),
     _shared_entry(REWARD_TYPES, "reward_type"),
     Told(ACTIVITIES, "activity", _activity_unit, _activity_revision, _activity_related),
+    Told(ACTIVITY_FIGURES, "activity_figures", _figures_unit, lambda _: 1, _figures_related),
     Told(APPROVALS, "approval", _approval_unit, _approval_revision, _approval_related),
     Told(WORK_ORDERS, "work_order", _order_unit, _order_revision, _order_related),
     Told(CANCELLATIONS, "cancellation", _order_unit, lambda _: 1, _cancellation_related),
@@ -321,8 +332,7 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
 IN_CAPITALS = frozenset({
     "status", "awaiting", "channels", "level", "verdict", "type", "role", "route", "goal", "frequency",
     "timeframe", "purpose", "membership", "kind", "format", "mask", "retention", "priority", "next_step",
-    "former_status", "tasks",
-    "strategy",
+    "former_status", "strategy", "exclusions", "exclusion", "tasks",
 })  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 

@@ -42,10 +42,9 @@ API_WITHOUT_NAMESAKE = {
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
-    "events", "history", "public_events", "public_mappings", "public_points", "public_segments",
-    "public_access", "public_work_orders", "tail",
-    "public_schedules",
-    "public_stocks", "watch",
+    "events", "history", "public_access", "public_events", "public_figures", "public_mappings",
+    "public_points",
+    "public_schedules", "public_segments", "public_stocks", "public_work_orders", "tail", "watch",
     # what a run has found, a work order as a document
     "result_files", "work_order_forms",
 }  # fmt: skip

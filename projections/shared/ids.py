@@ -21,6 +21,7 @@ PREFIXES: Mapping[str, str] = {
     "points_job": "pj",
     "budget": "bd",
     "stock": "sk",
+    "activity_figures": "fg",
     "points_ledger": "pa",
     "user": "us",
     "service_account": "sa",

@@ -106,6 +106,9 @@ consumeStock               yes      no         no           no      yes        n
 releaseStock               yes      no         no           no      yes        no
 returnStock                yes      no         no           no      yes        no
 expireStock                no       no         no           no      no         no
+countActivity              yes      yes        yes          no      no         no
+executeActivityCount       no       no         no           no      no         no
+listActivityCustomers      yes      no         no           no      no         no
 
                      operator researcher technologist auditor integrator administrator
 draftWorkOrder       yes      no         no           no      no         no
