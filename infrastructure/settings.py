@@ -127,13 +127,10 @@ class Settings(BaseSettings):
         le=65535,
     )
     login: bool | None = setting(
-        "CARDINAL_LOGIN", None, "`true` or `false`", "Whether people log in here. None: in development only."
+        "CARDINAL_LOGIN", None, "`true` or `false`", "Whether people log in here. None: not in production."
     )
     signing_keys: Path | None = setting(
-        "CARDINAL_SIGNING_KEYS",
-        None,
-        "a folder",
-        "Keys of our tokens. None: `signing-keys` in CARDINAL_HOME.",
+        "CARDINAL_SIGNING_KEYS", None, "a folder", "Our tokens' keys. None: `signing-keys` in CARDINAL_HOME."
     )
     jwks_url: str | None = setting(
         "CARDINAL_JWKS_URL",
