@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from api.access_messages import ACCESS_MESSAGES
 from api.message_words import in_words
 from api.points_messages import POINTS_MESSAGES
 from api.work_order_messages import WORK_ORDER_MESSAGES
@@ -10,6 +11,7 @@ from api.work_order_messages import WORK_ORDER_MESSAGES
 Language = Literal["zh", "en"]
 
 MESSAGES: Mapping[str, tuple[str, str]] = {
+    **ACCESS_MESSAGES,
     # What every capability says.
     "not_found": ("不存在，或您无权查看。", "It does not exist, or you may not see it."),
     "required": ("必填。", "This is required."),
@@ -350,6 +352,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "disk_full": ("磁盘空间不足。", "There is not enough space on the disk."),
     "result_too_large": ("结果超过 {most} 行。", "The result has more than {most} rows."),
     "warehouse_missing": ("数据源 {name} 尚无数据。", "There is no data in the source {name} yet."),
+    "engine_died": (
+        "查询进程意外终止，多半因为机器内存不足。",
+        "The query's process ended unexpectedly, most likely because the machine ran out of memory.",
+    ),
     "sql_failed": ("SQL 执行出错（{detail}）。", "The SQL failed on the data ({detail})."),
     "result_missing": ("没有运行 {run} 的结果。", "There is no result of the run {run}."),
     "result_damaged": ("运行 {run} 的结果文件已损坏。", "The result of the run {run} is damaged."),

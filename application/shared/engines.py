@@ -57,6 +57,7 @@ class RunFailure(StrEnum):
     RESULT_TOO_LARGE = "result_too_large"
     WAREHOUSE_MISSING = "warehouse_missing"
     SQL_FAILED = "sql_failed"
+    ENGINE_DIED = "engine_died"
     RESULT_MISSING = "result_missing"
     RESULT_DAMAGED = "result_damaged"
     BAD_MAPPING = "bad_mapping"
