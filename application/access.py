@@ -37,6 +37,7 @@ class Permission(StrEnum):
     POINTS_ADJUST = "points.adjust"
     POINTS_DELIVER = "points.deliver"
     BUDGETS_EXPIRE = "budgets.expire"
+    BUDGETS_CLOSE = "budgets.close"
     STOCKS_AWARD = "stocks.award"
     STOCKS_EXPIRE = "stocks.expire"
     WORK_ORDERS_PLAN = "work_orders.plan"
@@ -120,6 +121,7 @@ OPERATIONS: Mapping[str, Permission] = {
     "reversePointsEntry": Permission.POINTS_ADJUST,
     "closePointsAccount": Permission.POINTS_ADJUST,
     "expireBudget": Permission.BUDGETS_EXPIRE,
+    "closeBudget": Permission.BUDGETS_CLOSE,
     **{f"{verb}Stock": Permission.STOCKS_AWARD for verb in ("reserve", "consume", "release", "return")},
     "expireStock": Permission.STOCKS_EXPIRE,
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},

@@ -9,6 +9,7 @@ from dramatiq import Broker, Worker
 from application import segment_runs
 from application.points_pipeline import PointsDesk
 from application.processes import points_delivery, scheduled_runs, work_order_execution
+from application.processes.closed_budgets import close_due
 from application.processes.ended_activities import end_due
 from application.processes.expired_reservations import expire_due
 from application.processes.scheduled_runs import ScheduleDesk
@@ -85,6 +86,7 @@ def working(settings: Settings, url: str) -> Iterator[None]:
             execute_run=lambda run_id: segment_runs.execute(handler, engine, run_id, settings.units),
             hand_over=desk.hand_over,
             deliver_points=partial(points_delivery.advance, points),
+            close_due=partial(close_due, handler, actors.settled_activities(connections), settings.units),
             fire_schedule=scheduled.fire,
             extract_group=scheduled.extract,
             move_schedules=scheduled.move,
