@@ -1,4 +1,6 @@
-"""Bodies of requests: read whole, within limits of size and time, before anybody works on them."""
+"""Requests within limits: few headers, and bodies read whole, of a size and in a time, before anybody works
+on them.
+"""
 
 import asyncio
 
@@ -6,6 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http_errors import error_response
 
+HEADERS_MAX = 100
+HEADERS_BYTES_MAX = 32 * 1024
 BODY_TIMEOUT_S = 30.0
 # What is read on and thrown away beyond the limit, so that the client reads our answer and no reset.
 DRAINED_BYTES_MAX = 16 * 1024 * 1024
@@ -20,7 +24,9 @@ class Disconnected(Exception):
 
 
 class BoundedBody:
-    """Answers 413 to a body of more than `bytes_max`, and 408 to one that takes longer than 30 s."""
+    """Answers 431 to more than 100 headers or 32 KiB of them, 413 to a body of more than `bytes_max`, and 408
+    to one that takes longer than 30 s.
+    """
 
     def __init__(self, app: ASGIApp, bytes_max: int) -> None:
         self._app, self._bytes_max = app, bytes_max
@@ -39,6 +45,10 @@ class BoundedBody:
         except Disconnected:
             return
         else:
+            headers = scope["headers"]
+            if len(headers) > HEADERS_MAX or sum(len(n) + len(v) for n, v in headers) > HEADERS_BYTES_MAX:
+                await error_response(scope, 431, "TOO_MANY_HEADERS")(scope, receive, send)
+                return
             await self._app(scope, _replaying(body, receive), send)
 
     async def _whole(self, receive: Receive) -> bytes:

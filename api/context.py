@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import strawberry
 
@@ -15,6 +15,9 @@ from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log, Position
 
+if TYPE_CHECKING:
+    from api.admission import Admission
+
 
 class Progress(Protocol):
     """How far the projections are."""
@@ -26,7 +29,10 @@ class Progress(Protocol):
 
 @dataclass(slots=True)
 class Context:
-    """One request, or one WebSocket: there the principal is known only once the client has said who it is."""
+    """One request, or one WebSocket: there the principal is known only once the client has said who it is.
+
+    `is_admitted`: its one operation has passed the gate and is paid for.
+    """
 
     principal: Principal
     viewer: Viewer
@@ -38,6 +44,8 @@ class Context:
     reads: Reads
     progress: Progress
     tail: Tail
+    admission: "Admission"
+    is_admitted: bool = False
     connection_params: Mapping[str, object] | None = None
     engine: Engine | None = None
 

@@ -3,8 +3,7 @@
 HTTP follows the GraphQL-over-HTTP specification; errors carry a code and the request's id, never internals.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -15,34 +14,32 @@ from graphql import OperationType as GraphQLOperation
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from strawberry.exceptions import MissingQueryError
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from api.authentication import refusal
 from api.context import Context
+from api.entity_tags import matches
 from api.graphiql import is_visit, page
+from api.graphql_requests import Media, accepted, body_of
 from api.graphql_sockets import Sockets
-from api.http_errors import error_response, request_id
-from api.messages import language_of, message
+from api.http_errors import Malformed, error_response, request_id, sentence
+from api.messages import language_of
 from api.planner.positions import decode
-from api.planner.reads import DATABASE_FAULTS, is_away
+from api.planner.reads import DATABASE_FAULTS, Prepared, is_away, is_too_slow
+from api.rates import RateLimited, TooManyAtOnce
 from api.services import Services
+from application.access import Principal
 from application.authentication import TokenRefused
 from application.shared.records import Position as LogPosition
 
-JSON = "application/json"
-GRAPHQL_JSON = "application/graphql-response+json"
 MIN_POSITION_WAIT_S = 5.0
+MESSAGE_CHARACTERS_MAX = 500
+# What is kept of an answer is looked at anew each time, and kept for one person only.
+KEPT = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Language"}
+NOT_KEPT = {"Cache-Control": "no-store"}
 
 logger = structlog.get_logger()
-
-
-class Malformed(Exception):
-    """The request is no GraphQL request: an HTTP status and a code of `http_errors`."""
-
-    def __init__(self, status: int, code: str) -> None:
-        self.status, self.code = status, code
 
 
 class GraphQLApp:
@@ -60,45 +57,81 @@ class GraphQLApp:
         if self._graphiql and is_visit(request):
             await page()(scope, receive, send)
             return
+        media = accepted(request.headers.get("accept", "*/*"))
         try:
-            response = await self._respond(request)
-        except Malformed as malformed:
-            response = error_response(scope, malformed.status, malformed.code)
+            response = await self._respond(request, media)
         except TokenRefused as refused:
             response = refusal(scope, refused)
+        except (Malformed, RateLimited, TooManyAtOnce) as refused:
+            response = _refused(scope, media, refused)
+        except DATABASE_FAULTS as error:
+            response = _failed(scope, media, error)
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request, media: Media) -> Response:
         principal = self._services.authentication.principal_of(request.headers)
         if not principal.permissions:
             raise Malformed(403, "NO_ROLE")
-        if request.method not in ("GET", "POST"):
-            raise Malformed(405, "METHOD_NOT_ALLOWED")
-        body = await _posted(request) if request.method == "POST" else _queried(request)
-        context = self._services.context(
+        with self._services.admission.rates.request(principal.user):
+            return await self._answered(request, media, principal)
+
+    async def _answered(self, request: Request, media: Media, principal: Principal) -> Response:
+        services, admission = self._services, self._services.admission
+        body = await body_of(request)
+        body["query"] = await admission.documents.source(body, principal)
+        cost = admission.admit(body["query"], body.get("operationName"), principal)
+        context = services.context(
             principal,
             language_of(request.headers.get("accept-language")),
             request_id(request.scope),
             request.headers.get("idempotency-key"),
         )
+        context.is_admitted = True
+        document = services.reads.document(body["query"])
+        if document.errors:
+            return _answer(admission.shown(document.errors, principal), None, context, media, cost)
+        admission.documents.remember(body)
+        if document.operations[body.get("operationName")].operation is GraphQLOperation.SUBSCRIPTION:
+            raise Malformed(400, "SUBSCRIBE_BY_WEBSOCKET")
         if not await self._is_projected(body):
-            return error_response(request.scope, 503, "BEHIND", {"Retry-After": "1"})
-        try:
-            found = await self._services.reads.answer(body, context.viewer)
-        except DATABASE_FAULTS as error:
-            return self._failed(request, error)
-        media = _accepted(request.headers.get("accept", "*/*"))
-        if found is not None:
-            return Response(found, media_type=media.type)
-        return await self._execute(request, body, context, media)
+            return error_response(request.scope, 503, "BEHIND", {"Retry-After": "1"}, media.type)
+        prepared = services.reads.prepared(body, context.viewer)
+        if prepared is None:
+            return await self._execute(request, body, context, media, cost)
+        return await self._read(request, body, context, media, cost, prepared)
+
+    async def _read(
+        self,
+        request: Request,
+        body: Mapping[str, Any],
+        context: Context,
+        media: Media,
+        cost: Mapping[str, int],
+        prepared: Prepared,
+    ) -> Response:
+        """The planned answer. One that was asked for by GET may be kept by its entity tag."""
+        services, headers = self._services, dict[str, str]()
+        if request.method == "GET":
+            tag = await services.tags.tag(body, context.viewer, context.language, media.type, prepared)
+            headers = {**KEPT, "ETag": tag} if tag else NOT_KEPT
+            if tag and matches(tag, request.headers.get("if-none-match", "")):
+                return Response(status_code=304, headers=headers)
+        found = await services.reads.one(*prepared)
+        costs = b',"extensions":{"cost":%b}}' % orjson.dumps(cost)
+        return Response(b"".join((memoryview(found)[:-1], costs)), headers=headers, media_type=media.type)
 
     async def _execute(
-        self, request: Request, body: Mapping[str, Any], context: Context, media: "_Media"
+        self,
+        request: Request,
+        body: Mapping[str, Any],
+        context: Context,
+        media: Media,
+        cost: Mapping[str, int],
     ) -> Response:
-        self._require_one_operation(body)
+        """What has resolvers, mutations, and whatever is refused with the path where it is."""
         try:
             result = await self._schema.execute(
-                body.get("query"),
+                body["query"],
                 variable_values=body.get("variables"),
                 operation_name=body.get("operationName"),
                 context_value=context,
@@ -106,28 +139,7 @@ class GraphQLApp:
             )
         except InvalidOperationTypeError:
             raise Malformed(405, "METHOD_NOT_ALLOWED") from None
-        except (CannotGetOperationTypeError, MissingQueryError):
-            raise Malformed(400, "BAD_REQUEST") from None
-        errors = [shown(error, context) for error in result.errors or ()]
-        answer: dict[str, Any] = {"data": result.data}
-        status = 200
-        if errors:
-            answer["errors"] = errors
-            if result.data is None and all(error.path is None for error in result.errors or ()):
-                del answer["data"]
-                status = media.malformed_status
-        return Response(orjson.dumps(answer, default=str), status, media_type=media.type)
-
-    def _require_one_operation(self, body: Mapping[str, Any]) -> None:
-        """A sound document must leave no doubt which of its operations is meant."""
-        document = self._services.reads.document(body["query"])
-        if document.errors:
-            return
-        operation = document.operations.get(body.get("operationName"))
-        if operation is None:
-            raise Malformed(400, "OPERATION_UNCLEAR")
-        if operation.operation is GraphQLOperation.SUBSCRIPTION:
-            raise Malformed(400, "SUBSCRIBE_BY_WEBSOCKET")
+        return _answer(result.errors or (), result.data, context, media, cost)
 
     async def _is_projected(self, body: Mapping[str, Any]) -> bool:
         """Wait, bounded, for `extensions.minPosition`: the reader has written, or heard of, that position."""
@@ -141,72 +153,50 @@ class GraphQLApp:
         services = self._services
         return await services.progress.reached(position, services.projections, MIN_POSITION_WAIT_S)
 
-    def _failed(self, request: Request, error: Exception) -> Response:
-        logger.error("read_failed", request_id=request_id(request.scope), error=repr(error))
-        if is_away(error):
-            return error_response(request.scope, 503, "UNAVAILABLE", {"Retry-After": "1"})
-        return error_response(request.scope, 500, "INTERNAL")
+
+def _answer(
+    errors: Sequence[GraphQLError],
+    data: Mapping[str, Any] | None,
+    context: Context,
+    media: Media,
+    cost: Mapping[str, int],
+) -> Response:
+    """Without `data` where all errors concern the request as a whole."""
+    answer: dict[str, Any] = {"data": data, "extensions": {"cost": cost}}
+    status = 200
+    if errors:
+        answer["errors"] = [shown(error, context) for error in errors]
+        if data is None and all(error.path is None for error in errors):
+            del answer["data"]
+            status = media.malformed_status
+    return Response(orjson.dumps(answer, default=str), status, NOT_KEPT, media.type)
 
 
-@dataclass(frozen=True, slots=True)
-class _Media:
-    """The media type of the answer, and the status of one to a malformed document."""
-
-    type: str
-    malformed_status: int
-
-
-def _accepted(accept: str) -> _Media:
-    """A client that names application/json itself is of the old kind: it takes every answer with 200."""
-    best: tuple[float, int] = (0.0, 0)
-    found = _Media(JSON, 400)
-    for index, part in enumerate(accept.split(",")[:20]):
-        name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        try:
-            quality = next((float(p[2:]) for p in parameters if p.startswith("q=")), 1.0)
-        except ValueError:
-            quality = 0.0
-        if name in (JSON, GRAPHQL_JSON, "*/*", "application/*") and (quality, -index) > best:
-            best = (quality, -index)
-            found = _Media(GRAPHQL_JSON if name == GRAPHQL_JSON else JSON, 200 if name == JSON else 400)
-    return _Media(f"{found.type}; charset=utf-8", found.malformed_status)
+def _refused(scope: Scope, media: Media, refused: Malformed | RateLimited | TooManyAtOnce) -> Response:
+    match refused:
+        case RateLimited(shown=cost, retry_after_s=wait_s):
+            headers = {"Retry-After": str(wait_s)}
+            return error_response(scope, 429, "RATE_LIMITED", headers, media.type, {"cost": cost})
+        case TooManyAtOnce():
+            return error_response(scope, 429, "TOO_MANY_AT_ONCE", {"Retry-After": "1"}, media.type)
+        case Malformed(status=status, code=code):
+            # To clients of persisted queries this is an ordinary answer: they send the document next.
+            is_miss = code == "PERSISTED_QUERY_NOT_FOUND"
+            status = media.malformed_status if is_miss else status
+            return error_response(scope, status, code, media_type=media.type)
 
 
-async def _posted(request: Request) -> Mapping[str, Any]:
-    content_type, *parameters = request.headers.get("content-type", "").lower().split(";")
-    if content_type.strip() != JSON:
-        raise Malformed(415, "UNSUPPORTED_MEDIA_TYPE")
-    if any("charset" in p and p.split("=")[-1].strip(' "') not in ("utf-8", "utf8") for p in parameters):
-        raise Malformed(415, "UNSUPPORTED_MEDIA_TYPE")
-    try:
-        return _well_formed(orjson.loads(await request.body()))
-    except orjson.JSONDecodeError:
-        raise Malformed(400, "BAD_REQUEST") from None
+def _failed(scope: Scope, media: Media, error: Exception) -> Response:
+    logger.error("read_failed", request_id=request_id(scope), error=repr(error))
+    code = _code(error)
+    headers = {"Retry-After": "1"} if code == "UNAVAILABLE" else {}
+    return error_response(scope, 500 if code == "INTERNAL" else 503, code, headers, media.type)
 
 
-def _queried(request: Request) -> Mapping[str, Any]:
-    parameters = request.query_params
-    body: dict[str, Any] = {
-        "query": parameters.get("query"),
-        "operationName": parameters.get("operationName"),
-    }
-    for name in ("variables", "extensions"):
-        try:
-            body[name] = orjson.loads(parameters[name]) if parameters.get(name) else None
-        except orjson.JSONDecodeError:
-            raise Malformed(400, "BAD_REQUEST") from None
-    return _well_formed(body)
-
-
-def _well_formed(body: object) -> Mapping[str, Any]:
-    """A map with a document, and a name and maps where there are any. Batches are not taken."""
-    if not isinstance(body, dict) or not isinstance(body.get("query"), str) or not body["query"].strip():
-        raise Malformed(400, "BAD_REQUEST")
-    if not isinstance(body.get("operationName"), str | None):
-        raise Malformed(400, "BAD_REQUEST")
-    if not all(isinstance(body.get(name), dict | None) for name in ("variables", "extensions")):
-        raise Malformed(400, "BAD_REQUEST")
-    return body
+def _code(fault: BaseException) -> str:
+    if is_too_slow(fault):
+        return "TOO_SLOW"
+    return "UNAVAILABLE" if is_away(fault) else "INTERNAL"
 
 
 def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
@@ -214,11 +204,12 @@ def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
     cause = error.original_error
     code = (error.extensions or {}).get("code")
     if code is None and cause is not None and not isinstance(cause, GraphQLError):
-        code = "UNAVAILABLE" if is_away(cause) else "INTERNAL"
-        logger.error("resolver_failed", request_id=context.request_id, error=repr(cause), exc_info=cause)
-        text = message(code, {}, context.language)
+        code = _code(cause)
+        text = sentence(code, context.language)
     else:
         text = error.message
+    if len(text) > MESSAGE_CHARACTERS_MAX:  # it repeats what was sent
+        text = f"{text[:MESSAGE_CHARACTERS_MAX]}…"
     formatted: dict[str, Any] = {**error.formatted, "message": text}
     own = {name: value for name, value in (error.extensions or {}).items() if code != "INTERNAL"}
     formatted["extensions"] = {**own, "code": code or "BAD_INPUT", "requestId": context.request_id}

@@ -6,7 +6,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Scope
 
-from api.messages import language_of
+from api.messages import Language, language_of
 
 SENTENCES: Mapping[str, tuple[str, str]] = {
     "TOKEN_MISSING": ("请先登录：请求未携带令牌。", "Sign in first: the request has no bearer token."),
@@ -20,6 +20,24 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "BODY_TOO_LARGE": ("请求内容过大。", "The body of the request is too large."),
     "BODY_TOO_SLOW": ("请求内容未在时限内送达。", "The body of the request did not come in time."),
     "UNSUPPORTED_MEDIA_TYPE": ("请以 UTF-8 的 JSON 发送。", "Send JSON in UTF-8."),
+    "TOO_MANY_HEADERS": ("请求头过多。", "The request has too many headers."),
+    "RATE_LIMITED": ("请求过于频繁，请稍后再试。", "You ask for too much in a short time: try again later."),
+    "TOO_MANY_AT_ONCE": (
+        "同时进行的请求过多，请稍后再试。",
+        "Too many of your requests are under way: try again when they are answered.",
+    ),
+    "DOCUMENT_NOT_REGISTERED": (
+        "您的角色只能使用已登记的查询文档。",
+        "Your role may run documents only that were registered.",
+    ),
+    "DOCUMENT_HASH_MISMATCH": (
+        "查询文档与其 sha256 不符。",
+        "The document does not have the sha256 that was sent with it.",
+    ),
+    # Clients of automatic persisted queries know this one by its words.
+    "PERSISTED_QUERY_NOT_FOUND": ("PersistedQueryNotFound", "PersistedQueryNotFound"),
+    "INTROSPECTION_FORBIDDEN": ("您无权查看接口结构。", "You may not read the schema."),
+    "TOO_SLOW": ("查询耗时过长，请缩小范围。", "The query takes too long: ask for less."),
     "BEHIND": (
         "尚未同步到所要求的位置，请稍后再试。",
         "The position asked for is not reached yet: try again.",
@@ -48,6 +66,14 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
 """Code to (zh, en)."""
 
 
+class Malformed(Exception):
+    """The request is not answered: an HTTP status and a code of SENTENCES."""
+
+    def __init__(self, status: int, code: str) -> None:
+        super().__init__(code)
+        self.status, self.code = status, code
+
+
 def header(scope: Scope, name: bytes) -> str | None:
     """The first header of that name, in lower case; None when there is none."""
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
@@ -57,13 +83,26 @@ def request_id(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", ""))
 
 
-def error_response(scope: Scope, status: int, code: str, headers: Mapping[str, str] = {}) -> Response:
-    """`code` is one of SENTENCES; nothing else about the fault leaves the house."""
-    language = language_of(header(scope, b"accept-language"))
+def sentence(code: str, language: Language) -> str:
     chinese, english = SENTENCES[code]
-    error = {
-        "message": chinese if language == "zh" else english,
-        "extensions": {"code": code, "requestId": request_id(scope)},
-    }
+    return chinese if language == "zh" else english
+
+
+def error_response(
+    scope: Scope,
+    status: int,
+    code: str,
+    headers: Mapping[str, str] = {},
+    media_type: str = "application/json",
+    extensions: Mapping[str, object] = {},
+) -> Response:
+    """`code` is one of SENTENCES; nothing else about the fault leaves the house. `extensions` are those
+    of the whole answer.
+    """
+    language = language_of(header(scope, b"accept-language"))
+    told = {"code": code, "requestId": request_id(scope)}
+    answer: dict[str, object] = {"errors": [{"message": sentence(code, language), "extensions": told}]}
+    if extensions:
+        answer["extensions"] = extensions
     sent = {**headers, "Content-Language": language, "Cache-Control": "no-store"}
-    return Response(orjson.dumps({"errors": [error]}), status, sent, "application/json")
+    return Response(orjson.dumps(answer), status, sent, media_type)

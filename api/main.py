@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.counterpart_command import counterpart
+from api.document_commands import documents
 from api.processes import (
     CHILD_LIMIT_S,
     Child,
@@ -41,6 +43,8 @@ projections = typer.Typer(help="The read tables and how far they are.", no_args_
 cardinal.add_typer(audit, name="audit")
 cardinal.add_typer(projections, name="projections")
 cardinal.add_typer(warehouse, name="warehouse")
+cardinal.add_typer(documents, name="documents")
+cardinal.command()(counterpart)
 
 _parent: Parent | None = None
 
@@ -227,42 +231,6 @@ def projections_rebuild(
             )
 
 
-@cardinal.command()
-def counterpart(
-    folder: Annotated[Path, typer.Option(help="The exchange folder; it is made where it is missing.")],
-    reject_every: Annotated[int, typer.Option(help="Reject each so many lines; 0 rejects none.")] = 0,
-    reject_code: Annotated[str, typer.Option(help="The code of these rejections.")] = "51",
-    drop_line: Annotated[int, typer.Option(help="Say nothing of the line with this number.")] = 0,
-    lose_every: Annotated[int, typer.Option(help="Answer each so many files not at all.")] = 0,
-    answer_after: Annotated[float, typer.Option(help="Wait so many seconds before an answer.")] = 0.0,
-    answer_lost: Annotated[bool, typer.Option(help="First answer what was not answered.")] = False,
-    once: Annotated[bool, typer.Option(help="End when everything that is there is answered.")] = False,
-) -> None:
-    """Be the points system at the other end of an exchange folder, for drills."""
-    from infrastructure.points_counterpart import Counterpart, CounterpartBusy, Rules
-
-    _settings("counterpart")
-    try:
-        rules = Rules(reject_every, reject_code, drop_line, lose_every)
-        with Signals(CHILD_LIMIT_S) as signals, Counterpart(folder, rules, answer_after).at_work() as at_work:
-            if answer_lost:
-                at_work.answer_lost()
-            at_work.tick()
-            signals.defer()
-            if not once:
-                run_until_stopped(signals, at_work.run)
-    except ValueError as error:
-        raise CommandFailed(
-            f"It can't behave so: {error}.", "See `cardinal counterpart --help`.", 2
-        ) from None
-    except OSError as error:
-        raise CommandFailed(
-            f"The folder {folder} can't be used: {error.strerror}.", "Name one that can be written to."
-        ) from error
-    except CounterpartBusy as error:
-        raise CommandFailed(f"{error}.", "End that one first.") from None
-
-
 # --- Single roles -------------------------------------------------------------
 
 
@@ -390,6 +358,7 @@ def _announce(settings: "Settings", url: str) -> None:
 
 def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
     from api.application import KNOWN_PATHS, create_app
+    from api.rates import RateRules
     from api.server import limited, serve
     from api.services import PageSizes
     from api.wiring import GraphQL
@@ -425,6 +394,13 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             time_zone=settings.time_zone,
             engine=segment_engine(settings),
             graphiql=not settings.is_production,
+            rates=RateRules(
+                settings.rate_capacity,
+                settings.rate_restored_per_s,
+                settings.user_requests_max,
+                settings.user_sockets_max,
+            ),
+            registered_only=settings.registered_only_roles,
         )
         app = create_app(
             parts=readiness.parts,

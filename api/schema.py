@@ -1,11 +1,16 @@
 """The GraphQL schema: every capability's types put together."""
 
 import strawberry
+import structlog
+from graphql import GraphQLError
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
+from strawberry.types.execution import ExecutionContext, PreExecutionError
 
 from api.activities import Activity, ActivityMutations
 from api.activity_forms import ActivityForm, ActivityFormMutations
+from api.admission import Admitted, Unsuggesting
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.budgets import Budget
 from api.business_calendars import BusinessCalendar, BusinessCalendarMutations
@@ -30,6 +35,8 @@ from api.segment_runs import SegmentRun, SegmentRunMutations
 from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
 from api.stocks import Stock, StockMutations
 from api.work_orders import WorkOrder, WorkOrderMutations
+
+logger = structlog.get_logger()
 
 
 @strawberry.type
@@ -142,10 +149,37 @@ Mutation = merge_types(
     ),
 )
 
-schema = strawberry.Schema(
+
+class Schema(strawberry.Schema):
+    """Strawberry's, with two things mended: what an extension refuses is told also over WebSocket, where it
+    would end the operation in silence; and logs get faults of ours only, without documents, which may hold
+    what logs must not.
+    """
+
+    async def _prepare_operation_async(
+        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
+    ) -> PreExecutionError | None:
+        try:
+            return await super()._prepare_operation_async(context, extensions_runner)
+        except GraphQLError as error:
+            context.pre_execution_errors = [error]
+            return PreExecutionError(data=None, errors=[error])
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        context = execution_context.context if execution_context else None
+        for error in errors:
+            cause = error.original_error
+            if cause is not None and not isinstance(cause, GraphQLError) and not error.extensions:
+                asked = getattr(context, "request_id", "")
+                logger.error("resolver_failed", request_id=asked, error=repr(cause), exc_info=cause)
+
+
+schema = Schema(
     Query,
     Mutation,
     EventSubscription,
-    extensions=[SharedDocuments],
+    extensions=[Admitted, SharedDocuments, Unsuggesting],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

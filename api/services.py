@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.admission import Admission
 from api.authentication import Authentication
 from api.context import Context, Progress, viewer_of
+from api.entity_tags import EntityTags
 from api.messages import Language
 from api.planner.reads import Reads
 from api.tail import Tail
@@ -34,6 +36,8 @@ class Services:
     projections: Sequence[str]
     page_sizes: PageSizes
     tail: Tail
+    admission: Admission
+    tags: EntityTags
     engine: Engine | None = None
 
     def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
@@ -50,5 +54,6 @@ class Services:
             reads=self.reads,
             progress=self.progress,
             tail=self.tail,
+            admission=self.admission,
             engine=self.engine,
         )

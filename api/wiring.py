@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
+from importlib.metadata import version
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,16 +12,21 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from api.admission import Admission
 from api.authentication import Authentication, Verify
+from api.entity_tags import EntityTags
 from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp
+from api.persisted_documents import PersistedDocuments
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
+from api.rates import RateRules, Rates
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
 from api.tail import Tail
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
+from application.access import Role
 from application.shared.approvable import ApprovalPolicy
 from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
@@ -28,6 +35,7 @@ from infrastructure.append_notices import AppendNotices
 from infrastructure.database import connection_options, pool
 from infrastructure.event_log import EventLog
 from infrastructure.projection_progress import Progress
+from infrastructure.projection_registry import PROJECTION_OF
 from infrastructure.workbooks import Workbook
 from projections.registry import NAMES
 
@@ -49,6 +57,8 @@ class GraphQL:
     graphiql: bool = False
     time_zone: ZoneInfo = DEFAULT_ZONE
     engine: Engine | None = None
+    rates: RateRules = field(default_factory=RateRules)
+    registered_only: frozenset[Role] = frozenset()
     _app: GraphQLApp | None = None
     _exports: Exports | None = None
     _results: ResultFiles | None = None
@@ -90,6 +100,7 @@ class GraphQL:
                 await check_views(schema, connection, timeline=TIMELINE)
             reads = Reads(schema, reading, timeline=TIMELINE)
             tail = Tail(reads.one)
+            documents = PersistedDocuments(reads.one, self.registered_only)
             services = Services(
                 authentication=Authentication(self.verify),
                 handler=Handler(log, policy=self.policy, zone=self.time_zone),
@@ -99,6 +110,8 @@ class GraphQL:
                 projections=NAMES,
                 page_sizes=self.page_sizes,
                 tail=tail,
+                admission=Admission(reads, documents, Rates(self.rates)),
+                tags=EntityTags(reads.one, PROJECTION_OF, _release()),
                 engine=self.engine,
             )
             self._app = GraphQLApp(schema, services, graphiql=self.graphiql)
@@ -111,6 +124,11 @@ class GraphQL:
                 await tail.close()
                 notices.close()
                 commands.close()
+
+
+def _release() -> str:
+    """Differs where the same rows may be shown otherwise: in another schema or version."""
+    return sha256(f"{version('cardinal')} {schema.as_str()}".encode()).hexdigest()
 
 
 def _read_pool(url: str) -> AsyncConnectionPool[Any]:

@@ -44,7 +44,6 @@ from domain.activity_plans import (
     PlanChoices,
     PlanDraft,
     RewardDraft,
-    awards_end,
 )
 from domain.approvals import Subject
 from domain.business_calendars import DECIDER as CALENDAR
@@ -232,9 +231,14 @@ def close_budget(work: Work, activity_id: UUID) -> UUID:
     if activity.status is not Status.ENDED:
         return activity_id
     assert activity.plan is not None, "what has ended has a plan"
-    if awards_end(activity.plan) <= work.now and not _is_awarding(work, activity_id):
+    if _awards_end(activity.plan) <= work.now and not _is_awarding(work, activity_id):
         _close(work, activity_id)
     return activity_id
+
+
+def _awards_end(plan: Plan) -> datetime:
+    """Until when rewards may be given: the end of the period, or of the award window if that is later."""
+    return max(plan.period.ends_at, plan.award.ends_at) if plan.award else plan.period.ends_at
 
 
 def _is_awarding(work: Work, activity_id: UUID) -> bool:

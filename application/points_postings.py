@@ -7,6 +7,7 @@ killed, or came second on a ledger, asks again and posts what is missing.
 
 import random
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -40,6 +41,9 @@ from domain.shared.refusal import Refused
 CHUNK_LINES = 3_000
 """At most three events a line, for a year and an empty one before it end with it: a chunk fits into one
 transaction of the bulk."""
+
+STORED_AT_ONCE = 2
+"""One is being encoded while the server writes the other."""
 
 ATTEMPTS_MAX = 40
 NOTHING, EMPTY = Tail(0, GENESIS, None), PointsLedger()
@@ -85,21 +89,20 @@ class Posting:
     def post(self, lines: Iterable[PointsLine]) -> Postings:
         """Post what is not posted yet; memory stays flat. Raise Conflict when others keep coming first.
 
-        The next chunk is made while one is stored, unless they have a customer in common.
+        The next chunk is made while those before it are stored, unless they have a customer in common.
         """
         total, rest = Postings(), iter(lines)
-        with ThreadPoolExecutor(1) as storing:
-            under_way: tuple[_Chunk, Future[None]] | None = None
+        under_way: deque[tuple[_Chunk, Future[None]]] = deque()
+        with ThreadPoolExecutor(STORED_AT_ONCE) as storing:
             while taken := list(islice(rest, CHUNK_LINES)):
-                if under_way is not None and under_way[0].shares_a_customer_with(taken):
-                    total.take(self._stored(*under_way))
-                    under_way = None
+                while any(chunk.shares_a_customer_with(taken) for chunk, _ in under_way):
+                    total.take(self._stored(*under_way.popleft()))
                 chunk = self._chunk(taken)
-                if under_way is not None:
-                    total.take(self._stored(*under_way))
-                under_way = chunk, storing.submit(self._store, chunk)
-            if under_way is not None:
-                total.take(self._stored(*under_way))
+                if len(under_way) == STORED_AT_ONCE:
+                    total.take(self._stored(*under_way.popleft()))
+                under_way.append((chunk, storing.submit(self._store, chunk)))
+            while under_way:
+                total.take(self._stored(*under_way.popleft()))
         return total
 
     def _chunk(self, lines: Sequence[PointsLine]) -> "_Chunk":
@@ -131,18 +134,24 @@ class Posting:
 
 @dataclass(slots=True)
 class _Ledger:
-    """A ledger that the chunk looks at, and what it adds to it."""
+    """A ledger that the chunk looks at, and what it adds to it. `standing` is the state before that."""
 
     stream_id: UUID
     tail: Tail
-    state: PointsLedger
+    standing: PointsLedger
     events: list[PointsPosted | PointsCarriedForward] = field(default_factory=list)
     event_ids: list[UUID] = field(default_factory=list)
+
+    @property
+    def state(self) -> PointsLedger:
+        """Made when it is asked for: few ledgers take a second event of a chunk."""
+        if not self.events:
+            return self.standing
+        return ledger_after(self.events[-1], self.standing.postings + len(self.events))
 
     def take(self, event: PointsPosted | PointsCarriedForward, event_id: UUID) -> None:
         self.events.append(event)
         self.event_ids.append(event_id)
-        self.state = ledger_after(event, self.state.postings + 1)
 
 
 class _Chunk:
@@ -162,7 +171,7 @@ class _Chunk:
             self._post(line, entry)
 
     def shares_a_customer_with(self, lines: Sequence[PointsLine]) -> bool:
-        return any(line.customer in self._customers for line in lines)
+        return not self._customers.isdisjoint([line.customer for line in lines])
 
     def writes(self) -> list[Write]:
         """What is missing, in the order of stream ids."""
@@ -189,14 +198,15 @@ class _Chunk:
         tails = log.tails(list(ids.values()))
         found = {}
         for customer, stream_id in ids.items():
-            tail = tails.get(stream_id, NOTHING)
+            tail = tails.get(stream_id, NOTHING) if tails else NOTHING
             state = ledger_after(tail.event, tail.version) if tail.version else EMPTY
             found[customer] = _Ledger(stream_id, tail, state)
         return found
 
     def _missing(self, posting: Posting) -> Iterator[tuple[PointsLine, UUID]]:
         """The lines that stand in no ledger yet, with the ids of their entries; the others are counted."""
-        entries = [entry_id(posting.job, line.number) for line in self.lines]
+        job = posting.job.bytes
+        entries = [named_uuid(job, str(line.number)) for line in self.lines]  # as `entry_id` makes them
         years = (self._ledgers, *self._before.values())
         there = [ledger.stream_id for year in years for ledger in year.values() if ledger.tail.version]
         standing = posting.log.recorded(there, entries) if there else frozenset()
@@ -209,7 +219,8 @@ class _Chunk:
 
     def _post(self, line: PointsLine, entry: UUID) -> None:
         ledger = self._ledgers[line.customer]
-        status, opening = ledger.state.status, 0
+        state, opening = ledger.state, 0
+        status = state.status
         self.is_late |= status is Status.CARRIED
         carried: list[tuple[_Ledger, PointsCarriedForward]] = []
         try:
@@ -219,13 +230,13 @@ class _Chunk:
         except Refused as no:
             self._refuse(line, no.faults[0].code)
             return
-        if faults := room_faults(ledger.state, line.points, opening):
+        if faults := room_faults(state, line.points, opening):
             self._refuse(line, faults[0].code)
             return
         for before, event in carried:
             before.take(event, named_uuid(entry.bytes, f"carried {before.stream_id}"))
         header, terms, year = self._opened.header, self._opened.terms, self._today.year
-        ledger.take(posting_of(line, header, terms, ledger.state, year, opening), entry)
+        ledger.take(posting_of(line, header, terms, state, year, opening), entry)
         self.done.posted += 1
         self.done.points += line.points
 

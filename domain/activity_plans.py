@@ -262,11 +262,6 @@ def keeping_departments(draft: PlanDraft, plan: Plan) -> PlanDraft:
     )
 
 
-def awards_end(plan: Plan) -> datetime:
-    """Until when rewards may be given: the end of the period, or of the award window if that is later."""
-    return max(plan.period.ends_at, plan.award.ends_at) if plan.award else plan.period.ends_at
-
-
 def standing_faults(plan: Plan, choices: PlanChoices) -> Iterator[Fault]:
     """What a kept plan refers to and can't be approved as it stands now.
 

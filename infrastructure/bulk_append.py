@@ -6,13 +6,13 @@ readers back, so no chunk has more than `CHUNK_EVENTS_MAX` events. A bulk that w
 the same command id; chunks that are there are skipped.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import sha1, sha256
-from itertools import accumulate
+from itertools import chain, count
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from psycopg_pool import ConnectionPool
 
 from application.shared.records import BEGINNING, Conflict, Context, Position, Write
 from infrastructure import event_codec
-from infrastructure.envelope import canonical, instant
+from infrastructure.envelope import canonical, canonical_field, instant
 from infrastructure.interpreter import collecting_seldom, switching_every
 from infrastructure.log_recorder import PositionInverted
 from infrastructure.stored_records import COLUMNS
@@ -53,18 +53,21 @@ THERE = b"""
 COPIED = f"copy log.events ({', '.join(COLUMNS)}) from stdin".encode()
 
 
-class Row(NamedTuple):
-    """One line of COPY, parted where the position goes; and the event's hash."""
-
-    before: str
-    after: str
-    hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Chunk:
-    writes: Sequence[Write]
-    rows: Sequence[Row]
+    """Some writes, and their events as lines of COPY, parted where the position goes.
+
+    `streams`, `ends` and `hashes` tell of each write: its stream, how many events the chunk has up to it, and
+    the hash of its last event. Ids and hashes are text.
+    """
+
+    constant: "Constant"
+    writes: list[Write] = field(default_factory=list)
+    streams: list[str] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
 
 
 def append_bulk(
@@ -89,18 +92,15 @@ def append_bulk(
 
 
 def _chunks(writes: Iterable[Write], context: Context) -> Iterator[Chunk]:
-    taken: list[Write] = []
-    rows: list[Row] = []
-    constant = Constant.of(context, datetime.now(UTC))
+    chunk = Chunk(Constant.of(context, datetime.now(UTC)))
     for write in writes:
         assert len(write.events) <= CHUNK_EVENTS_MAX, "one stream's events fit into a chunk"
-        if len(rows) + len(write.events) > CHUNK_EVENTS_MAX:
-            yield Chunk(taken, rows)
-            taken, rows, constant = [], [], Constant.of(context, datetime.now(UTC))
-        taken.append(write)
-        rows += _rows(write, constant)
-    if rows:
-        yield Chunk(taken, rows)
+        if len(chunk.before) + len(write.events) > CHUNK_EVENTS_MAX:
+            yield chunk
+            chunk = Chunk(Constant.of(context, datetime.now(UTC)))
+        _take(chunk, write)
+    if chunk.before:
+        yield chunk
 
 
 class Constant(NamedTuple):
@@ -121,40 +121,58 @@ class Constant(NamedTuple):
         )
 
 
-def _rows(write: Write, constant: Constant) -> Iterator[Row]:
-    """The write's events, chained; the same as `stored_records.chained`, without an object for each."""
+def _take(chunk: Chunk, write: Write) -> None:
+    """Add the write's events, chained: the same as `stored_records.chained`, without an object for each."""
     stream_id, previous = str(write.stream_id), write.previous_hash
-    given, first = write.event_ids, write.version + 1
-    for version, event in enumerate(write.events, start=first):
-        encoded = event_codec.encode(event)
-        event_id = str(given[version - first]) if given else _event_id(write.stream_id, version)
-        schema = str(encoded.schema_version)
-        hashed = sha256(
+    stream, common = canonical_field(stream_id.encode()), chunk.constant
+    previous_text, given = previous.hex(), write.event_ids
+    for ordinal, event in enumerate(write.events):
+        version = write.version + ordinal + 1
+        event_type, schema_version, data = event_codec.encode(event)
+        kind = _kind(write.stream_type, version, event_type, schema_version)
+        event_id = str(given[ordinal]) if given else _event_id(write.stream_id, version)
+        previous = sha256(
             b"".join(
                 (
-                    canonical((stream_id,)),
-                    _canonical(write.stream_type, str(version), encoded.event_type, schema),
-                    canonical((event_id,)),
-                    constant.canonical,
-                    canonical((encoded.data, None, None, previous)),
+                    stream,
+                    kind.canonical,
+                    canonical_field(event_id.encode()),
+                    common.canonical,
+                    canonical_field(data),
+                    _NOTHING_PERSONAL,
+                    canonical_field(previous),
                 )
             )
         ).digest()
-        data = encoded.data.decode().replace("\\", "\\\\")  # JSON holds no other character to escape
-        yield Row(
-            f"{stream_id}\t{write.stream_type}\t{version}\t",
-            f"\t{encoded.event_type}\t{schema}\t{event_id}\t{constant.text}\t"
-            f"{data}\t{_NULL}\t{_NULL}\t"
-            f"\\\\x{previous.hex()}\t\\\\x{hashed.hex()}\n",
-            hashed,
+        text = data.decode().replace("\\", "\\\\")  # JSON holds no other character to escape
+        hash_text = previous.hex()
+        chunk.before.append(f"{stream_id}{kind.before}")
+        chunk.after.append(
+            f"{kind.after}{event_id}\t{common.text}\t{text}\t{_NULL}\t{_NULL}\t"
+            f"\\\\x{previous_text}\t\\\\x{hash_text}\n"
         )
-        previous = hashed
+        previous_text = hash_text
+    chunk.writes.append(write)
+    chunk.streams.append(stream_id)
+    chunk.ends.append(len(chunk.before))
+    chunk.hashes.append(previous_text)
+
+
+class Kind(NamedTuple):
+    """What is the same in most events of a bulk: as COPY's text around the position, and canonical."""
+
+    before: str
+    after: str
+    canonical: bytes
 
 
 @lru_cache
-def _canonical(*fields: str) -> bytes:
-    """Of fields that are the same in most events of a bulk."""
-    return canonical(fields)
+def _kind(stream_type: str, version: int, event_type: str, schema_version: int) -> Kind:
+    return Kind(
+        f"\t{stream_type}\t{version}\t",
+        f"\t{event_type}\t{schema_version}\t",
+        canonical((stream_type, str(version), event_type, str(schema_version))),
+    )
 
 
 def _event_id(stream_id: UUID, version: int) -> str:
@@ -178,7 +196,7 @@ def _append_chunk(connection: psycopg.Connection[Any], chunk: Chunk, context: Co
                 base = Position(*row)
                 _move_heads(connection, chunk, base)
                 _copy(connection, chunk, base)
-            return Position(base.epoch, base.offset + len(chunk.rows) - 1)
+            return Position(base.epoch, base.offset + len(chunk.before) - 1)
         except PositionInverted:
             continue
         except Conflict:
@@ -190,27 +208,26 @@ def _append_chunk(connection: psycopg.Connection[Any], chunk: Chunk, context: Co
 
 
 def _move_heads(connection: psycopg.Connection[Any], chunk: Chunk, base: Position) -> None:
-    ends = accumulate(len(write.events) for write in chunk.writes)
-    last = {w.stream_id: (n - 1, chunk.rows[n - 1].hash) for w, n in zip(chunk.writes, ends, strict=True)}
-    new = [write for write in chunk.writes if write.version == 0]
-    old = [write for write in chunk.writes if write.version > 0]
+    new = [number for number, write in enumerate(chunk.writes) if write.version == 0]
+    old = [number for number, write in enumerate(chunk.writes) if write.version > 0]
     if old:
-        ids = [write.stream_id for write in old]
+        ids = _array([chunk.streams[number] for number in old])
         connection.execute(LOCKED, [ids])
         row = connection.execute(ABOVE, [ids, *base]).fetchone()
         if row == (True,):
             raise PositionInverted
-    for statement, writes in ((OPENED, new), (EXTENDED, old)):
-        if not writes:
+    for statement, numbers in ((OPENED, new), (EXTENDED, old)):
+        if not numbers:
             continue
+        writes = [chunk.writes[number] for number in numbers]
         values = {
-            "ids": _array(str(write.stream_id) for write in writes),
-            "types": _array(write.stream_type for write in writes),
-            "expected": _array(str(write.version) for write in writes),
-            "previous": _array(_hexadecimal(write.previous_hash) for write in writes),
-            "versions": _array(str(write.version + len(write.events)) for write in writes),
-            "hashes": _array(_hexadecimal(last[write.stream_id][1]) for write in writes),
-            "last": _array(str(last[write.stream_id][0]) for write in writes),
+            "ids": _array([chunk.streams[number] for number in numbers]),
+            "types": _array([write.stream_type for write in writes]),
+            "expected": _array([str(write.version) for write in writes]),
+            "previous": _array([_hexadecimal(write.previous_hash.hex()) for write in writes]),
+            "versions": _array([str(write.version + len(write.events)) for write in writes]),
+            "hashes": _array([_hexadecimal(chunk.hashes[number]) for number in numbers]),
+            "last": _array([str(chunk.ends[number] - 1) for number in numbers]),
             "epoch": base.epoch,
             "position": base.offset,
         }
@@ -223,20 +240,19 @@ def _array(texts: Iterable[str]) -> str:
     return f"{{{','.join(texts)}}}"
 
 
-def _hexadecimal(raw: bytes) -> str:
-    return f'"\\\\x{raw.hex()}"'
+def _hexadecimal(digits: str) -> str:
+    return f'"\\\\x{digits}"'
 
 
 def _copy(connection: psycopg.Connection[Any], chunk: Chunk, base: Position) -> None:
     with connection.cursor() as cursor, cursor.copy(COPIED) as copy:
-        lines = [
-            f"{row.before}{base.epoch}\t{position}{row.after}"
-            for position, row in enumerate(chunk.rows, start=base.offset)
-        ]
-        copy.write("".join(lines).encode())
+        positions = map(f"{base.epoch}\t{{}}".format, count(base.offset))
+        parts = zip(chunk.before, positions, chunk.after, strict=False)
+        copy.write("".join(chain.from_iterable(parts)).encode())
 
 
 _NULL = "\\N"
+_NOTHING_PERSONAL = canonical((None, None))
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -246,8 +262,7 @@ def _text(text: str | None) -> str:
 
 def _where(connection: psycopg.Connection[Any], chunk: Chunk, context: Context) -> Position | None:
     """The last position of this very chunk, if it was recorded before under the same command."""
-    last = [(write.stream_id, write.version + len(write.events)) for write in chunk.writes]
-    ids, versions = zip(*last, strict=True)
-    row = connection.execute(THERE, [list(ids), list(versions), context.command_id]).fetchone()
+    versions = [write.version + len(write.events) for write in chunk.writes]
+    row = connection.execute(THERE, [_array(chunk.streams), versions, context.command_id]).fetchone()
     assert row is not None
-    return Position(row[1], row[2]) if row[0] == len(last) else None
+    return Position(row[1], row[2]) if row[0] == len(versions) else None

@@ -36,6 +36,11 @@ def canonical(fields: Iterable[bytes | str | None]) -> bytes:
     return b"".join(parts)
 
 
+def canonical_field(raw: bytes) -> bytes:
+    """One field that is there, in its canonical form."""
+    return _LENGTH(len(raw)) + raw
+
+
 def chained_hash(fields: Iterable[bytes | str | None]) -> bytes:
     """32 bytes. The fields in the order of `FIELDS`, each already in its canonical text or bytes."""
     return hashlib.sha256(canonical(fields)).digest()

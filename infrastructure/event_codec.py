@@ -1,8 +1,7 @@
 """Events to bytes and back: JSON of the event's fields, read by any later version of the code."""
 
-from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -15,8 +14,7 @@ class UnknownEvent(Exception):
     """The log holds an event that this version of the code can't read: it was written by a later one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     event_type: str
     schema_version: int
     data: bytes

@@ -1,22 +1,51 @@
-"""Settings of the interpreter while much is worked on at once; both are the process's and are given back."""
+"""The interpreter's settings while much is worked on at once; whoever leaves last gives them back."""
 
 import gc
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Generic, TypeVar
 
 COLLECT_EVERY = 500_000
+
+Value = TypeVar("Value", int, float)
+
+
+class _Setting(Generic[Value]):
+    """Who comes while others work within leaves it as they have set it."""
+
+    def __init__(self, read: Callable[[], Value], write: Callable[[Value], object]) -> None:
+        self._read: Callable[[], Value] = read
+        self._write: Callable[[Value], object] = write
+        self._before: Value = read()
+        self._within, self._lock = 0, threading.Lock()
+
+    @contextmanager
+    def at(self, value: Value) -> Iterator[None]:
+        with self._lock:
+            if self._within == 0:
+                self._before = self._read()
+                self._write(value)
+            self._within += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._within -= 1
+                if self._within == 0:
+                    self._write(self._before)
+
+
+_COLLECTING = _Setting(lambda: gc.get_threshold()[0], gc.set_threshold)
+_SWITCHING = _Setting(sys.getswitchinterval, sys.setswitchinterval)
 
 
 @contextmanager
 def collecting_seldom() -> Iterator[None]:
     """A batch's objects, some fifty thousand, die with it: to seek cycles among them took half the time."""
-    before = gc.get_threshold()
-    gc.set_threshold(COLLECT_EVERY, *before[1:])
-    try:
+    with _COLLECTING.at(COLLECT_EVERY):
         yield
-    finally:
-        gc.set_threshold(*before)
 
 
 @contextmanager
@@ -26,9 +55,5 @@ def switching_every(seconds: float) -> Iterator[None]:
     Short where one sends in small pieces beside another that prepares the next; long where both have as much
     to do and gain nothing by turns.
     """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(seconds)
-    try:
+    with _SWITCHING.at(seconds):
         yield
-    finally:
-        sys.setswitchinterval(before)

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import threading
 import time
 import traceback
 from collections import deque
@@ -11,7 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, LiteralString, NamedTuple
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -20,6 +19,7 @@ from dramatiq.errors import BrokerConnectionError, DecodeError, QueueJoinTimeout
 from psycopg.pq import TransactionStatus
 
 from infrastructure import database
+from infrastructure.task_leases import Lease, LeasedMessage, Leases, arrays
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_BATCH = 10_000
@@ -30,12 +30,13 @@ MAX_ERROR_CHARS = 8_000
 PURGE_EVERY_S = 10.0
 
 # The rules of the queue are functions beside its tables, in migrations/0004_tasks.sql.
+ENQUEUE_ONE = "select tasks.enqueue_one(%s, %s, %s, %s, %s, %s)"
 ENQUEUE = "select tasks.enqueue(%s::uuid[], %s::text[], %s::integer[], %s::bytea[], %s, %s)"
 NOTIFY = "select pg_notify('tasks', queue) from unnest(%s::text[]) as queue"
 CLAIM = "select message_id, attempt, body from tasks.claim(%s, %s, %s, %s) order by priority, arrival"
 KEEP_HOUSE = "select tasks.keep_house(%s, %s)"
 RENEW = "select tasks.renew(%s::uuid[], %s::integer[], %s)"
-COMPLETE = "select tasks.complete(%s, %s)"
+COMPLETE = "select tasks.complete(%s::uuid[], %s::integer[])"
 GIVE_BACK = "select tasks.give_back(%s::uuid[], %s::integer[])"
 RETRY = "select tasks.retry(%s, %s, %s, %s)"
 BURY = "select tasks.bury(%s, %s, %s, %s)"
@@ -46,50 +47,6 @@ ANY_LEFT = "select exists (select from tasks.message where queue = %s)"
 
 # What dramatiq's Retries keeps in a message; a revived message starts without it.
 RETRY_OPTIONS = frozenset({"retries", "traceback", "requeue_timestamp"})
-
-
-class Lease(NamedTuple):
-    """The right to run a message: void as soon as a later attempt is leased."""
-
-    message_id: UUID
-    attempt: int
-
-
-class Leases:
-    """What this process holds of one queue; outlives a consumer that lost its connection."""
-
-    def __init__(self) -> None:
-        self._held: set[Lease] = set()
-        self._changed = threading.Condition()
-
-    def add(self, leases: Iterable[Lease]) -> None:
-        with self._changed:
-            self._held.update(leases)
-
-    def drop(self, leases: Iterable[Lease]) -> None:
-        with self._changed:
-            self._held.difference_update(leases)
-            self._changed.notify_all()
-
-    def held(self) -> list[Lease]:
-        with self._changed:
-            return list(self._held)
-
-    def room(self, limit: int, timeout_s: float) -> int:
-        """Wait at most ``timeout_s`` for a quarter of ``limit`` to be free; return how many are free."""
-        enough = max(1, limit // 4)
-        with self._changed:
-            self._changed.wait_for(lambda: limit - len(self._held) >= enough, timeout_s)
-            return max(0, limit - len(self._held))
-
-
-class LeasedMessage(MessageProxy):
-    """A message at work; enqueued again, as dramatiq's Retries does, it goes back when it is acknowledged."""
-
-    def __init__(self, message: Message[Any], lease: Lease) -> None:
-        super().__init__(message)
-        self.lease = lease
-        self.retry_delay: timedelta | None = None
 
 
 class PostgresBroker(Broker):
@@ -103,7 +60,8 @@ class PostgresBroker(Broker):
     A consumer renews its leases while actors run. A worker that dies loses them after ``lease_s`` and
     another takes over; a message that lost ``max_lost_leases`` of them is buried with the dead, which are
     kept for ``keep_dead_d`` days. ``lease_s`` should be well above dramatiq's 3 s of reconnecting.
-    ``poll_s`` bounds the wait for joined and delayed messages; others are notified at once.
+    ``poll_s`` bounds the wait for joined and delayed messages; a message that comes alone into a queue where
+    nothing is ready, and a batch, are notified at once.
     """
 
     queues: dict[str, Leases]
@@ -188,28 +146,31 @@ class PostgresBroker(Broker):
         for message in messages:
             self.emit_before("enqueue", message, delay)
         unique = {UUID(message.message_id): message for message in messages}
-        bodies = [self._checked_body(message) for message in unique.values()]
-        queues = [message.queue_name for message in unique.values()]
-        priorities = [self._priority(message) for message in unique.values()]
-        self._insert([list(unique), queues, priorities, bodies, due_in, self._remember])
-        if self._joined.get() is None and not due_in:
-            self._notify(set(queues))
+        rows = [
+            (id_, message.queue_name, self._priority(message), self._checked_body(message))
+            for id_, message in unique.items()
+        ]
+        is_awaited = bool(rows) and not due_in
+        if len(rows) == 1:
+            is_awaited = self._insert(ENQUEUE_ONE, *rows[0], due_in, self._remember)
+        elif rows:
+            self._insert(ENQUEUE, *map(list, zip(*rows, strict=True)), due_in, self._remember)
+        if is_awaited and self._joined.get() is None:
+            self._notify({queue for _, queue, _, _ in rows})
         for message in messages:
             self.emit_after("enqueue", message, delay)
 
-    def _insert(self, parameters: list[Any]) -> None:
+    def _insert(self, statement: LiteralString, *parameters: object) -> Any:
         joined = self._joined.get()
         if joined is None:
-            with self.connection() as connection:
-                connection.execute(ENQUEUE, parameters)
-        else:  # with a plain cursor, whatever cursors the caller's connection makes
-            with psycopg.Cursor(joined) as cursor:
-                cursor.execute(ENQUEUE, parameters)
+            return self._value(statement, *parameters)
+        with psycopg.Cursor(joined) as cursor:  # a plain one, whatever cursors the caller's connection makes
+            return _one(cursor.execute(statement, parameters))
 
     def _notify(self, queues: set[str]) -> None:
         """After the commit, because a NOTIFY makes commits wait for each other; the poll covers a failure."""
-        with suppress(BrokerConnectionError), self.connection() as connection:
-            connection.execute(NOTIFY, [sorted(queues)])
+        with suppress(BrokerConnectionError):
+            self._value(NOTIFY, sorted(queues))
 
     def _priority(self, message: Message[Any]) -> int:
         actor = self.actors.get(message.actor_name)
@@ -266,11 +227,9 @@ class PostgresBroker(Broker):
                 raise QueueJoinTimeout(queue_name)  # type: ignore[no-untyped-call]
             time.sleep(interval / 1000)
 
-    def _value(self, statement: LiteralString, parameter: object) -> Any:
+    def _value(self, statement: LiteralString, *parameters: object) -> Any:
         with self.connection() as connection:
-            row = connection.execute(statement, [parameter]).fetchone()
-            assert row is not None
-            return row[0]
+            return _one(connection.execute(statement, parameters))
 
     def close(self) -> None:
         self._pool.close()
@@ -290,6 +249,8 @@ class PostgresConsumer(Consumer):
         self._purge = _Every(PURGE_EVERY_S)
         with _broker_errors():
             self._connection = database.connect(broker.url)
+            # A lease that the server forgets when it dies is given anew.
+            self._connection.execute("set synchronous_commit = off")
             self._connection.execute("listen tasks")
 
     def __next__(self) -> LeasedMessage | None:
@@ -303,8 +264,9 @@ class PostgresConsumer(Consumer):
 
     def _keep_house(self) -> None:
         if self._renewal.is_due():
-            self._connection.execute(RENEW, [*_arrays(self._leases.held()), self._broker.lease])
+            self._connection.execute(RENEW, [*arrays(self._leases.held()), self._broker.lease])
         if self._care.is_due():
+            self._settle()  # where it failed before
             self._connection.execute(KEEP_HOUSE, [self._queue, self._broker.max_lost_leases])
             # Notifications that came while there was work would pile up in the client's memory.
             for _ in self._connection.notifies(timeout=0):
@@ -335,14 +297,29 @@ class PostgresConsumer(Consumer):
             return None
 
     def ack(self, message: MessageProxy) -> None:
+        """A thread that ends a task while another tells of some leaves it to that one: many end at once."""
         assert isinstance(message, LeasedMessage)
+        if message.retry_delay is None:
+            self._leases.drop([message.lease], ended=True)
+            self._settle()
+            return
         try:
-            if message.retry_delay is None:
-                self._end(message.lease, COMPLETE, [])
-            else:
-                self._end(message.lease, RETRY, [message.retry_delay, message.encode()])
+            self._end(message.lease, RETRY, [message.retry_delay, message.encode()])
         finally:
             self._leases.drop([message.lease])
+
+    def _settle(self) -> None:
+        """Tell the database what has ended; then look again, for others left theirs to this thread."""
+        while self._leases.ended() and self._leases.settling.acquire(blocking=False):
+            try:
+                ended = self._leases.ended()
+                with self._broker.connection() as connection:
+                    lost = connection.execute(COMPLETE, arrays(ended)).fetchall()
+                self._leases.told(ended)
+            finally:
+                self._leases.settling.release()
+            for (message_id,) in lost:
+                self._warn_of_lost_lease(message_id)
 
     def nack(self, message: MessageProxy) -> None:
         assert isinstance(message, LeasedMessage)
@@ -357,6 +334,7 @@ class PostgresConsumer(Consumer):
         unused = [lease for lease, _ in self._buffer]
         self._buffer.clear()
         with suppress(BrokerConnectionError):
+            self._settle()
             self._give_back(unused)
         self._connection.close()
 
@@ -364,7 +342,7 @@ class PostgresConsumer(Consumer):
         self._leases.drop(leases)
         if leases:
             with self._broker.connection() as connection:
-                connection.execute(GIVE_BACK, _arrays(leases))
+                connection.execute(GIVE_BACK, arrays(leases))
 
     def _bury(self, lease: Lease, error: BaseException | None, body: bytes) -> None:
         try:
@@ -404,9 +382,10 @@ def _broker_errors() -> Iterator[None]:
         raise BrokerConnectionError(str(error)) from error  # type: ignore[no-untyped-call]
 
 
-def _arrays(leases: Iterable[Lease]) -> list[list[Any]]:
-    pairs = list(leases)
-    return [[lease.message_id for lease in pairs], [lease.attempt for lease in pairs]]
+def _one(cursor: psycopg.Cursor[Any]) -> Any:
+    row = cursor.fetchone()
+    assert row is not None
+    return row[0]
 
 
 def reason_of(error: BaseException | None) -> str:

@@ -13,3 +13,6 @@ ALL: tuple[Tables, ...] = (
     TimelineTables(),
 )
 BY_NAME: Mapping[str, Tables] = {tables.name: tables for tables in ALL}
+
+PROJECTION_OF: Mapping[str, str] = {table: tables.name for tables in ALL for table in tables.names}
+"""Which projection keeps a table of the schema `read`."""

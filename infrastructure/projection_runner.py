@@ -44,15 +44,17 @@ SWITCH_EVERY_S = 0.02
 LEAD = "select pg_try_advisory_lock(hashtextextended('projection:' || %s, 0))"
 START = "insert into projection.checkpoints (name) values (%s) on conflict do nothing"
 RESUME = "select epoch, position, generation from projection.checkpoints where name = %s"
-# Who listens hears of it at the commit.
+# Who listens hears of it at the commit. Entity tags tell by the changed position whether rows are the same.
 ADVANCE = """
 with moved as (
-    update projection.checkpoints set epoch = %s, position = %s
+    update projection.checkpoints set epoch = %s, position = %s{changed}
     where name = %s and (epoch, position, generation) = (%s, %s, %s)
     returning name
 )
 select pg_notify('cardinal_projected', name) from moved
 """
+ADVANCE_ONLY = ADVANCE.format(changed="")
+ADVANCE_CHANGED = ADVANCE.format(changed=", changed_epoch = %s, changed_position = %s")
 LISTEN = "listen cardinal_appended"
 
 logger = logging.getLogger(__name__)
@@ -157,7 +159,7 @@ class Runner:
 
     def _commit(self, batch: Batch) -> None:
         if not batch.reads:
-            self._advance(batch.end)
+            self._advance(batch.end, changed=False)
             self.position = batch.end
             return
         records, failures = _sorted_out(batch.reads, self._parked)
@@ -168,16 +170,18 @@ class Runner:
             raise ParkedTooMany(f"{self._checkpoint} has {len(parked)} streams to park: {failures[0].error}")
         with self._connection.transaction():
             # The checkpoint is locked before any row: retries and rebuilds keep to the same order.
-            self._advance(batch.end)
+            self._advance(batch.end, changed=True)
             park(self._connection, self._checkpoint, failures)
             self._tables.write(self._connection, folded)
         for failed in failures:
             logger.error("%s parks stream %s: %s", self._checkpoint, failed.stream_id, failed.error)
         self.position, self._parked = batch.end, parked
 
-    def _advance(self, end: Position) -> None:
-        parameters = [*end, self._checkpoint, *self.position, self._generation]
-        if self._connection.execute(ADVANCE, parameters, prepare=True).rowcount != 1:
+    def _advance(self, end: Position, *, changed: bool) -> None:
+        moved = [*end, *end] if changed else [*end]
+        parameters = [*moved, self._checkpoint, *self.position, self._generation]
+        statement = ADVANCE_CHANGED if changed else ADVANCE_ONLY
+        if self._connection.execute(statement, parameters, prepare=True).rowcount != 1:
             raise Superseded(self._checkpoint)
 
 

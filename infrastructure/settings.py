@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from application.access import HEAD_OFFICE
+from application.access import HEAD_OFFICE, Role
 from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
 
@@ -238,6 +238,44 @@ class Settings(BaseSettings):
         ge=1,
         le=1_000,
     )
+    rate_capacity: int = _setting(
+        "CARDINAL_RATE_CAPACITY",
+        10_000,
+        "a number from 1000 to 1000000000",
+        "How many points of cost one user may spend at once on one API process (docs/api.md).",
+        ge=1_000,
+        le=1_000_000_000,
+    )
+    rate_restored_per_s: int = _setting(
+        "CARDINAL_RATE_RESTORED_PER_S",
+        500,
+        "a number from 1 to 1000000000",
+        "How many of these points come back each second.",
+        ge=1,
+        le=1_000_000_000,
+    )
+    user_requests_max: int = _setting(
+        "CARDINAL_USER_REQUESTS_MAX",
+        100,
+        "a number from 1 to 65536",
+        "How many GraphQL requests of one user one API process answers at the same time.",
+        ge=1,
+        le=65_536,
+    )
+    user_sockets_max: int = _setting(
+        "CARDINAL_USER_SOCKETS_MAX",
+        100,
+        "a number from 1 to 65536",
+        "How many WebSockets one user may keep open to one API process.",
+        ge=1,
+        le=65_536,
+    )
+    registered_only_roles: Annotated[frozenset[Role], NoDecode] = _setting(
+        "CARDINAL_REGISTERED_ONLY_ROLES",
+        frozenset(),
+        "roles such as `operator,researcher` with commas between",
+        "Whose members run registered documents only, unless another role of theirs may ask for anything.",
+    )
     lag_max_s: int = _setting(
         "CARDINAL_LAG_MAX_S",
         60,
@@ -316,6 +354,11 @@ class Settings(BaseSettings):
         _require(all(_UNIT.fullmatch(code) and name for code, name in units.items()))
         _require(HEAD_OFFICE in units and len(units) <= UNITS_MAX)
         return units
+
+    @field_validator("registered_only_roles", mode="before")
+    @classmethod
+    def _roles(cls, given: str | frozenset[Role]) -> frozenset[Role]:
+        return frozenset(map(Role, _listed(given))) if isinstance(given, str) else given
 
     @field_validator("approval_levels", mode="before")
     @classmethod

@@ -24,7 +24,8 @@ from dramatiq.middleware import SkipMessage
 from dramatiq.middleware.middleware import MiddlewareError
 
 from infrastructure import database
-from infrastructure.postgres_broker import RETRY_OPTIONS, LeasedMessage, PostgresBroker, reason_of
+from infrastructure.postgres_broker import RETRY_OPTIONS, PostgresBroker, reason_of
+from infrastructure.task_leases import LeasedMessage
 
 DONE_NAMESPACE = UUID("b6c6c2de-7c0a-5f5e-9a10-5d8a4b1f0c37")
 REMEMBER = timedelta(days=7)

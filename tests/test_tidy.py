@@ -15,7 +15,13 @@ FILE_LINES_MAX = 450
 FUNCTION_LINES_MAX = 60
 UNDOCUMENTED_LINES_MAX = 5
 
-MAY_PRINT = ("api/main.py", "api/terminal.py", "api/warehouse_commands.py", "bench/")
+MAY_PRINT = (
+    "api/main.py",
+    "api/document_commands.py",
+    "api/terminal.py",
+    "api/warehouse_commands.py",
+    "bench/",
+)
 """The command line and the measurements: what they print is their answer."""
 
 API_WITHOUT_NAMESAKE = {
@@ -23,6 +29,8 @@ API_WITHOUT_NAMESAKE = {
     "application", "authentication", "bounded_body", "graphiql", "graphql_app", "health", "http_errors",
     "graphql_sockets", "http_protocol", "services",
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
+    "admission", "counterpart_command", "document_commands", "entity_tags", "graphql_requests",
+    "persisted_documents", "rates",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
     "message_words", "points_messages", "work_order_messages",

@@ -5,7 +5,7 @@ first.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
@@ -35,14 +35,16 @@ MAX_FIELDS = 50_000  # fields of the answer: selections times the sizes of the p
 MAX_DIRECTIVES = 60
 MAX_ROOTS = 20
 MAX_REPEATS = 200  # of one response key: the rule that merges fields compares them in pairs
+MAX_VARIABLE_VALUES = 100_000  # of which it takes microseconds to judge each
+MAX_VARIABLE_OBJECTS = 10_000  # and lists
+MAX_VARIABLE_DEPTH = 50
+LISTED = frozenset({"nodes", "edges", "events"})  # the rows of a page, in connections and of the log
 LARGEST_LITERAL_PAGE_SIZE = 1_000  # more is refused as a page size, which says it better
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one selection set. `inside` counts the fields under `nodes` and `edges`, once a row of the
-    page.
-    """
+    """The cost of one selection set. `inside` counts the fields under a page's rows, once a row."""
 
     depth: int = 0
     introspection_depth: int = 0
@@ -51,6 +53,11 @@ class Cost:
     roots: int = 0
     outside: int = 0
     inside: int = 0
+
+    @property
+    def fields(self) -> int:
+        """The fields of the largest answer there may be."""
+        return self.outside + self.inside
 
     def beside(self, other: "Cost") -> "Cost":
         return Cost(
@@ -72,6 +79,11 @@ class _Walk:
     directives: int = 0
     keys: Counter[str] = field(default_factory=Counter)
 
+    def operation(self, operation: OperationDefinitionNode) -> Cost:
+        variables = operation.variable_definitions or ()
+        self.directives += len(operation.directives or ()) + sum(len(v.directives or ()) for v in variables)
+        return self.cost(operation.selection_set)
+
     def cost(self, selection_set: SelectionSetNode) -> Cost:
         total = Cost()
         for node in selection_set.selections:
@@ -91,7 +103,7 @@ class _Walk:
         below = self.cost(node.selection_set) if node.selection_set else Cost()
         fields = 1 + below.outside + _page_size(node) * below.inside
         looks_inward = name in ("__schema", "__type")
-        rows, listed = _ids(node), name in ("nodes", "edges")
+        rows, listed = _ids(node), name in LISTED
         return Cost(
             depth=1 if looks_inward else below.depth + 1,
             introspection_depth=below.depth + 1 if looks_inward else below.introspection_depth,
@@ -103,13 +115,13 @@ class _Walk:
         )
 
 
-def limit_errors(document: DocumentNode) -> list[GraphQLError]:
-    """One LIMIT_EXCEEDED for each limit that an operation of the document breaks. Linear in the document's
-    length.
+def measured(document: DocumentNode) -> tuple[list[GraphQLError], Mapping[str | None, Cost]]:
+    """One LIMIT_EXCEEDED for each limit that an operation of the document breaks, and what each operation
+    costs, by its name. Linear in the document's length.
     """
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     if len(fragments) > MAX_FRAGMENTS:
-        return [_exceeded("fragments", MAX_FRAGMENTS)]
+        return [_exceeded("fragments", MAX_FRAGMENTS)], {}
     spreads = {name: set(_spreads(fragment.selection_set)) for name, fragment in fragments.items()}
     walk = _Walk()
     try:
@@ -118,28 +130,55 @@ def limit_errors(document: DocumentNode) -> list[GraphQLError]:
                 walk.directives += len(fragments[name].directives or ())
                 walk.fragments[name] = walk.cost(fragments[name].selection_set)
     except CycleError:
-        return [refused("LIMIT_EXCEEDED", "a fragment spreads itself")]
-    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
-    errors = [error for operation in operations for error in _operation_errors(walk, operation)]
+        return [refused("LIMIT_EXCEEDED", "a fragment spreads itself")], {}
+    costs: dict[str | None, Cost] = {}
+    errors: list[GraphQLError] = []
+    for operation in document.definitions:
+        if isinstance(operation, OperationDefinitionNode):
+            cost = walk.operation(operation)
+            costs[operation.name.value if operation.name else None] = cost
+            errors += _exceeding(cost)
     for found, most, what in (
         (walk.directives, MAX_DIRECTIVES, "directives"),
         (max(walk.keys.values(), default=0), MAX_REPEATS, "repeats of one field"),
     ):
         if found > most:
             errors.append(_exceeded(what, most))
-    return errors
+    return errors, costs
 
 
-def _operation_errors(walk: _Walk, operation: OperationDefinitionNode) -> Iterator[GraphQLError]:
-    variables = operation.variable_definitions or ()
-    walk.directives += len(operation.directives or ()) + sum(len(v.directives or ()) for v in variables)
-    cost = walk.cost(operation.selection_set)
+def variables_error(variables: Mapping[str, object]) -> GraphQLError | None:
+    """LIMIT_EXCEEDED for more values, or deeper ones, than are worth being judged. Linear, and a fraction of
+    what judging them takes.
+    """
+    values, objects, depth = 0, 0, 0
+    level: list[Collection[object]] = [variables.values()]
+    while level:
+        values += sum(map(len, level))
+        objects, depth = objects + len(level), depth + 1
+        for found, most, what in (
+            (values, MAX_VARIABLE_VALUES, "values"),
+            (objects, MAX_VARIABLE_OBJECTS, "objects and lists"),
+            (depth, MAX_VARIABLE_DEPTH, "depth"),
+        ):
+            if found > most:
+                return _exceeded(f"{what} in the variables", most)
+        level = [
+            value.values() if isinstance(value, dict) else value
+            for members in level
+            for value in members
+            if isinstance(value, dict | list)
+        ]
+    return None
+
+
+def _exceeding(cost: Cost) -> Iterator[GraphQLError]:
     for found, most, what in (
         (cost.depth, MAX_DEPTH, "depth"),
         (cost.introspection_depth, MAX_INTROSPECTION_DEPTH, "introspection depth"),
         (cost.aliases, MAX_ALIASES, "aliases"),
         (cost.selections, MAX_SELECTIONS, "selections"),
-        (cost.outside + cost.inside, MAX_FIELDS, "fields times page sizes"),
+        (cost.fields, MAX_FIELDS, "fields times page sizes"),
         (cost.roots, MAX_ROOTS, "root fields"),
     ):
         if found > most:

@@ -15,7 +15,7 @@ strawberry execute, with `reads` and `viewer` in the context. Both ways share do
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 import psycopg
@@ -26,6 +26,7 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLInputObjectType,
+    GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
@@ -44,7 +45,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from strawberry.extensions import SchemaExtension
 
 from api.planner.checks import declaration_faults, raise_any
-from api.planner.limits import MAX_SOURCE_CHARACTERS, MAX_TOKENS, limit_errors
+from api.planner.limits import MAX_SOURCE_CHARACTERS, MAX_TOKENS, Cost, measured, variables_error
 from api.planner.plans import NotPlannable, Planner
 from api.planner.requests import Parts, Request, TextArray, Viewer, refused, statement
 from api.planner.rows import walkable
@@ -56,12 +57,18 @@ DATABASE_FAULTS = (psycopg.Error, PoolTimeout)
 V = TypeVar("V")
 MAX_DOCUMENT_CHARACTERS = 500_000  # kept; a parsed document is up to 300 times as large in bytes
 MAX_PLAN_CHARACTERS = 20_000_000
-STATEMENT_TIMEOUT_S = 15
+MAX_VARIABLE_ERRORS = 10
+STATEMENT_TIMEOUT_S = 15.0
 
 
 def is_away(error: BaseException) -> bool:
     """Whether the database can't be reached or is too slow now, so that trying again may help."""
     return isinstance(error, psycopg.OperationalError | PoolTimeout)
+
+
+def is_too_slow(error: BaseException) -> bool:
+    """Whether the statement was stopped because it took longer than STATEMENT_TIMEOUT_S."""
+    return isinstance(error, psycopg.errors.QueryCanceled)
 
 
 class Kept(Generic[V]):
@@ -83,16 +90,39 @@ class Kept(Generic[V]):
             self.weight -= self.values.popitem(last=False)[1][1]
         return value
 
+    def kept(self, key: Hashable) -> V | None:
+        """The value of the key, if there is one."""
+        return self.values[key][0] if key in self.values else None
+
+    def drop(self, key: Hashable) -> None:
+        if key in self.values:
+            self.weight -= self.values.pop(key)[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed document, or why it is refused. `conditions`: the variables in @skip and @include."""
+    """A parsed document, or why it is refused. `conditions`: the variables in @skip and @include; `costs`:
+    what each operation may cost, by its name.
+    """
 
     errors: tuple[GraphQLError, ...]
     parsed: DocumentNode | None = None
     operations: Mapping[str | None, OperationDefinitionNode] = field(default_factory=dict)
     fragments: Mapping[str, FragmentDetails] = field(default_factory=dict)
     conditions: frozenset[str] = frozenset()
+    costs: Mapping[str | None, Cost] = field(default_factory=dict)
+
+    def cost(self, name: str | None) -> Cost | None:
+        """Of the operation that `name` chooses; None where there is none."""
+        operation = self.operations.get(name)
+        return self.costs.get(operation.name.value if operation.name else None) if operation else None
+
+
+class Prepared(NamedTuple):
+    """A statement that gives one text: the body of a response."""
+
+    sql: str
+    parameters: Sequence[object]
 
 
 class Reads:
@@ -124,10 +154,17 @@ class Reads:
         self._plans: Kept[Parts | None] = Kept(MAX_PLAN_CHARACTERS)
 
     async def answer(self, body: Mapping[str, Any], viewer: Viewer) -> bytes | None:
-        """The response body to a decoded request body, status 200.
+        """The response body to a decoded request body, status 200; None where `prepared` is None.
+
+        Errors of the database are raised as psycopg raises them.
+        """
+        prepared = self.prepared(body, viewer)
+        return None if prepared is None else await self.one(*prepared)
+
+    def prepared(self, body: Mapping[str, Any], viewer: Viewer) -> Prepared | None:
+        """What answers a decoded request body.
 
         None where strawberry has to answer: no query, not valid, refused, or with resolvers of its own.
-        Errors of the database are raised as psycopg raises them.
         """
         source, name, given = body.get("query"), body.get("operationName"), body.get("variables") or {}
         if not isinstance(source, str) or not isinstance(name, str | None) or not isinstance(given, dict):
@@ -143,25 +180,27 @@ class Reads:
         key = (source, name, viewer.permissions, chosen)
         plan = self._plans.get(key, lambda: self._compiled(document, operation, variables, viewer))
         try:
-            return None if plan is None else await self.run(plan, variables, viewer)
+            return None if plan is None else _prepared(plan, variables, viewer)
         except GraphQLError:
             return None  # strawberry's executor meets the same refusal and gives it its path
 
     def document(self, source: str) -> Document:
-        return self._documents.get(source, lambda: (self._read(source), len(source)))
+        return self._documents.get(source, lambda: (read_document(self.schema, source), len(source)))
 
     def variables(
         self, operation: OperationDefinitionNode, given: dict[str, Any]
     ) -> VariableValues | list[GraphQLError]:
+        if (error := variables_error(given)) is not None:
+            return [error]
         try:
-            return get_variable_values(self.schema, operation.variable_definitions or (), given)
+            definitions = operation.variable_definitions or ()
+            return get_variable_values(self.schema, definitions, given, MAX_VARIABLE_ERRORS)
         except Exception as error:  # a scalar's own parser may raise anything
             return [GraphQLError(str(error))]
 
     async def run(self, plan: Parts, variables: VariableValues, viewer: Viewer) -> bytes:
         """The one value of a plan. Raises GraphQLError with a code for what the planner refuses."""
-        request = Request(variables, viewer)
-        return await self.one(statement(plan, request), request.parameters)
+        return await self.one(*_prepared(plan, variables, viewer))
 
     async def one(self, sql: str, parameters: Sequence[object]) -> bytes:
         """The one text that a statement gives: of a plan, or of a resolver's own."""
@@ -206,34 +245,40 @@ class Reads:
         sql = self.extensions_sql()
         return f""", ',"extensions":', ({sql})""" if sql else ""
 
-    def _read(self, source: str) -> Document:
-        """Parse, judge the limits, then validate: some rules of validation are slower than linear."""
-        if len(source) > MAX_SOURCE_CHARACTERS:
-            return Document((refused("LIMIT_EXCEEDED", f"more than {MAX_SOURCE_CHARACTERS} characters"),))
-        try:
-            parsed = parse(source, max_tokens=MAX_TOKENS)
-        except GraphQLSyntaxError as error:
-            code = "LIMIT_EXCEEDED" if f"{MAX_TOKENS} tokens" in error.message else "BAD_INPUT"
-            return Document((_coded(error, code),))
-        errors = limit_errors(parsed) or [
-            _coded(error, "BAD_INPUT") for error in validate(self.schema, parsed)
-        ]
-        if errors:
-            return Document(tuple(errors), parsed)
-        found = [d for d in parsed.definitions if isinstance(d, OperationDefinitionNode)]
-        operations: dict[str | None, OperationDefinitionNode] = {d.name.value: d for d in found if d.name}
-        if len(found) == 1:
-            operations[None] = found[0]
-        fragments = [d for d in parsed.definitions if isinstance(d, FragmentDefinitionNode)]
-        conditions = _Conditions()
-        visit(parsed, conditions)
-        return Document(
-            (),
-            parsed,
-            operations,
-            {fragment.name.value: FragmentDetails(fragment) for fragment in fragments},
-            frozenset(conditions.names),
-        )
+
+def read_document(schema: GraphQLSchema, source: str) -> Document:
+    """Parse, judge the limits, then validate: some rules of validation are slower than linear."""
+    if len(source) > MAX_SOURCE_CHARACTERS:
+        return Document((refused("LIMIT_EXCEEDED", f"more than {MAX_SOURCE_CHARACTERS} characters"),))
+    try:
+        parsed = parse(source, max_tokens=MAX_TOKENS)
+    except GraphQLSyntaxError as error:
+        code = "LIMIT_EXCEEDED" if f"{MAX_TOKENS} tokens" in error.message else "BAD_INPUT"
+        return Document((_coded(error, code),))
+    errors, costs = measured(parsed)
+    errors = errors or [_coded(error, "BAD_INPUT") for error in validate(schema, parsed)]
+    if errors:
+        return Document(tuple(errors), parsed)
+    found = [d for d in parsed.definitions if isinstance(d, OperationDefinitionNode)]
+    operations: dict[str | None, OperationDefinitionNode] = {d.name.value: d for d in found if d.name}
+    if len(found) == 1:
+        operations[None] = found[0]
+    fragments = [d for d in parsed.definitions if isinstance(d, FragmentDefinitionNode)]
+    conditions = _Conditions()
+    visit(parsed, conditions)
+    return Document(
+        (),
+        parsed,
+        operations,
+        {fragment.name.value: FragmentDetails(fragment) for fragment in fragments},
+        frozenset(conditions.names),
+        costs,
+    )
+
+
+def _prepared(plan: Parts, variables: VariableValues, viewer: Viewer) -> Prepared:
+    request = Request(variables, viewer)
+    return Prepared(statement(plan, request), request.parameters)
 
 
 class SharedDocuments(SchemaExtension):
@@ -276,7 +321,7 @@ class _Conditions(Visitor):
 
 
 def _coded(error: GraphQLError, code: str) -> GraphQLError:
-    error.extensions = {**(error.extensions or {}), "code": code}
+    error.extensions = {"code": code, **(error.extensions or {})}
     return error
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import uvicorn
@@ -17,6 +18,7 @@ from api.wiring import GraphQL
 from application.access import Principal, units_of
 from application.authentication import TokenCode, TokenRefused
 from application.shared.approvable import ApprovalPolicy
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from infrastructure.projection_runner import Projector
 from infrastructure.tokens import SAMPLE_USERS
@@ -105,16 +107,19 @@ INPUTS = {
 
 @contextmanager
 def running_house(
-    url: str, policy: ApprovalPolicy | None = None, engine: Engine | None = None
+    url: str,
+    policy: ApprovalPolicy | None = None,
+    engine: Engine | None = None,
+    time_zone: ZoneInfo = DEFAULT_ZONE,
+    **options: Any,
 ) -> Iterator[House]:
-    """The house on a migrated database; everything ends with the block."""
+    """The house on a migrated database; everything ends with the block. `options` are those of GraphQL."""
     stop = threading.Event()
     projector = threading.Thread(target=Projector(url).run, args=(stop,))
     projector.start()
     appended: list[None] = []
-    graphql = GraphQL(
-        url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), graphiql=True, engine=engine
-    )
+    options = {"graphiql": True, "engine": engine, "time_zone": time_zone, **options}
+    graphql = GraphQL(url, verify, policy or ApprovalPolicy(), lambda: appended.append(None), **options)
     app = create_app(
         parts=lambda: (),
         metrics=lambda: b"",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from api.application import create_app
@@ -36,6 +36,10 @@ class Echo:
         request = Request(scope, receive)
         if request.query_params.get("fail"):
             raise ValueError("the password is hunter2")
+        if size := int(request.query_params.get("size", "0")):
+            media = request.query_params.get("media", "application/graphql-response+json")
+            await Response(b"ab" * (size // 2), media_type=media)(scope, receive, send)
+            return
         await PlainTextResponse(str(len(await request.body())))(scope, receive, send)
 
 
@@ -178,6 +182,37 @@ def test_blank_lines_after_a_request_do_not_keep_a_connection(
 
 def test_bytes_that_are_no_http_are_400(house: House) -> None:
     assert exchanged(house.url, b"\x16\x03\x01\x02\x00\x01nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize(
+    ("asked", "encoding"),
+    [
+        ("zstd, br, gzip", "zstd"),
+        ("gzip, deflate, br", "br"),
+        ("gzip", "gzip"),
+        ("gzip;q=0, br;q=0", None),
+        ("deflate, x", None),
+        ("", None),
+    ],
+)
+def test_long_answers_are_compressed_as_the_client_asks(
+    house: House, asked: str, encoding: str | None
+) -> None:
+    answer = house.client.get("/graphql?size=100000", headers={"accept-encoding": asked})
+    assert answer.headers.get("content-encoding") == encoding
+    assert "accept-encoding" in answer.headers["vary"].lower()
+    assert answer.content == b"ab" * 50_000
+    assert (int(answer.headers["content-length"]) < 1_000) is (encoding is not None)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["size=1000", "size=100000&media=text/event-stream", "size=100000&media=application/zip"],
+    ids=["short", "stream", "compressed already"],
+)
+def test_what_gains_nothing_by_compression_is_left_as_it_is(house: House, query: str) -> None:
+    answer = house.client.get(f"/graphql?{query}", headers={"accept-encoding": "zstd, br, gzip"})
+    assert "content-encoding" not in answer.headers
 
 
 def test_answers_do_not_tell_what_serves_them(house: House) -> None:

@@ -128,6 +128,14 @@ def test_hostile_text_in_variables_is_data(house: House, text: str) -> None:
     )
 
 
+def test_variables_of_too_many_parts_are_refused_before_they_are_judged(house: House) -> None:
+    query = "query ($f: CostTypeFilter) { costTypes(filter: $f) { totalCount } }"
+    body = {"query": query, "variables": {"f": {"and": [{}] * 20_000}}}
+    response = house.client.post("/graphql", json=body, headers=AUTH)
+    assert response.status_code == 400
+    assert {error["extensions"]["code"] for error in response.json()["errors"]} == {"LIMIT_EXCEEDED"}
+
+
 def test_text_with_a_nul_is_refused_by_a_mutation(house: House) -> None:
     faults = house.refused(
         "operator", "addCostType", code="N\x00", name="a\x00", accountingSubject="1", unit="CNY"

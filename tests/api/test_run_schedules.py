@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -222,3 +223,17 @@ def _until(house: House, document: str, id_: str, holds: Callable[[Any], bool]) 
         if holds(row):
             return row
         assert datetime.now(UTC) < deadline, row
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_the_banks_zone_is_that_of_the_setting(url: str, engine: Engine, zone: str) -> None:
+    """LOG-08: whoever serves commands takes it; at every moment these two zones have different dates."""
+    with running_house(url, engine=engine, time_zone=ZoneInfo(zone)) as house:
+        given = {"programme": "CC", "customer": "C00000001", "points": 5, "businessType": "GOODWILL",
+                 "name": "Apology", "reason": "late statement"}  # fmt: skip
+        selection = "pointsAccount { entries { nodes { valueDate } } }"
+        before = datetime.now(ZoneInfo(zone)).date()
+        account = house.done("operator", "adjustPoints", selection, **given)
+        after = datetime.now(ZoneInfo(zone)).date()
+    *_, entry = account["entries"]["nodes"]
+    assert entry["valueDate"] in {before.isoformat(), after.isoformat()}

@@ -74,6 +74,27 @@ def test_several_lines_of_one_customer_stand_in_their_order(log: EventLog) -> No
     assert [record.event.balance for record in records] == [1, 3, 6, 10, 15, 21, 28, 36, 45, 55]
 
 
+def test_lines_of_one_customer_stand_in_their_order_across_chunks_that_are_stored_at_once(
+    log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points_postings, "CHUNK_LINES", 1)
+    given = [PointsLine(number, f"C{number % 2}", "", 1, "REWARD") for number in range(1, 61)]
+    begun: list[int] = []
+
+    def clock() -> datetime:
+        begun.append(1)
+        return NOON
+
+    assert replace(posting(log, uuid4()), clock=clock).post(given).posted == 60
+    assert len(begun) == 60, "none came in another's way"
+    for customer in range(2):
+        records = list(log.records(ledger_id(Holder("CC", f"C{customer}"), 2026)))
+        assert [record.event.line_number for record in records] == [
+            line.number for line in given if line.customer == f"C{customer}"
+        ]
+        assert records[-1].event.balance == 30
+
+
 def test_what_a_ledger_can_not_take_is_refused_by_line_and_the_others_are_posted(bank: Bank) -> None:
     """PTS-12: no overdraw, nothing to a closed ledger."""
     posting(bank.log, uuid4()).post(lines(3, 100))

@@ -12,7 +12,7 @@ import psycopg
 from infrastructure import database
 
 ROOT = Path(__file__).parents[2]
-MIGRATION = ROOT / "infrastructure/migrations/0004_tasks.sql"
+MIGRATIONS = sorted((ROOT / "infrastructure/migrations").glob("*_tasks*.sql"))
 NAMESPACE = UUID("5f5de0a2-0f3c-4a53-8f0e-2d1b3b2a9a11")
 PATIENCE_S = 60.0
 
@@ -33,7 +33,8 @@ def prepare(url: str) -> None:
     """The tables of tasks and those of the score, and nothing else."""
     with psycopg.connect(url, autocommit=True) as owner:
         owner.execute(ROLE)
-        owner.execute(MIGRATION.read_text().encode())
+        for migration in MIGRATIONS:
+            owner.execute(migration.read_text().encode())
         owner.execute(SCORE)
 
 

@@ -14,7 +14,8 @@ import pytest
 from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout, QueueNotFound
 
 from infrastructure import database
-from infrastructure.postgres_broker import MAX_BATCH, MAX_BODY_BYTES, LeasedMessage, PostgresBroker, broker_of
+from infrastructure.postgres_broker import MAX_BATCH, MAX_BODY_BYTES, PostgresBroker, broker_of
+from infrastructure.task_leases import LeasedMessage
 from tests.infrastructure.task_recording import (
     PATIENCE_S,
     count,
@@ -110,15 +111,19 @@ def test_joining_a_connection_without_a_transaction_is_refused(url: str, broker:
         pass
 
 
-def test_only_an_enqueue_of_its_own_notifies(
+def test_only_an_enqueue_of_its_own_into_an_idle_queue_notifies(
     url: str, broker: PostgresBroker, owner: psycopg.Connection[Any]
 ) -> None:
+    """Where something is ready, whoever waits was told when that came."""
     owner.execute("listen tasks")
     with database.connect(url) as caller, caller.transaction(), broker.joining(caller):
         broker.enqueue(task(1, broker))
     broker.enqueue(task(2, broker), delay=60_000)
-    owner.execute("notify tasks, 'nothing before'")
     broker.enqueue(task(3, broker))
+    owner.execute("select tasks.claim('default', 'worker', 2, '1 hour')")
+    broker.enqueue(task(3, broker))
+    owner.execute("notify tasks, 'nothing before'")
+    broker.enqueue(task(4, broker))
 
     notes = [note.payload for note in owner.notifies(timeout=PATIENCE_S, stop_after=2)]
     assert notes == ["nothing before", "default"]
@@ -240,6 +245,44 @@ def test_a_repeat_outlives_a_connection_lost_at_the_acknowledgement(
         == 1
     )
     consumer.close()
+
+
+def test_what_ends_while_another_thread_tells_of_some_is_told_by_that_one(
+    broker: PostgresBroker, owner: psycopg.Connection[Any]
+) -> None:
+    broker.enqueue_many([task(number, broker) for number in range(3)])
+    consumer = broker.consume("default", prefetch=3, timeout=10)
+    messages = [take(consumer) for _ in range(3)]
+    with broker.queues["default"].settling:
+        for message in messages[:2]:
+            consumer.ack(message)
+        assert count(owner, "tasks.message") == 3
+    consumer.ack(messages[2])
+    assert count(owner, "tasks.message") == 0
+    consumer.close()
+
+
+def test_what_ended_while_the_database_was_away_is_told_when_it_is_back(
+    broker: PostgresBroker, owner: psycopg.Connection[Any]
+) -> None:
+    broker.enqueue_many([task(number, broker) for number in range(2)])
+    consumer = broker.consume("default", prefetch=2, timeout=10)
+    first, second = take(consumer), take(consumer)
+    cut_connections(owner)
+    with pytest.raises(BrokerConnectionError):
+        consumer.ack(first)
+    consumer.ack(second)
+    assert count(owner, "tasks.message") == 0
+
+    broker.enqueue(task(2, broker))
+    consumer = broker.consume("default", timeout=10)
+    message = take(consumer)
+    cut_connections(owner)
+    with pytest.raises(BrokerConnectionError):
+        consumer.ack(message)
+    heir = broker.consume("default", timeout=10)
+    until(lambda: next(heir) is None and count(owner, "tasks.message") == 0)
+    heir.close()
 
 
 def test_one_failed_call_is_enough_to_replace_all_connections_that_were_cut(

@@ -234,3 +234,22 @@ def test_runners_that_are_killed_lose_no_step_and_enqueue_none_twice(
         follow(last)
     assert {row[0] for row in owed(session)} == set(streams)
     assert len(messages(session)) == len(streams)
+
+
+def test_what_is_due_in_years_is_enqueued_a_day_before(
+    log: EventLog, broker: PostgresBroker, session: psycopg.Connection[Any]
+) -> None:
+    """LOG-08: no broker keeps a task that long, and one such order must not hold up all others."""
+    due_at = datetime.now(UTC) + timedelta(days=1_000)
+    process = Process("years", {DECIDER.stream_type: DECIDER}, lambda _: Step("look", due_at))
+    runner = ProcessRunner(session, log, broker, process)
+    assert runner.lead()
+    drafted(log)
+    follow(runner)
+    assert messages(session) == []
+    assert runner.watch(due_at - timedelta(days=2)) == 0
+    session.execute("update process.owed set look_at = now()")  # that day has come
+    near = Process("years", process.deciders, lambda _: Step("look", datetime.now(UTC) + timedelta(hours=23)))
+    runner = ProcessRunner(session, log, broker, near)
+    assert runner.watch(datetime.now(UTC)) == 1
+    assert [state for _, state in messages(session)] == ["delayed"]

@@ -27,7 +27,7 @@ from infrastructure.postgres_broker import PostgresBroker
 from infrastructure.schedules import Schedule, Scheduler, latest_fire, next_fire
 
 ROOT = Path(__file__).parents[2]
-MIGRATION = ROOT / "infrastructure/migrations/0004_tasks.sql"
+MIGRATIONS = sorted((ROOT / "infrastructure/migrations").glob("*_tasks*.sql"))
 PATIENCE_S = 60.0
 BERLIN = ZoneInfo("Europe/Berlin")
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -59,7 +59,8 @@ class Clock:
 def url(database_url: str) -> str:
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(ROLE)
-        owner.execute(MIGRATION.read_text().encode())
+        for migration in MIGRATIONS:
+            owner.execute(migration.read_text().encode())
     return database_url
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from application.access import Role
 from domain.approvals import Level
 from infrastructure.settings import Settings, SettingsFault
 from infrastructure.settings_page import page
@@ -36,12 +37,14 @@ def test_variables_are_read_and_an_empty_one_counts_as_not_set(monkeypatch: pyte
     monkeypatch.setenv("CARDINAL_ORG_UNITS", "HO: Head office, BJ:Beijing")
     monkeypatch.setenv("CARDINAL_APPROVAL_LEVELS", "activity:technology,work_order:research+technology")
     monkeypatch.setenv("CARDINAL_TOKEN_ALGORITHMS", "ES256")
+    monkeypatch.setenv("CARDINAL_REGISTERED_ONLY_ROLES", "operator, researcher")
     settings = Settings.read()
     assert (settings.port, settings.host) == (9001, "127.0.0.1")
     assert settings.org_units == {"HO": "Head office", "BJ": "Beijing"}
     assert settings.approval_policy.levels_of("activity") == (Level.TECHNOLOGY,)
     assert settings.approval_policy.levels_of("something_else") == (Level.RESEARCH, Level.TECHNOLOGY)
     assert settings.token_algorithms == ("ES256",)
+    assert settings.registered_only_roles == {Role.OPERATOR, Role.RESEARCHER}
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,9 @@ def test_variables_are_read_and_an_empty_one_counts_as_not_set(monkeypatch: pyte
         ("CARDINAL_APPROVAL_LEVELS", "activity:research+research"),
         ("CARDINAL_LOG_LEVEL", "loud"),
         ("CARDINAL_BODY_BYTES_MAX", "12"),
+        ("CARDINAL_RATE_CAPACITY", "999"),
+        ("CARDINAL_RATE_RESTORED_PER_S", "0"),
+        ("CARDINAL_REGISTERED_ONLY_ROLES", "operator,clerk"),
     ],
 )
 def test_a_faulty_variable_is_named_with_what_is_expected_and_never_its_value(

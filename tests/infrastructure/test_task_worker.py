@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -15,6 +17,7 @@ from application import points_jobs
 from application.processes.ended_activities import SYSTEM_USER
 from domain.activities import ActivityEnded, Status
 from domain.budgets import budget_id
+from domain.segment_definitions import DefinitionKind
 from infrastructure import actors
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
@@ -22,7 +25,9 @@ from infrastructure.projection_runner import Projector
 from infrastructure.settings import Settings
 from infrastructure.task_worker import open_broker, working
 from tests.application.bank import ALL_UNITS, DAY, LIN, Bank
+from tests.application.orders import orders_of
 from tests.application.points_world import PointsWorld, rows
+from tests.application.segments import CONTENT, Desk
 
 WAIT_S = 60
 
@@ -118,6 +123,32 @@ def test_the_worker_frees_what_has_expired_and_closes_what_is_over_by_the_read_t
 def perform(broker: Any, actor: str) -> None:
     message = broker.get_actor(actor).message()
     broker.enqueue(message.copy(message_id=str(uuid4())))
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_the_workers_business_dates_are_those_of_the_setting(cardinal_url: str, zone: str) -> None:
+    """LOG-08: at every moment these two zones have different dates."""
+    units = ",".join(f"{unit}:{unit}" for unit in sorted(ALL_UNITS))
+    given = {"DATABASE_URL": cardinal_url, "CARDINAL_ORG_UNITS": units, "CARDINAL_TIME_ZONE": zone}
+    settings = Settings.read(given)
+    with pool(cardinal_url, 4) as connections:
+        bank = Bank(EventLog(connections))
+        desk, orders = Desk(bank), orders_of(bank)
+        desk.grant()
+        order = orders.approved()
+        content = replace(CONTENT, sql=CONTENT.sql.replace(":data_to", ":business_date"))
+        orders.schedule(order, desk.approved(content, kind=DefinitionKind.ACTIVITY, work_order=order))
+        with working(settings, cardinal_url), closing(open_broker(settings, cardinal_url)) as broker:
+            actors.declare_names(broker)
+            before = datetime.now(ZoneInfo(zone)).date()
+            message = broker.get_actor(actors.START_WORK_ORDER).message(str(order))
+            broker.enqueue(message.copy(message_id=str(uuid4())))
+            eventually(lambda: orders.state(order).run is not None)
+            after = datetime.now(ZoneInfo(zone)).date()
+        run = orders.state(order).run
+        assert run is not None
+        values = {each.name: each.text for each in orders.run(run).parameters}
+    assert values["business_date"] in {before.isoformat(), after.isoformat()}
 
 
 def test_a_process_that_only_enqueues_performs_nothing(settings: Settings, cardinal_url: str) -> None:

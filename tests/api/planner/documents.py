@@ -20,7 +20,7 @@ from graphql import (
     parse,
 )
 
-from api.planner.limits import limit_errors
+from api.planner.limits import measured
 from tests.api.planner.sample import HOSTILE, Rows
 
 PREFIXES = {"activities": "act", "work_orders": "wo", "approvals": "apr", "cost_types": "ct"}
@@ -42,7 +42,7 @@ def write(rng: Random, schema: GraphQLSchema, rows: Rows) -> Document:
     """A document within the limits."""
     while True:
         document = Writer(rng, schema, rows).document()
-        if not limit_errors(parse(document.text)):
+        if not measured(parse(document.text))[0]:
             return document
 
 

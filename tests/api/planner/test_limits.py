@@ -4,12 +4,12 @@ import pytest
 from graphql import get_introspection_query, parse
 
 from api.planner import limits
-from api.planner.limits import limit_errors
+from api.planner.limits import measured, variables_error
 from tests.api.planner.conftest import CHIEF, Bank
 
 
 def refusals(document: str) -> list[str]:
-    errors = limit_errors(parse(document))
+    errors, _ = measured(parse(document))
     assert all(error.extensions == {"code": "LIMIT_EXCEEDED"} for error in errors)
     return [error.message for error in errors]
 
@@ -18,6 +18,14 @@ def chain(length: int, leaf: str, spreads: int = 1) -> str:
     """Fragments F0 … Fn, each of which spreads the next."""
     links = (f"fragment F{i} on Query {{ {f'...F{i + 1} ' * spreads} }}" for i in range(length))
     return " ".join(["{ ...F0 }", *links, f"fragment F{length} on Query {{ {leaf} }}"])
+
+
+def deep(levels: int) -> object:
+    """Objects and lists by turns."""
+    found: object = "x"
+    for level in range(levels):
+        found = {"not": found} if level % 2 else [found]
+    return found
 
 
 def nested(depth: int, inner: str) -> str:
@@ -71,6 +79,11 @@ def test_the_common_introspection_query_passes() -> None:
         (
             "{ a(first: 100) { nodes { b(last: 100) { nodes { c d e } } } } }",
             "{ a(first: 100) { nodes { b(last: 100) { nodes { c d e f } edges { cursor } } } } }",
+            "more than 50000 fields times page sizes",
+        ),
+        (
+            "{ events(first: 500) { events { " + "a " * 98 + "} } }",
+            "{ events(first: 500) { events { " + "a " * 99 + "} } }",
             "more than 50000 fields times page sizes",
         ),
         (
@@ -147,3 +160,24 @@ def test_both_ways_refuse_with_the_same_code(bank: Bank, document: str) -> None:
         assert answer.data is None
         assert set(answer.codes) <= {"LIMIT_EXCEEDED", "BAD_INPUT"}
         assert answer.codes
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond", "what"),
+    [
+        ({"ids": ["x"] * 99_999}, {"ids": ["x"] * 100_000}, "more than 100000 values in the variables"),
+        (
+            {"f": {"and": [{}] * 9_997}},
+            {"f": {"and": [{}] * 9_998}},
+            "more than 10000 objects and lists in the variables",
+        ),
+        ({"f": deep(49)}, {"f": deep(50)}, "more than 50 depth in the variables"),
+    ],
+)
+def test_variables_may_hold_as_much_as_this(
+    within: dict[str, object], beyond: dict[str, object], what: str
+) -> None:
+    assert variables_error(within) is None
+    refusal = variables_error(beyond)
+    assert refusal is not None
+    assert (refusal.message, refusal.extensions) == (what, {"code": "LIMIT_EXCEEDED"})
