@@ -28,6 +28,7 @@ from api.planner.views import (
     Connection,
     Money,
     Node,
+    column,
     composed,
     computed,
     many,
@@ -40,9 +41,11 @@ from api.planner.views import (
 )
 from application import activities
 from application.shared.work import Work
+from domain.activity_figures import Exclusion
 from domain.activity_plans import Channel, Goal
 
 if TYPE_CHECKING:
+    from api.activity_figures import ActivityFigures
     from api.group_extractions import GroupExtraction
     from api.run_schedules import RunSchedule
     from api.stocks import Stock
@@ -133,6 +136,10 @@ class Activity(Node):
     approved_at: datetime | None
     changed_at: datetime
     changed_by: str
+    exclusions: list[Exclusion] = column(description="Whom of its target groups it is not for.")
+    figures: Annotated["ActivityFigures", strawberry.lazy("api.activity_figures")] | None = one(
+        "id", key="activity_id", description="Null until it is counted for the first time."
+    )
     stocks: Connection[Annotated["Stock", strawberry.lazy("api.stocks")]] = many(
         "activity_id", description="What its capped reward lines may give, and gave."
     )

@@ -12,6 +12,7 @@ from api.planner.views import Money, column, money, one, ref, struct
 from api.reward_types import RewardType
 from application.activities import Chosen, CostLineEntry, GroupLinkEntry, PlanEntry, RewardLineEntry
 from domain import timeframes as domain
+from domain.activity_figures import Exclusion
 from domain.activity_plans import Channel, Goal, GroupRole
 from domain.reward_details import RewardEntry
 from domain.shared.money import Amount
@@ -22,6 +23,12 @@ NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,20})?")
 
 strawberry.enum(Channel, name="Channel", description="Where customers meet the activity.")
 strawberry.enum(Goal, name="Goal", description="What the activity is to bring: cards, use, instalments.")
+strawberry.enum(
+    Exclusion,
+    name="ActivityExclusion",
+    description="Whom an activity is not for: whose account is overdue, whom another unit keeps than the"
+    " activity's, who has no active card.",
+)
 strawberry.enum(GroupRole, name="GroupRole", description="Whether the group is spoken to or rewarded.")
 strawberry.enum(FrequencyKind, name="FrequencyKind", description="How often a group is taken anew.")
 strawberry.enum(TimeframeKind, name="TimeframeKind", description="Whether days are fixed or roll on.")
@@ -198,6 +205,9 @@ class PlanInput:
     goal: Goal | None = None
     rewards: list[RewardInput] = strawberry.field(default_factory=list)
     groups: list[GroupLinkInput] = strawberry.field(default_factory=list)
+    exclusions: list[Exclusion] = strawberry.field(
+        default_factory=list, description="Whom of the target groups the activity is not for."
+    )
 
 
 def plan_entry(input: PlanInput) -> PlanEntry:
@@ -226,6 +236,7 @@ def plan_entry(input: PlanInput) -> PlanEntry:
         goal=input.goal,
         rewards=tuple(_reward(line) for line in input.rewards),
         groups=tuple(_link(link) for link in input.groups),
+        exclusions=tuple(input.exclusions),
     )
 
 

@@ -15,7 +15,8 @@ NODE = """code name orgUnit status goal activityType { path } department { path 
 startsAt endsAt registration { startsAt endsAt } award { startsAt endsAt } channels
 budget { amount currency } costTotal { amount } costLines { costType { name } amount { amount currency } }
 form { name } formValues { name value } rewards { rewardType { name unit } value capPerCustomer capTotal }
-groups { customerGroupId role } description createdAt createdBy submittedAt approvedAt changedAt reason"""
+groups { customerGroupId role } exclusions
+description createdAt createdBy submittedAt approvedAt changedAt reason"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ COLUMNS: tuple[SheetColumn, ...] = (
     SheetColumn("形式明细", "Form values", "formValues", width=30, text=_filled),
     SheetColumn("奖励明细", "Rewards", "rewards", width=40, text=_given),
     SheetColumn("客群", "Customer groups", "groups", width=40, text=_groups),
+    SheetColumn("排除条件", "Exclusions", "exclusions", width=24, text=_listed),
     SheetColumn("说明", "Description", "description", width=40),
     SheetColumn("创建时间", "Created at", "createdAt", AT, 18),
     SheetColumn("创建人", "Created by", "createdBy"),

@@ -1,6 +1,6 @@
 """What a resolver may touch: who asks, the handler for commands, and the read side."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,7 +10,8 @@ from api.messages import Language
 from api.planner.reads import Reads
 from api.planner.requests import Viewer
 from api.tail import Tail
-from application.access import Principal
+from application.access import CUSTOMER, Principal, visible
+from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log, Position
@@ -31,7 +32,8 @@ class Progress(Protocol):
 class Context:
     """One request, or one WebSocket: there the principal is known only once the client has said who it is.
 
-    `is_admitted`: its one operation has passed the gate and is paid for.
+    `address` is the network's, for the record of who took what out. `is_admitted`: its one operation has
+    passed the gate and is paid for.
     """
 
     principal: Principal
@@ -48,6 +50,9 @@ class Context:
     is_admitted: bool = False
     connection_params: Mapping[str, object] | None = None
     engine: Engine | None = None
+    accounts: Accounts | None = None
+    still_holds: Callable[[Principal], bool] = lambda _: True
+    address: str = ""
 
 
 Info = strawberry.Info[Context, Any]
@@ -57,6 +62,8 @@ def viewer_of(principal: Principal, page_limit: int) -> Viewer:
     return Viewer(
         user=principal.user,
         units=principal.units,
+        data_units=visible(CUSTOMER, principal),
+        account_units=visible("user", principal),
         levels=frozenset(level.value for level in principal.levels),
         permissions=frozenset(permission.value for permission in principal.permissions),
         page_limit=page_limit,

@@ -17,7 +17,7 @@ from api.planner import ids
 from api.planner.positions import Position
 from api.planner.views import payload
 from api.public_events import PublicEvent, public_event
-from application.access import Permission
+from application.access import Permission, visible
 from application.shared import records
 from projections.shared.ids import PREFIXES
 
@@ -149,7 +149,7 @@ def _refused(context: Context, code: str, sentence: str, **values: str) -> Graph
 def _visible(context: Context, record: records.Record[Any], select: EventSelection | None) -> Sequence[Event]:
     """The event, if the viewer sees its unit and asked for it."""
     unit = record.context.org_unit
-    if unit != records.BANK_WIDE and not context.principal.sees(unit):
+    if unit != records.BANK_WIDE and unit not in visible(record.stream_type, context.principal):
         return ()
     shown = public_event(record)
     if shown is None or (select and not _selected(shown, record, select)):

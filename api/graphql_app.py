@@ -85,6 +85,7 @@ class GraphQLApp:
             language_of(request.headers.get("accept-language")),
             request_id(request.scope),
             request.headers.get("idempotency-key"),
+            request.client.host if request.client else "",
         )
         context.is_admitted = True
         document = services.reads.document(body["query"])

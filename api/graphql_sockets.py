@@ -1,6 +1,7 @@
 """GraphQL over WebSocket: graphql-transport-ws in text frames, for as long as the token holds."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from application.access import Principal
 from application.authentication import TokenRefused
 
 SUBSCRIPTIONS_MAX = 20
+RIGHTS_CHECK_S = 5.0
 
 
 class TextSocket(ASGIWebSocketAdapter):
@@ -45,17 +47,22 @@ class ExpiringSocket(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def handle_connection_init(self, message: Any) -> None:
         await super().handle_connection_init(message)
-        expires_at_s = self.context.principal.expires_at_s
-        if self.connection_acknowledged and expires_at_s is not None and self._expiry is None:
-            self._expiry = asyncio.create_task(self._close_at(expires_at_s))
+        if self.connection_acknowledged and self._expiry is None:
+            self._expiry = asyncio.create_task(self._close_when_over())
 
     async def shutdown(self) -> None:
         if self._expiry is not None:
             self._expiry.cancel()
         await super().shutdown()
 
-    async def _close_at(self, expires_at_s: float) -> None:
-        await asyncio.sleep(max(0.0, expires_at_s - time.time()))
+    async def _close_when_over(self) -> None:
+        principal = self.context.principal
+        expires_at_s = math.inf if principal.expires_at_s is None else principal.expires_at_s
+        while (left_s := expires_at_s - time.time()) > 0:
+            await asyncio.sleep(min(left_s, RIGHTS_CHECK_S))
+            if not self.context.still_holds(principal):
+                await self.websocket.close(code=4403, reason="The rights have changed")
+                return
         await self.websocket.close(code=4403, reason="The token has expired")
 
 
@@ -80,14 +87,15 @@ class Sockets(GraphQL[Context, None]):
     async def get_context(self, request: Request | WebSocket, response: Any) -> Context:  # noqa: ARG002
         nobody = Principal("", frozenset(), "", frozenset())
         language = language_of(request.headers.get("accept-language"))
-        return self._services.context(nobody, language, request_id(request.scope), None)
+        address = request.client.host if request.client else ""
+        return self._services.context(nobody, language, request_id(request.scope), None, address)
 
     async def on_ws_connect(self, context: Context) -> Any:
         params = context.connection_params or {}
         given = params.get("authorization") or params.get("Authorization")
         try:
             principal = self._services.authentication.principal_of_credentials(
-                given if isinstance(given, str) else None
+                given if isinstance(given, str) else None, params.get("actingFor")
             )
         except TokenRefused as refused:
             raise ConnectionRejectionError({"code": refused.code}) from None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from api.access_messages import ACCESS_MESSAGES
 from api.message_words import in_words
 from api.points_messages import POINTS_MESSAGES
 from api.work_order_messages import WORK_ORDER_MESSAGES
@@ -10,6 +11,7 @@ from api.work_order_messages import WORK_ORDER_MESSAGES
 Language = Literal["zh", "en"]
 
 MESSAGES: Mapping[str, tuple[str, str]] = {
+    **ACCESS_MESSAGES,
     # What every capability says.
     "not_found": ("不存在，或您无权查看。", "It does not exist, or you may not see it."),
     "required": ("必填。", "This is required."),
@@ -198,6 +200,13 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "时间窗口为最近天数，或起止日期，二者选一。",
         "A window is a number of days, or a first day and an end: one of the two.",
     ),
+    "nothing_to_count": (
+        "没有可统计的内容：活动无目标客群，也无已成功的执行。",
+        "There is nothing to count: no target group, and no run that has succeeded.",
+    ),
+    "not_counted": ("该指标尚未统计。", "This figure has not been counted."),
+    "list_unusable": ("名单不可用（{reason}）。", "The list can't be used: {reason}."),
+    "bad_cursor": ("游标不属于该名单。", "The cursor does not belong to this list."),
     "preview_failed": ("预览失败（{reason}）。", "The preview failed: {reason}."),
     # Segment definitions, their runs, and what units may use of the warehouse.
     "bad_column_name": (
@@ -340,6 +349,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "disk_full": ("磁盘空间不足。", "There is not enough space on the disk."),
     "result_too_large": ("结果超过 {most} 行。", "The result has more than {most} rows."),
     "warehouse_missing": ("数据源 {name} 尚无数据。", "There is no data in the source {name} yet."),
+    "engine_died": (
+        "查询进程意外终止，多半因为机器内存不足。",
+        "The query's process ended unexpectedly, most likely because the machine ran out of memory.",
+    ),
     "sql_failed": ("SQL 执行出错（{detail}）。", "The SQL failed on the data ({detail})."),
     "result_missing": ("没有运行 {run} 的结果。", "There is no result of the run {run}."),
     "result_damaged": ("运行 {run} 的结果文件已损坏。", "The result of the run {run} is damaged."),

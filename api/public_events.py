@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api.public_access import ACCESS_MAPPINGS
+from api.public_figures import FIGURES_MAPPINGS
 from api.public_mappings import MAPPINGS as _MAPPINGS
 from api.public_mappings import Data
 from api.public_mappings import Mapping as _Mapping
@@ -115,6 +117,7 @@ def _plan(plan: Plan) -> Data:
         "goal": plan.goal and plan.goal.name,
         "rewards": [_reward(reward) for reward in plan.rewards],
         "groups": [_link(link) for link in plan.groups],
+        "exclusions": [exclusion.name for exclusion in plan.exclusions],
     }
 
 
@@ -170,7 +173,9 @@ _MAPPINGS.update(SEGMENT_MAPPINGS)
 _MAPPINGS.update(SCHEDULE_MAPPINGS)
 _MAPPINGS.update(WORK_ORDER_MAPPINGS)
 _MAPPINGS.update(POINTS_MAPPINGS)
+_MAPPINGS.update(ACCESS_MAPPINGS)
 _MAPPINGS.update(STOCK_MAPPINGS)
+_MAPPINGS.update(FIGURES_MAPPINGS)
 
 _MAPPINGS[c.EntryAdded] = _Mapping("added", _added)
 _MAPPINGS[c.EntryMoved] = _Mapping("moved", _moved)

@@ -9,12 +9,14 @@ from strawberry.utils.str_converters import to_camel_case
 from api.messages import Language, message
 from application.shared.engines import SqlRefusal
 from domain.activities import ActivityRefusal
+from domain.activity_figures import FiguresRefusal
 from domain.activity_plans import PlanRefusal
 from domain.approvals import ApprovalRefusal
 from domain.budgets import BudgetRefusal
 from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
+from domain.delegations import DelegationRefusal
 from domain.group_rules import RuleRefusal
 from domain.points_job_statuses import JobRefusal
 from domain.points_job_terms import TermsRefusal
@@ -25,12 +27,14 @@ from domain.run_schedules import ScheduleRefusal
 from domain.segment_contents import SegmentRefusal
 from domain.segment_definitions import DefinitionRefusal
 from domain.segment_runs import RunRefusal
+from domain.service_accounts import ServiceAccountRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.holdings import HoldingRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.source_grants import GrantRefusal
 from domain.stocks import StockRefusal
 from domain.timeframes import TimeframeRefusal
+from domain.users import UserRefusal
 from domain.work_order_contents import ContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
 
@@ -44,6 +48,7 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     ContentRefusal,
     WorkOrderRefusal,
     CancellationRefusal,
+    FiguresRefusal,
     GroupRefusal,
     RuleRefusal,
     BudgetRefusal,
@@ -60,6 +65,9 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     SqlRefusal,
     RewardRefusal,
     TimeframeRefusal,
+    UserRefusal,
+    ServiceAccountRefusal,
+    DelegationRefusal,
     ScheduleRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}

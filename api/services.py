@@ -11,6 +11,7 @@ from api.messages import Language
 from api.planner.reads import Reads
 from api.tail import Tail
 from application.access import Principal, Role
+from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log
@@ -39,8 +40,11 @@ class Services:
     admission: Admission
     tags: EntityTags
     engine: Engine | None = None
+    accounts: Accounts | None = None
 
-    def context(self, principal: Principal, language: Language, id_: str, key: str | None) -> Context:
+    def context(
+        self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
+    ) -> Context:
         sizes = self.page_sizes
         page_size_max = sizes.integrator if Role.INTEGRATOR in principal.roles else sizes.ordinary
         return Context(
@@ -56,4 +60,7 @@ class Services:
             tail=self.tail,
             admission=self.admission,
             engine=self.engine,
+            accounts=self.accounts,
+            still_holds=self.authentication.still_holds,
+            address=address,
         )

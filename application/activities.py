@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from application import budgets, catalogues, customer_groups, group_schedules, stocks
+from application import activity_figures, budgets, catalogues, customer_groups, group_schedules, stocks
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
@@ -29,6 +29,7 @@ from domain.activities import (
     WithdrawActivity,
     submitted_hash,
 )
+from domain.activity_figures import Exclusion
 from domain.activity_plans import (
     CO_DEPARTMENTS_MAX,
     COST_LINES_MAX,
@@ -113,6 +114,7 @@ class PlanEntry:
     goal: Goal | None = None
     rewards: tuple[RewardLineEntry, ...] = ()
     groups: tuple[GroupLinkEntry, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 def draft(work: Work, code: str, plan: PlanEntry) -> UUID:
@@ -180,11 +182,12 @@ def delete(work: Work, activity_id: UUID) -> UUID:
 
 
 def launch(work: Work, activity_id: UUID) -> UUID:
-    """It runs, and its customer groups are extracted at their times."""
+    """It runs; its customer groups are counted, and extracted at their times."""
     _subject(work, activity_id)
     activity_type = _choices(work, activity_id).activity_type
     if work.decide(DECIDER, activity_id, LaunchActivity(activity_type, work.now, work.principal.user)):
         group_schedules.start(work, activity_id)
+        activity_figures.request_at_launch(work, activity_id)
     return activity_id
 
 
@@ -303,6 +306,7 @@ def _looked_up(work: Work, plan: PlanEntry, responsible: str) -> PlanDraft:
         goal=plan.goal,
         rewards=rewards,
         groups=groups,
+        exclusions=plan.exclusions,
     )
 
 

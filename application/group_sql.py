@@ -55,13 +55,13 @@ from customers c{join}
 where c.org_unit in ({units})
   and {rule}"""
 _ACTIVITY = """\
-with activity as (
+with {name} as (
     select t.customer_id as customer_id, {aggregates}
     from transactions t
     group by t.customer_id
 )
 """
-_JOIN = "\nleft join activity a on a.customer_id = c.customer_id"
+_JOIN = "\nleft join {name} a on a.customer_id = c.customer_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,19 @@ class Extraction:
 
 
 def compiled(
-    rule: Rule | None, members: tuple[str, ...] | None, org_units: Iterable[str], extraction: Extraction
+    rule: Rule | None,
+    members: tuple[str, ...] | None,
+    org_units: Iterable[str],
+    extraction: Extraction,
+    prefix: str = "p",
 ) -> Query:
-    """The query of a sound rule or list, over customers of these units (none: nobody).
+    """The query of a sound rule or list, over customers of these units (none: nobody). `prefix` is in all its
+    names, so that queries with different ones can be parts of one.
 
     Refuse a rule that asks for the extraction's timeframe when there is none.
     """
     units = tuple(sorted(org_units))
-    writer = _Writer(extraction)
+    writer = _Writer(extraction, prefix)
     granted = [GrantedTable("customers", ("customer_id", "org_unit"))]
     scope = writer.bound_all(units)
     if rule is None:
@@ -91,8 +96,8 @@ def compiled(
         where = writer.node(rule)
         activity, join = "", ""
         if writer.aggregates:
-            activity = _ACTIVITY.format(aggregates=", ".join(writer.aggregates.values()))
-            join = _JOIN
+            name, aggregates = f"activity_{prefix}", ", ".join(writer.aggregates.values())
+            activity, join = _ACTIVITY.format(name=name, aggregates=aggregates), _JOIN.format(name=name)
             granted.append(GrantedTable("transactions", tuple(sorted({CUSTOMER_ID, *writer.read}))))
         asked = {_COLUMNS[one.dimension] for one in conditions(rule) if one.dimension in _COLUMNS}
         granted[0] = GrantedTable("customers", tuple(sorted({CUSTOMER_ID, "org_unit", *asked})))
@@ -113,6 +118,7 @@ class _Writer:
     """Turns nodes into text; `parameters`, `aggregates` and the transactions' columns `read` gather up."""
 
     extraction: Extraction
+    prefix: str = "p"
     parameters: list[Parameter] = field(default_factory=list)
     aggregates: dict[tuple[Dimension, Transactions], str] = field(default_factory=dict)
     read: set[str] = field(default_factory=set)
@@ -145,7 +151,7 @@ class _Writer:
         return f"coalesce({test}, false)"
 
     def bound(self, value: str | int | date) -> str:
-        name = f"p{len(self.parameters) + 1}"
+        name = f"{self.prefix}{len(self.parameters) + 1}"
         self.parameters.append(Parameter(name, value))
         return f":{name}"
 

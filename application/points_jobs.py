@@ -35,6 +35,8 @@ from domain.work_orders import DECIDER as WORK_ORDER
 
 CUSTOMER, CARD, POINTS = "CUSTOMER", "CARD", "POINTS"
 """The targets of a definition's mapping that points are made of."""
+CUSTOMER_ID = "CUSTOMER_ID"
+"""What the warehouse calls a customer."""
 
 JOB_WITHDRAWN = "points_job_withdrawn"
 """Why a work order's execution failed whose points job was withdrawn."""
@@ -200,6 +202,15 @@ def columns_of(content: SegmentContent) -> Columns:
     if customer is None or (points is None and not (each.isascii() and each.isdigit() and len(each) < 10)):
         raise Refused.because(TermsRefusal.COLUMNS_MISSING, "run", columns=f"{CUSTOMER}, {POINTS}")
     return Columns(customer, column(CARD), points, int(each or 0))
+
+
+def customer_column(content: SegmentContent) -> str | None:
+    """Where the result holds the customer: as the mapping says, else in the column of that name."""
+    for mapped in content.mapping:
+        if mapped.target.upper() == CUSTOMER and mapped.source is not None:
+            return mapped.source
+    names = {output.name.upper(): output.name for output in content.outputs}
+    return names.get(CUSTOMER) or names.get(CUSTOMER_ID)
 
 
 def _subject(work: Work, job_id: UUID) -> PointsJob:

@@ -1,12 +1,13 @@
 """Activity plans: the key details of a campaign, and what makes them sound."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TypeVar
 
+from domain.activity_figures import Exclusion
 from domain.reward_details import Reward, RewardEntry, RewardFrame, kept_reward, reward_faults
 from domain.shared.field_rules import FieldRule, value_faults
 from domain.shared.money import MINOR_DIGITS, Amount, Money, amount_faults, money
@@ -101,6 +102,7 @@ class Plan:
     goal: Goal | None = None
     rewards: tuple[Reward, ...] = ()
     groups: tuple[GroupLink, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ class PlanDraft:
     goal: Goal | None = None
     rewards: tuple[RewardDraft, ...] = ()
     groups: tuple[GroupLinkDraft, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +247,7 @@ def sound_plan(draft: PlanDraft, faults: Sequence[Fault] = ()) -> Plan:
             GroupLink(_chosen(link.group), _given(link.role), _given(link.frequency), _given(link.timeframe))
             for link in draft.groups
         ),
+        exclusions=draft.exclusions,
     )
 
 
@@ -272,10 +276,8 @@ def standing_faults(plan: Plan, choices: PlanChoices) -> Iterator[Fault]:
         yield from choices.form.faults("form")
     for index, choice in enumerate(choices.cost_types):
         yield from choice.faults("cost_lines", index, "cost_type")
-    if choices.department is None:
-        yield Fault(CommonRefusal.REQUIRED, ("department",))
-    else:
-        yield from replace(choices.department, is_enabled=True).faults("department")
+    kept = choices.department and replace(choices.department, is_enabled=True)
+    yield from _required(kept, Choice.faults, "department")
     for index, choice in enumerate(choices.co_departments):
         yield from replace(choice, is_enabled=True).faults("co_departments", index)
     if not plan.rewards:
@@ -302,16 +304,22 @@ def _given(value: T | None) -> T:
     return value
 
 
+def _required(given: T | None, faults: Callable[..., Iterator[Fault]], *path: str | int) -> Iterator[Fault]:
+    """That it is missing, or else what is wrong with it."""
+    if given is None:
+        yield Fault(CommonRefusal.REQUIRED, path)
+    else:
+        yield from faults(given, *path)
+
+
 def _plan_faults(draft: PlanDraft) -> Iterator[Fault]:
     yield from name_faults(draft.name, NAME_CHARACTERS_MAX, "name")
     yield from text_faults(draft.description, DESCRIPTION_CHARACTERS_MAX, "description")
-    if draft.activity_type is None:
-        yield Fault(CommonRefusal.REQUIRED, ("activity_type",))
-    else:
-        yield from draft.activity_type.faults("activity_type")
+    yield from _required(draft.activity_type, Choice.faults, "activity_type")
     yield from _time_faults(draft)
-    if len(set(draft.channels)) < len(draft.channels):
-        yield Fault(CommonRefusal.DUPLICATE, ("channels",))
+    for name in ("channels", "exclusions"):
+        if len(set(getattr(draft, name))) < len(getattr(draft, name)):
+            yield Fault(CommonRefusal.DUPLICATE, (name,))
     yield from _form_faults(draft)
     yield from _cost_faults(draft)
     yield from _owner_faults(draft)
@@ -321,10 +329,7 @@ def _plan_faults(draft: PlanDraft) -> Iterator[Fault]:
 
 def _owner_faults(draft: PlanDraft) -> Iterator[Fault]:
     """Exactly one department owns the activity; others may take part."""
-    if draft.department is None:
-        yield Fault(CommonRefusal.REQUIRED, ("department",))
-    else:
-        yield from draft.department.faults("department")
+    yield from _required(draft.department, Choice.faults, "department")
     if len(draft.co_departments) > CO_DEPARTMENTS_MAX:
         yield Fault(CommonRefusal.TOO_MANY, ("co_departments",), {"most": str(CO_DEPARTMENTS_MAX)})
     seen = {draft.department.reference} if draft.department else set()
@@ -432,19 +437,10 @@ def _cost_faults(draft: PlanDraft) -> Iterator[Fault]:
 
 
 def _amount_faults(draft: PlanDraft) -> Iterator[Fault]:
-    if draft.budget is None:
-        yield Fault(CommonRefusal.REQUIRED, ("budget",))
-    else:
-        yield from amount_faults(draft.budget, "budget")
+    yield from _required(draft.budget, amount_faults, "budget")
     if len(draft.cost_lines) > COST_LINES_MAX:
         yield Fault(CommonRefusal.TOO_MANY, ("cost_lines",), {"most": str(COST_LINES_MAX)})
     for index, line in enumerate(draft.cost_lines[:COST_LINES_MAX]):
-        if line.cost_type is None:
-            yield Fault(CommonRefusal.REQUIRED, ("cost_lines", index, "cost_type"))
-        else:
-            yield from line.cost_type.faults("cost_lines", index, "cost_type")
-        if line.amount is None:
-            yield Fault(CommonRefusal.REQUIRED, ("cost_lines", index, "amount"))
-        else:
-            yield from amount_faults(line.amount, "cost_lines", index, "amount")
+        yield from _required(line.cost_type, Choice.faults, "cost_lines", index, "cost_type")
+        yield from _required(line.amount, amount_faults, "cost_lines", index, "amount")
         yield from text_faults(line.remark, REMARK_CHARACTERS_MAX, "cost_lines", index, "remark")

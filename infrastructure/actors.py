@@ -12,6 +12,7 @@ import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
 
+from application.processes.activity_counting import COUNT_ACTIVITY
 from application.processes.ended_activities import Ended
 from application.processes.expired_reservations import Expired
 from application.processes.points_delivery import DELIVER_POINTS
@@ -85,6 +86,7 @@ class Performers:
     start_order: Callable[[UUID], None]
     execute_run: Callable[[UUID], None]
     hand_over: Callable[[UUID], None]
+    count_activity: Callable[[UUID], None]
     deliver_points: Callable[[UUID], timedelta | None]
     fire_schedule: Callable[[UUID], None]
     extract_group: Callable[[UUID], None]
@@ -136,6 +138,12 @@ def declare(broker: dramatiq.Broker, perform: Performers) -> None:
     )
     def hand_over_segment_run(run_id: str) -> None:
         perform.hand_over(UUID(run_id))
+
+    @dramatiq.actor(
+        actor_name=COUNT_ACTIVITY, broker=broker, max_retries=RUN_RETRIES_MAX, time_limit=RUN_TIME_LIMIT_MS
+    )
+    def count_activity(figures_id: str) -> None:
+        perform.count_activity(UUID(figures_id))
 
     @dramatiq.actor(
         actor_name=DELIVER_POINTS,

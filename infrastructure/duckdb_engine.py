@@ -1,10 +1,12 @@
 """The embedded engine: DuckDB over the warehouse's Parquet files, one fresh database for each query."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
 import duckdb
@@ -18,6 +20,7 @@ from application.shared.engines import (
     Exported,
     FileLayout,
     MappedField,
+    OutputField,
     Query,
     ResultSet,
     RunCancelled,
@@ -26,13 +29,18 @@ from application.shared.engines import (
     SqlRefusal,
 )
 from domain.shared.refusal import Fault, Refused
-from infrastructure.duckdb_session import EngineLimits, failure_of, name, session, supervised
+from domain.warehouse_schema import BANK
+from infrastructure.duckdb_session import EngineLimits, failure_of, name, prepare, reporting, session
+from infrastructure.query_processes import QueryProcesses, Tell
 from infrastructure.result_export import export_file
+from infrastructure.result_merging import merge, shown
 from infrastructure.result_sets import ResultSets, content_hash
 from infrastructure.sql_gate import CheckedQuery, examine
 from infrastructure.warehouse import Snapshot, Warehouse, quoted
 
 ROWS_AT_ONCE = 10_000
+CHECKS_AT_ONCE = 2
+CHECK_BYTES = 128 * 2**20
 DETAIL_CHARACTERS_MAX = 200
 OUTPUT_TYPES = (
     "VARCHAR",
@@ -49,41 +57,39 @@ WIDE_INTEGERS = ("HUGEINT", "UBIGINT", "UINTEGER", "UHUGEINT")
 """Sums are wider than Parquet's integers: they are stored as BIGINT, and a run fails that does not fit."""
 
 
+Made = TypeVar("Made")
+
+
 class DuckDBEngine:
-    """Implements `Engine`. `results` is `<home>/results`."""
+    """Implements `Engine`. `results` is `<home>/results`. Queries are performed in processes of their own."""
 
     def __init__(self, warehouse: Warehouse, results: Path, limits: EngineLimits | None = None) -> None:
         self._warehouse = warehouse
         self._results = ResultSets(results)
         self._limits = limits or EngineLimits()
+        self._queries = QueryProcesses(self._limits.at_once)
+        self._checks = QueryProcesses(CHECKS_AT_ONCE)
 
     def check(self, query: Query) -> tuple[Fault, ...]:
-        """The gate's faults; when there are none, those of binding against empty tables."""
+        """The gate's faults; when there are none, those of binding against empty tables.
+
+        What takes too long or too much to be checked is too complex: it could not be run either.
+        """
+        limits = replace(self._limits, memory_bytes=CHECK_BYTES, threads=1, time_s=self._limits.check_s)
         try:
-            checked = examine(query)
+            self._perform(_check, query, limits, limits=limits, queries=self._checks)
         except Refused as refused:
             return refused.faults
-        with session(None, checked.uses, (), self._limits, Path("unused")) as connection:
-            try:
-                _columns(connection, checked, query, _values(checked, query, _SAMPLE))
-            except Refused as refused:
-                return refused.faults
+        except RunFailed as failed:
+            is_slow = failed.code is RunFailure.TIME_LIMIT
+            most = f"{limits.time_s:g} s" if is_slow else f"{limits.memory_bytes // 2**20} MB"
+            return (_fault(SqlRefusal.SQL_TOO_COMPLEX, most),)
         return ()
 
     def count(self, query: Query) -> int:
-        checked = self._checked(query)
         snapshot = self._snapshot(query)
-        with (
-            self._results.building(f"count-{uuid4()}") as building,
-            session(snapshot, checked.uses, query.org_units, self._limits, building / "temp") as connection,
-        ):
-            sql = f"select count(*) from ({checked.sql}) as counted"
-            values = _values(checked, query)
-
-            def counted() -> int:
-                return int(_one(connection.execute(sql, values))[0])
-
-            return supervised(connection, counted, self._limits.time_s, lambda _: None, lambda: False)
+        with self._results.building(f"count-{uuid4()}") as building:
+            return self._perform(_count, query, snapshot, self._limits, building / "temp")
 
     def run(
         self,
@@ -96,15 +102,21 @@ class DuckDBEngine:
             if is_cancelled():
                 raise RunCancelled
 
-        with self._results.turn(run_id, wait):
+        with self._results.turn(run_id, wait) as lock:
             if (found := self._results.find(run_id)) is not None:
                 return found
             begun = time.monotonic()
-            checked = self._checked(query)
             snapshot = self._snapshot(query)
             with self._results.building(str(run_id)) as building:
-                result = self._write(
-                    run_id, query, checked, snapshot, building, begun, progress, is_cancelled
+                # The process holds the lock, too: who comes after a killed worker waits until it is gone.
+                written = self._perform(
+                    _write, query, snapshot, self._limits, building,
+                    progress=progress, is_cancelled=is_cancelled, lock=lock,
+                )  # fmt: skip
+                took_ms = int((time.monotonic() - begun) * 1_000)
+                file_bytes = (building / "result.parquet").stat().st_size
+                result = ResultSet(
+                    run_id, written.rows, written.columns, written.hash, snapshot.id, file_bytes, took_ms
                 )
                 if is_cancelled():
                     raise RunCancelled
@@ -113,12 +125,22 @@ class DuckDBEngine:
             return result
 
     def rows(self, run_id: UUID, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        found = self._results.require(run_id)
-        if strange := sorted(set(columns) - {column.name for column in found.columns}):
-            raise RunFailed(RunFailure.BAD_MAPPING, {"name": ", ".join(strange)})
-        shown = ", ".join(name(column) for column in columns)
-        sql = f"select {shown} from read_parquet('{quoted(self._results.place(run_id))}')"
+        sql = f"select {shown(self._results, run_id, columns)} from {self._file(run_id)}"
         return _fetched(sql) if columns else iter(())
+
+    def merged(self, run_id: UUID, named: str, parts: Sequence[tuple[UUID, str]]) -> ResultSet:
+        return merge(self._results, self._limits, run_id, named, parts)
+
+    def page(
+        self, run_id: UUID, columns: Sequence[str], first: int, most: int, null: str | None = None
+    ) -> list[tuple[Any, ...]]:
+        sql = f"select {shown(self._results, run_id, columns)} from {self._file(run_id)}"
+        if null is not None:
+            sql += f" where {shown(self._results, run_id, [null])} is null"
+        return list(_fetched(f"{sql} limit {int(most)} offset {int(first)}"))
+
+    def _file(self, run_id: UUID) -> str:
+        return f"read_parquet('{quoted(self._results.place(run_id))}')"
 
     def export(
         self, run_id: UUID, mapping: Sequence[MappedField], into: Path, layout: FileLayout = DEFAULT_LAYOUT
@@ -126,51 +148,90 @@ class DuckDBEngine:
         found = self._results.require(run_id)
         return export_file(self._results.place(run_id), found.columns, mapping, into, layout)
 
-    def _checked(self, query: Query) -> CheckedQuery:
-        try:
-            return examine(query)
-        except Refused as refused:
-            raise _refused(refused) from refused
-
     def _snapshot(self, query: Query) -> Snapshot:
         found = self._warehouse.snapshot(query.source)
         if found is None:
             raise RunFailed(RunFailure.WAREHOUSE_MISSING, {"name": query.source})
         return found
 
-    def _write(
+    def _perform(
         self,
-        run_id: UUID,
-        query: Query,
-        checked: CheckedQuery,
-        snapshot: Snapshot,
-        building: Path,
-        begun: float,
-        progress: Callable[[int], None],
-        is_cancelled: Callable[[], bool],
-    ) -> ResultSet:
-        """Write `result.parquet` in the folder, in primary-index order; the index holds. Raise RunFailed."""
-        file = building / "result.parquet"
-        values = _values(checked, query)
-        with session(
-            snapshot, checked.uses, query.org_units, self._limits, building / "temp", (file,)
-        ) as connection:
+        call: Callable[..., Made],
+        *arguments: object,
+        limits: EngineLimits | None = None,
+        queries: QueryProcesses | None = None,
+        **watched: Any,
+    ) -> Made:
+        limits = limits or self._limits
+        return (queries or self._queries).perform(
+            call, *arguments, memory_bytes=limits.process_bytes, time_s=limits.time_s, **watched
+        )
 
-            def work() -> tuple[int, str, tuple[Column, ...]]:
-                columns = _columns(connection, checked, query, values)
-                index = [_declared(each, columns) for each in query.primary_index]
-                connection.execute(_copy(checked.sql, columns, index, file), values)
-                rows = _require_index(connection, file, index, self._limits.rows)
-                return rows, content_hash(connection, file, columns), columns
 
-            try:
-                rows, hash_, columns = supervised(
-                    connection, work, self._limits.time_s, progress, is_cancelled
-                )
-            except Refused as refused:
-                raise _refused(refused) from refused
-        took_ms = int((time.monotonic() - begun) * 1_000)
-        return ResultSet(run_id, rows, columns, hash_, snapshot.id, file.stat().st_size, took_ms)
+# --- In the query's own process ---------------------------------------------
+
+
+class Written(NamedTuple):
+    """A result's file as it was written: its rows, their content hash, and the columns."""
+
+    rows: int
+    hash: str
+    columns: tuple[Column, ...]
+
+
+def warm_up() -> None:
+    """Use everything once, in a process that is to fork: half of what a first query takes is then done.
+
+    No thread may be left, for a fork does not have it: one is enough for the engine here.
+    """
+    query = Query("select 1 as x", BANK, (), ("x",), (OutputField("x", False),), (), ())
+    _check(query, EngineLimits(threads=1), lambda _: None)
+    prepare()
+    assert len(os.listdir("/proc/self/task")) == 1, "nothing goes on in a host"
+
+
+def _check(query: Query, limits: EngineLimits, _: Tell) -> None:
+    """Raise Refused with all faults of the gate, or else of binding."""
+    checked = examine(query)
+    with session(None, checked.uses, (), limits, Path("unused")) as connection:
+        _columns(connection, checked, query, _values(checked, query, _SAMPLE))
+
+
+def _count(query: Query, snapshot: Snapshot, limits: EngineLimits, temporary: Path, _: Tell) -> int:
+    checked = _checked(query)
+    with session(snapshot, checked.uses, query.org_units, limits, temporary) as connection:
+        sql = f"select count(*) from ({checked.sql}) as counted"
+        try:
+            return int(_one(connection.execute(sql, _values(checked, query)))[0])
+        except duckdb.Error as error:
+            raise failure_of(error) from error
+
+
+def _write(query: Query, snapshot: Snapshot, limits: EngineLimits, building: Path, tell: Tell) -> Written:
+    """Write `result.parquet` in the folder, in primary-index order; the index holds. Raise RunFailed."""
+    checked, file = _checked(query), building / "result.parquet"
+    values = _values(checked, query)
+    limits = limits if checked.is_exact else replace(limits, threads=1)
+    with session(
+        snapshot, checked.uses, query.org_units, limits, building / "temp", (file,)
+    ) as connection, reporting(connection, tell):  # fmt: skip
+        try:
+            columns = _columns(connection, checked, query, values)
+            index = [_declared(each, columns) for each in query.primary_index]
+            connection.execute(_copy(checked.sql, columns, index, file), values)
+            rows = _require_index(connection, file, index, limits.rows)
+            return Written(rows, content_hash(connection, file, columns), columns)
+        except Refused as refused:
+            raise _refused(refused) from refused
+        except duckdb.Error as error:
+            raise failure_of(error) from error
+
+
+def _checked(query: Query) -> CheckedQuery:
+    try:
+        return examine(query)
+    except Refused as refused:
+        raise _refused(refused) from refused
 
 
 _SAMPLE: Mapping[str, date] = dict.fromkeys((DATA_FROM, DATA_TO, BUSINESS_DATE), date(2026, 1, 1))

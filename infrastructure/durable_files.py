@@ -65,16 +65,16 @@ def held(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def try_held(path: Path) -> Iterator[bool]:
-    """Hold the lock file if nobody does; tells whether it is held."""
+def try_held(path: Path) -> Iterator[int | None]:
+    """Hold the lock file if nobody does; the descriptor that holds it, None when another does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield None
         else:
-            yield True
+            yield descriptor
     finally:
         os.close(descriptor)

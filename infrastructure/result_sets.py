@@ -71,13 +71,15 @@ class ResultSets:
         return found
 
     @contextmanager
-    def turn(self, run_id: UUID, wait: Callable[[], None]) -> Iterator[None]:
-        """Perform this run alone. `wait` is called while another does; it may raise."""
+    def turn(self, run_id: UUID, wait: Callable[[], None]) -> Iterator[int]:
+        """Perform this run alone, with the descriptor of its lock. `wait` is called while another does; it
+        may raise.
+        """
         lock = self.folder / ".locks" / str(run_id)
         while True:
-            with try_held(lock) as is_held:
-                if is_held:
-                    yield
+            with try_held(lock) as descriptor:
+                if descriptor is not None:
+                    yield descriptor
                     return
             wait()
             time.sleep(_LOCK_GLANCE_S)

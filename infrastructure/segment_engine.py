@@ -13,10 +13,16 @@ def segment_engine(settings: Settings) -> Engine:
 
     def opened() -> Engine:
         from infrastructure.duckdb_engine import DuckDBEngine
+        from infrastructure.duckdb_session import EngineLimits
         from infrastructure.warehouse import Warehouse
 
         warehouse = Warehouse(settings.home / "warehouse", tuple(sorted(settings.units)))
-        return DuckDBEngine(warehouse, settings.home / "results")
+        limits = EngineLimits(
+            memory_bytes=settings.engine_memory_mb * 2**20,
+            temporary_bytes=settings.engine_disk_mb * 2**20,
+            at_once=settings.engine_queries,
+        )
+        return DuckDBEngine(warehouse, settings.home / "results", limits)
 
     return cast(Engine, _OnFirstUse(opened))
 

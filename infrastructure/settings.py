@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import psycopg
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from application.access import HEAD_OFFICE, Role
 from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
+from infrastructure.settings_values import expected, listed, pairs, require, setting
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 UNITS_MAX = 1_000
@@ -32,12 +32,6 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-def _setting(variable: str, default: object, expected: str, about: str, **limits: Any) -> Any:
-    return Field(
-        default, alias=variable, description=about, json_schema_extra={"expected": expected}, **limits
-    )
-
-
 class Settings(BaseSettings):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
@@ -45,31 +39,31 @@ class Settings(BaseSettings):
         frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    home: Path = _setting(
+    home: Path = setting(
         "CARDINAL_HOME",
         Path(".cardinal"),
         "a folder",
         "Where the embedded PostgreSQL and the development key are kept.",
     )
-    environment: Literal["development", "production"] = _setting(
+    environment: Literal["development", "production"] = setting(
         "CARDINAL_ENV",
         "development",
         "`development` or `production`",
         "In production there are no sample users and no development key, and the database is a given one.",
     )
-    database_url: SecretStr | None = _setting(
+    database_url: SecretStr | None = setting(
         "DATABASE_URL",
         None,
         "`postgresql://user:password@host:port/database`",
         "The database, as the login of the running processes. None: an embedded PostgreSQL in CARDINAL_HOME.",
     )
-    database_owner_url: SecretStr | None = _setting(
+    database_owner_url: SecretStr | None = setting(
         "DATABASE_OWNER_URL",
         None,
         "`postgresql://user:password@host:port/database`",
         "The same database as its owner, for migrations only. None: DATABASE_URL.",
     )
-    database_connections_max: int = _setting(
+    database_connections_max: int = setting(
         "CARDINAL_DATABASE_CONNECTIONS",
         16,
         "a number from 2 to 200",
@@ -77,19 +71,19 @@ class Settings(BaseSettings):
         ge=2,
         le=200,
     )
-    broker_url: SecretStr | None = _setting(
+    broker_url: SecretStr | None = setting(
         "BROKER_URL",
         None,
         "`amqp://…`, `amqps://…`, `redis://…` or `rediss://…`",
         "Who hands tasks to workers; they are enqueued in PostgreSQL and relayed. None: PostgreSQL itself.",
     )
-    points_gateway: str | None = _setting(
+    points_gateway: str | None = setting(
         "POINTS_GATEWAY",
         None,
         "`directory:/path`, the path absolute",
         "The way to the points system: an exchange folder. None: the folder `gateway` in CARDINAL_HOME.",
     )
-    worker_threads: int = _setting(
+    worker_threads: int = setting(
         "CARDINAL_WORKER_THREADS",
         4,
         "a number from 1 to 64",
@@ -97,10 +91,34 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
     )
-    host: str = _setting(
+    engine_memory_mb: int = setting(
+        "CARDINAL_ENGINE_MEMORY_MB",
+        2_048,
+        "a number from 128 to 1048576",
+        "How much memory one query of a segment may take; what it needs beyond that goes to the disk.",
+        ge=128,
+        le=1_048_576,
+    )
+    engine_disk_mb: int = setting(
+        "CARDINAL_ENGINE_DISK_MB",
+        16_384,
+        "a number from 0 to 16777216",
+        "How much one query may put into CARDINAL_HOME meanwhile.",
+        ge=0,
+        le=16_777_216,
+    )
+    engine_queries: int = setting(
+        "CARDINAL_ENGINE_QUERIES",
+        2,
+        "a number from 1 to 64",
+        "How many queries one process performs at once; others wait for their turn.",
+        ge=1,
+        le=64,
+    )
+    host: str = setting(
         "CARDINAL_HOST", "127.0.0.1", "an address of this machine", "Where the API listens.", min_length=1
     )
-    port: int = _setting(
+    port: int = setting(
         "CARDINAL_PORT",
         8000,
         "a number from 0 to 65535",
@@ -108,39 +126,45 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
     )
-    jwks_url: str | None = _setting(
+    login: bool | None = setting(
+        "CARDINAL_LOGIN", None, "`true` or `false`", "Whether people log in here. None: not in production."
+    )
+    signing_keys: Path | None = setting(
+        "CARDINAL_SIGNING_KEYS", None, "a folder", "Our tokens' keys. None: `signing-keys` in CARDINAL_HOME."
+    )
+    jwks_url: str | None = setting(
         "CARDINAL_JWKS_URL",
         None,
         "an `https://` address",
         "The token issuer's public keys as a JSON Web Key Set; fetched every five minutes.",
     )
-    jwks_file: Path | None = _setting(
+    jwks_file: Path | None = setting(
         "CARDINAL_JWKS_FILE",
         None,
         "a file",
         "The same from a file, which is read again when it changes.",
     )
-    token_issuer: str = _setting(
+    token_issuer: str = setting(
         "CARDINAL_TOKEN_ISSUER",
         "cardinal-development",
         "the exact `iss` of the tokens",
         "Who issues the tokens; must be set in production.",
         min_length=1,
     )
-    token_audience: str = _setting(
+    token_audience: str = setting(
         "CARDINAL_TOKEN_AUDIENCE",
         "cardinal",
         "one of the tokens' `aud`",
         "Whom the tokens must be for.",
         min_length=1,
     )
-    token_algorithms: Annotated[tuple[str, ...], NoDecode] = _setting(
+    token_algorithms: Annotated[tuple[str, ...], NoDecode] = setting(
         "CARDINAL_TOKEN_ALGORITHMS",
         ALGORITHMS,
         "some of `RS256,ES256,EdDSA`",
         "The signatures that are accepted; a key is good for its own one only.",
     )
-    token_life_max_h: int = _setting(
+    token_life_max_h: int = setting(
         "CARDINAL_TOKEN_LIFE_MAX_H",
         24,
         "a number from 1 to 168",
@@ -148,45 +172,45 @@ class Settings(BaseSettings):
         ge=1,
         le=168,
     )
-    token_nbf_required: bool = _setting(
+    token_nbf_required: bool = setting(
         "CARDINAL_TOKEN_NBF_REQUIRED",
         True,
         "`true` or `false`",
         "Whether a token must say from when on it holds (`nbf`); some issuers leave that out.",
     )
-    roles_claim: str = _setting(
+    roles_claim: str = setting(
         "CARDINAL_TOKEN_ROLES_CLAIM",
         "roles",
         "a claim's name, or a path such as `realm_access.roles`",
         "Where a token lists the roles.",
         min_length=1,
     )
-    org_unit_claim: str = _setting(
+    org_unit_claim: str = setting(
         "CARDINAL_TOKEN_ORG_UNIT_CLAIM",
         "org_unit",
         "a claim's name, or a path",
         "Where a token names the organisation unit.",
         min_length=1,
     )
-    org_units: Annotated[dict[str, str], NoDecode] = _setting(
+    org_units: Annotated[dict[str, str], NoDecode] = setting(
         "CARDINAL_ORG_UNITS",
         {"HO": "Head office", "SH": "Shanghai branch", "SZ": "Shenzhen branch"},
         "`CODE:name` pairs with commas between, codes in capitals and digits, `HO` among them",
         "The organisation units. `HO` is the head office, which sees all of them.",
     )
-    business_time_zone: str = _setting(
+    business_time_zone: str = setting(
         "CARDINAL_TIME_ZONE",
         "Asia/Shanghai",
         "a name of the IANA time zone database",
         "The zone of business dates.",
     )
-    approval_levels: Annotated[dict[str, tuple[Level, ...]], NoDecode] = _setting(
+    approval_levels: Annotated[dict[str, tuple[Level, ...]], NoDecode] = setting(
         "CARDINAL_APPROVAL_LEVELS",
         {},
         "`kind:level` pairs with commas between, levels `research`, `technology` or `research+technology`",
         "Which levels approve a kind of subject, such as `activity`. Unnamed kinds pass both.",
     )
-    approval_days: int = _setting(
+    approval_days: int = setting(
         "CARDINAL_APPROVAL_DAYS",
         14,
         "a number from 1 to 365",
@@ -194,19 +218,19 @@ class Settings(BaseSettings):
         ge=1,
         le=365,
     )
-    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
         "CARDINAL_LOG_LEVEL",
         "info",
         "`debug`, `info`, `warning` or `error`",
         "The least important messages that are logged.",
     )
-    log_format: Literal["auto", "json", "text"] = _setting(
+    log_format: Literal["auto", "json", "text"] = setting(
         "CARDINAL_LOG_FORMAT",
         "auto",
         "`auto`, `json` or `text`",
         "A JSON object or a readable line for each message; `auto` is text at a terminal.",
     )
-    body_bytes_max: int = _setting(
+    body_bytes_max: int = setting(
         "CARDINAL_BODY_BYTES_MAX",
         1_048_576,
         "a number from 1024 to 67108864",
@@ -214,7 +238,7 @@ class Settings(BaseSettings):
         ge=1_024,
         le=67_108_864,
     )
-    requests_max: int = _setting(
+    requests_max: int = setting(
         "CARDINAL_REQUESTS_MAX",
         1_000,
         "a number from 10 to 65536",
@@ -222,7 +246,7 @@ class Settings(BaseSettings):
         ge=10,
         le=65_536,
     )
-    page_size_max: int = _setting(
+    page_size_max: int = setting(
         "CARDINAL_PAGE_SIZE_MAX",
         100,
         "a number from 1 to 1000",
@@ -230,7 +254,7 @@ class Settings(BaseSettings):
         ge=1,
         le=1_000,
     )
-    page_size_integrator_max: int = _setting(
+    page_size_integrator_max: int = setting(
         "CARDINAL_PAGE_SIZE_INTEGRATOR_MAX",
         500,
         "a number from 1 to 1000",
@@ -238,7 +262,7 @@ class Settings(BaseSettings):
         ge=1,
         le=1_000,
     )
-    rate_capacity: int = _setting(
+    rate_capacity: int = setting(
         "CARDINAL_RATE_CAPACITY",
         10_000,
         "a number from 1000 to 1000000000",
@@ -246,7 +270,7 @@ class Settings(BaseSettings):
         ge=1_000,
         le=1_000_000_000,
     )
-    rate_restored_per_s: int = _setting(
+    rate_restored_per_s: int = setting(
         "CARDINAL_RATE_RESTORED_PER_S",
         500,
         "a number from 1 to 1000000000",
@@ -254,7 +278,7 @@ class Settings(BaseSettings):
         ge=1,
         le=1_000_000_000,
     )
-    user_requests_max: int = _setting(
+    user_requests_max: int = setting(
         "CARDINAL_USER_REQUESTS_MAX",
         100,
         "a number from 1 to 65536",
@@ -262,7 +286,7 @@ class Settings(BaseSettings):
         ge=1,
         le=65_536,
     )
-    user_sockets_max: int = _setting(
+    user_sockets_max: int = setting(
         "CARDINAL_USER_SOCKETS_MAX",
         100,
         "a number from 1 to 65536",
@@ -270,13 +294,13 @@ class Settings(BaseSettings):
         ge=1,
         le=65_536,
     )
-    registered_only_roles: Annotated[frozenset[Role], NoDecode] = _setting(
+    registered_only_roles: Annotated[frozenset[Role], NoDecode] = setting(
         "CARDINAL_REGISTERED_ONLY_ROLES",
         frozenset(),
         "roles such as `operator,researcher` with commas between",
         "Whose members run registered documents only, unless another role of theirs may ask for anything.",
     )
-    lag_max_s: int = _setting(
+    lag_max_s: int = setting(
         "CARDINAL_LAG_MAX_S",
         60,
         "a number from 1 to 86400",
@@ -284,7 +308,7 @@ class Settings(BaseSettings):
         ge=1,
         le=86_400,
     )
-    horizon_age_max_s: int = _setting(
+    horizon_age_max_s: int = setting(
         "CARDINAL_HORIZON_AGE_MAX_S",
         300,
         "a number from 1 to 86400",
@@ -301,7 +325,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsFault(*_faults(error)) from None
 
-    @field_validator("home", "jwks_file")
+    @field_validator("home", "jwks_file", "signing_keys")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else Path(path).expanduser().absolute()
@@ -311,7 +335,7 @@ class Settings(BaseSettings):
     def _postgres(cls, url: SecretStr | None) -> SecretStr | None:
         if url is not None:
             text = url.get_secret_value()
-            _require(text.startswith(("postgresql://", "postgres://")))
+            require(text.startswith(("postgresql://", "postgres://")))
             try:
                 psycopg.conninfo.conninfo_to_dict(text)
             except psycopg.ProgrammingError:
@@ -322,13 +346,13 @@ class Settings(BaseSettings):
     @classmethod
     def _broker(cls, url: SecretStr | None) -> SecretStr | None:
         schemes = ("amqp://", "amqps://", "redis://", "rediss://")
-        _require(url is None or url.get_secret_value().startswith(schemes))
+        require(url is None or url.get_secret_value().startswith(schemes))
         return url
 
     @field_validator("points_gateway")
     @classmethod
     def _gateway(cls, given: str | None) -> str | None:
-        _require(given is None or (given.startswith("directory:/") and "\0" not in given))
+        require(given is None or (given.startswith("directory:/") and "\0" not in given))
         return given
 
     @field_validator("jwks_url")
@@ -337,28 +361,28 @@ class Settings(BaseSettings):
         if url is not None:
             parts = urlsplit(url)
             is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK
-            _require(bool(parts.hostname) and (parts.scheme == "https" or is_local))
+            require(bool(parts.hostname) and (parts.scheme == "https" or is_local))
         return url
 
     @field_validator("token_algorithms", mode="before")
     @classmethod
     def _algorithms(cls, given: str | tuple[str, ...]) -> tuple[str, ...]:
-        names = tuple(_listed(given)) if isinstance(given, str) else given
-        _require(bool(names) and set(names) <= set(ALGORITHMS))
+        names = tuple(listed(given)) if isinstance(given, str) else given
+        require(bool(names) and set(names) <= set(ALGORITHMS))
         return names
 
     @field_validator("org_units", mode="before")
     @classmethod
     def _units(cls, given: str | dict[str, str]) -> dict[str, str]:
-        units = _pairs(given) if isinstance(given, str) else given
-        _require(all(_UNIT.fullmatch(code) and name for code, name in units.items()))
-        _require(HEAD_OFFICE in units and len(units) <= UNITS_MAX)
+        units = pairs(given) if isinstance(given, str) else given
+        require(all(_UNIT.fullmatch(code) and name for code, name in units.items()))
+        require(HEAD_OFFICE in units and len(units) <= UNITS_MAX)
         return units
 
     @field_validator("registered_only_roles", mode="before")
     @classmethod
     def _roles(cls, given: str | frozenset[Role]) -> frozenset[Role]:
-        return frozenset(map(Role, _listed(given))) if isinstance(given, str) else given
+        return frozenset(map(Role, listed(given))) if isinstance(given, str) else given
 
     @field_validator("approval_levels", mode="before")
     @classmethod
@@ -366,9 +390,9 @@ class Settings(BaseSettings):
         if not isinstance(given, str):
             return given
         policy = {}
-        for kind, names in _pairs(given).items():
+        for kind, names in pairs(given).items():
             levels = tuple(Level(name) for name in names.split("+"))
-            _require(bool(_KIND.fullmatch(kind)) and levels == tuple(x for x in TWO_LEVELS if x in levels))
+            require(bool(_KIND.fullmatch(kind)) and levels == tuple(x for x in TWO_LEVELS if x in levels))
             policy[kind] = levels
         return policy
 
@@ -386,6 +410,15 @@ class Settings(BaseSettings):
         return self.environment == "production"
 
     @property
+    def has_login(self) -> bool:
+        """Whether this house issues tokens of its own."""
+        return not self.is_production if self.login is None else self.login
+
+    @property
+    def signing_keys_folder(self) -> Path:
+        return self.home / "signing-keys" if self.signing_keys is None else self.signing_keys
+
+    @property
     def units(self) -> frozenset[str]:
         """The codes of all organisation units."""
         return frozenset(self.org_units)
@@ -401,6 +434,8 @@ class Settings(BaseSettings):
     def require_issuer(self) -> None:
         """Raise SettingsFault when this is production and nobody is named whose tokens are good."""
         faults = []
+        if self.has_login and self.jwks_url is None and self.jwks_file is None:
+            return
         if self.is_production and self.jwks_url is None and self.jwks_file is None:
             faults.append("CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production")
         if self.is_production and "token_issuer" not in self.model_fields_set:
@@ -409,32 +444,7 @@ class Settings(BaseSettings):
             raise SettingsFault(*faults)
 
 
-def _require(holds: bool) -> None:
-    """The fault's words are the setting's `expected`, so the error needs none."""
-    if not holds:
-        raise ValueError
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",")]
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """The pairs of "A:first,B:second"; a key that comes twice is a fault."""
-    pairs = {}
-    for key, _, value in (part.partition(":") for part in _listed(text)):
-        _require(key not in pairs)
-        pairs[key.strip()] = value.strip()
-    return pairs
-
-
 def _faults(error: ValidationError) -> Iterable[str]:
     fields = {field.alias: field for field in Settings.model_fields.values()}
     for variable in dict.fromkeys(str(each["loc"][0]) for each in error.errors()):
         yield f"{variable} must be {expected(fields[variable])}"
-
-
-def expected(field: FieldInfo) -> str:
-    """What the setting takes, in words."""
-    assert isinstance(field.json_schema_extra, dict)
-    return str(field.json_schema_extra["expected"])

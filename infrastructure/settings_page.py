@@ -2,7 +2,8 @@
 
 from pydantic.fields import FieldInfo
 
-from infrastructure.settings import Settings, expected
+from infrastructure.settings import Settings
+from infrastructure.settings_values import expected
 
 HEAD = """# Settings
 

@@ -8,6 +8,14 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
+_UPPER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def fold(name: str) -> str:
+    """The name in ASCII lower case; other letters stay, as they do in DuckDB."""
+    return name.translate(_UPPER)
+
+
 _ARGUMENTS: dict[type[exp.Expr], str] = {
     # A query and its clauses.
     exp.Select:

@@ -23,10 +23,14 @@ from domain.shared.refusal import CommonRefusal, Fault, Refused
 from domain.shared.text import holds_card_number
 from domain.warehouse_schema import TABLES
 from infrastructure import sql_allowed
+from infrastructure.sql_allowed import fold
 from infrastructure.sql_faults import SqlFaults
-from infrastructure.sql_names import Names, Source, fold
+from infrastructure.sql_names import Names, Source
+from infrastructure.sql_order import is_exact
 
 BYTES_MAX = 100_000
+TOKENS_MAX = 30_000
+"""Counted before anything is parsed, which takes some 10 µs a token."""
 NODES_MAX = 20_000
 NESTING_MAX = 50
 DEPTH_MAX = 500
@@ -48,13 +52,15 @@ Made = TypeVar("Made")
 @dataclass(frozen=True, slots=True)
 class CheckedQuery:
     """What may run. `sql` has `$name` for each of `parameters`; `columns` are the outputs as declared, in the
-    SQL's order; `uses` names the columns read of each table.
+    SQL's order; `uses` names the columns read of each table. What is not `is_exact` gives the same answer
+    again only when one thread makes it.
     """
 
     sql: str
     parameters: tuple[str, ...]
     columns: tuple[str, ...]
     uses: Mapping[str, tuple[str, ...]]
+    is_exact: bool
 
 
 def examine(query: Query) -> CheckedQuery:
@@ -84,7 +90,7 @@ def _examine(query: Query) -> CheckedQuery:
         raise Refused(*found.all)
     sql = tree.sql(dialect="duckdb", identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
     uses = {table: tuple(sorted(read)) for table, read in sorted(names.uses.items())}
-    return CheckedQuery(sql, parameters, columns, uses)
+    return CheckedQuery(sql, parameters, columns, uses, is_exact(tree))
 
 
 def _declaration_faults(query: Query) -> Iterator[Fault]:
@@ -134,7 +140,7 @@ def _parsed(text: str, found: SqlFaults) -> exp.Expr | None:
             return None
         statements = sqlglot.parse(marked, read="duckdb")
     except RecursionError:
-        found.add(SqlRefusal.SQL_TOO_COMPLEX)
+        found.add(SqlRefusal.SQL_TOO_COMPLEX, name="nesting")
         return None
     except ParseError as error:
         found.add(SqlRefusal.SQL_SYNTAX, _offset(text, error))
@@ -163,6 +169,9 @@ def _with_marks(text: str, tokens: Sequence[Token], found: SqlFaults) -> str:
     """
     characters = list(text)
     depth = 0
+    if len(tokens) > TOKENS_MAX:
+        found.add(SqlRefusal.SQL_TOO_COMPLEX, tokens[TOKENS_MAX].start, name=f"{TOKENS_MAX} words")
+        return text
     for index, token in enumerate(tokens):
         if token.token_type in (TokenType.L_PAREN, TokenType.CASE):
             depth += 1
@@ -220,9 +229,14 @@ def _require_modest(tree: exp.Expr, found: SqlFaults) -> None:
     while stack:
         node, depth, chain = stack.pop()
         nodes += 1
-        if nodes > NODES_MAX or depth > DEPTH_MAX or chain > CHAIN_MAX:
-            found.add(SqlRefusal.SQL_TOO_COMPLEX, node)
-            return
+        for is_over, limit in (
+            (nodes > NODES_MAX, f"{NODES_MAX} parts"),
+            (depth > DEPTH_MAX, f"nesting {DEPTH_MAX}"),
+            (chain > CHAIN_MAX, f"{CHAIN_MAX} operands"),
+        ):
+            if is_over:
+                found.add(SqlRefusal.SQL_TOO_COMPLEX, node, name=limit)
+                return
         for child in node.iter_expressions():
             continues = child is node.this and _is_chain(node) and _is_chain(child)
             stack.append((child, depth if continues else depth + 1, chain + 1 if continues else 1))
@@ -301,9 +315,6 @@ def _misuse(node: exp.Expr) -> SqlRefusal | None:
                 return forbidden
             has_order = node.parent is not None and node.parent.args.get("order") is not None
             return None if has_order else SqlRefusal.SQL_NOT_DETERMINISTIC
-        case exp.Window() if isinstance(node.this, sql_allowed.ORDERED_WINDOWS):
-            has_order = node.args.get("order") is not None or node.args.get("alias") is not None
-            return None if has_order else SqlRefusal.SQL_NOT_DETERMINISTIC
         case exp.Replace():
             # Text must not grow: two such calls within each other could fill the memory, beyond the engine's
             # own limit, and constant ones do so while the query is only checked.
@@ -377,7 +388,7 @@ def _with_deep_stack(work: Callable[[], Made]) -> Made:
         try:
             done.append(work())
         except RecursionError:
-            failed.append(Refused(_fault(SqlRefusal.SQL_TOO_COMPLEX)))
+            failed.append(Refused(_fault(SqlRefusal.SQL_TOO_COMPLEX, name="nesting")))
         except BaseException as error:
             failed.append(error)
 

@@ -12,19 +12,14 @@ from sqlglot import exp
 
 from application.shared.engines import SqlRefusal
 from domain.warehouse_schema import TABLES
+from infrastructure.sql_allowed import fold
 from infrastructure.sql_faults import SqlFaults
+from infrastructure.sql_order import settle_limit, settle_windows
 
 SCANS_MAX = 200
 """Tables read, each time that a common table expression is used counted anew."""
 WEIGHT_MAX = 100_000
 """References in an output when every named expression is written out."""
-
-_UPPER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-
-
-def fold(name: str) -> str:
-    """The name in ASCII lower case; other letters stay, as they do in DuckDB."""
-    return name.translate(_UPPER)
 
 
 class Output(NamedTuple):
@@ -57,6 +52,8 @@ class _Scope:
     merged: set[str] = field(default_factory=set)
     """Columns that a USING has made one."""
     aliases: dict[str, Output] = field(default_factory=dict)
+    read: dict[tuple[str, str], tuple[exp.Column, list[Source]]] = field(default_factory=dict)
+    """Columns by qualifier and name, each as it stands in the text, with the sources that have it."""
     is_broken: bool = False
     """A table of it was refused, so nothing can be said about its columns."""
 
@@ -131,6 +128,7 @@ class Names:
             for parts in zip(*sides, strict=False)
         )
         scope = _Scope({"": Source(columns, 0)}, None, ctes)
+        settle_limit(node, len(columns))
         self._clauses(node, scope, ("order", "limit", "offset"), are_aliases_seen=False)
         # Except and intersect keep rows by the values of either side.
         is_compared = not isinstance(node, exp.Union) and any(column.is_personal for column in columns)
@@ -142,6 +140,9 @@ class Names:
         scope = _Scope({}, outer, ctes)
         is_told = False
         joins: list[exp.Join] = node.args.get("joins") or []
+        if len(joins) > SCANS_MAX:  # each column is looked for in all of them
+            self._faults.add(SqlRefusal.SQL_TOO_COMPLEX, joins[SCANS_MAX], name=f"{SCANS_MAX} tables")
+            return (), False
         if clause := node.args.get("from_"):
             self._add_source(scope, clause.this)
         unseen = []
@@ -172,7 +173,40 @@ class Names:
                 scope.aliases[fold(part.alias)] = columns[-1]
         is_told |= self._clauses(node, scope, ("having", "qualify"), True, are_filters=True)
         self._clauses(node, scope, ("group", "windows", "order", "limit", "offset"), True)
+        settle_limit(node, len(columns))
+        if not scope.is_broken:
+            is_told |= self._settle_windows(node, scope)
         return tuple(columns), is_told
+
+    def _settle_windows(self, node: exp.Select, scope: _Scope) -> bool:
+        """Break ties in windows; whether something personal breaks them, which the outputs then tell.
+
+        Instead of a personal column of the warehouse its table's key does.
+        """
+        ties: dict[tuple[str, str], exp.Column] = {}
+        keys: list[tuple[Source, str]] = []
+        is_personal = False
+        for place, (column, holders) in scope.read.items():
+            seen = {id(source): name for name, source in scope.sources.items()}
+            holders = [source for source in holders if id(source) in seen]
+            if not holders:
+                continue
+            for source in holders:
+                key = TABLES[source.table].key if source.table else None
+                if not any(each.is_personal for each in source.columns if each.name == place[1]):
+                    ties[place] = column
+                elif any(each.name == key for each in source.columns) and key:
+                    name = seen[id(source)]
+                    ties[name, key] = exp.column(key, name, quoted=True)
+                    keys.append((source, key))
+                else:
+                    ties[place] = column
+                    is_personal = True
+        if not settle_windows(node, ties.values(), self._faults):
+            return False
+        for source, key in keys:
+            self._read(source, key)
+        return is_personal
 
     def _clauses(
         self,
@@ -313,6 +347,8 @@ class Names:
                 if holders or (is_alias and are_aliases_seen):
                     if not is_alias and not self._is_one(name, holders, at):
                         self._faults.add(SqlRefusal.SQL_COLUMN_AMBIGUOUS, column, name=column.name)
+                    if holders:
+                        at.read.setdefault((qualifier, name), (column, holders))
                     for source in holders:
                         self._read(source, name, is_null_test)
                     if is_alias and are_aliases_seen:

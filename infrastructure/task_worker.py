@@ -8,7 +8,8 @@ from dramatiq import Broker, Worker
 
 from application import segment_runs
 from application.points_pipeline import PointsDesk
-from application.processes import points_delivery, scheduled_runs, work_order_execution
+from application.processes import activity_counting, points_delivery, scheduled_runs, work_order_execution
+from application.processes.activity_counting import CountingDesk
 from application.processes.closed_budgets import close_due
 from application.processes.ended_activities import end_due
 from application.processes.expired_reservations import expire_due
@@ -26,7 +27,12 @@ from infrastructure.segment_engine import segment_engine
 from infrastructure.settings import Settings
 from infrastructure.task_relay import LEASE_S
 
-PROCESSES = (work_order_execution.PROCESS, points_delivery.PROCESS, scheduled_runs.PROCESS)
+PROCESSES = (
+    work_order_execution.PROCESS,
+    points_delivery.PROCESS,
+    scheduled_runs.PROCESS,
+    activity_counting.PROCESS,
+)
 # Below the time that a stopping process has.
 GRACE_MS = 6_000
 
@@ -85,6 +91,7 @@ def working(settings: Settings, url: str) -> Iterator[None]:
             start_order=desk.start,
             execute_run=lambda run_id: segment_runs.execute(handler, engine, run_id, settings.units),
             hand_over=desk.hand_over,
+            count_activity=CountingDesk(handler, engine, settings.units).count,
             deliver_points=partial(points_delivery.advance, points),
             close_due=partial(close_due, handler, actors.settled_activities(connections), settings.units),
             fire_schedule=scheduled.fire,

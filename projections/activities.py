@@ -69,6 +69,7 @@ class ActivityRow:
     reward_type_ids: tuple[UUID, ...] = ()
     groups: list[dict[str, Any]] = field(default_factory=list)
     customer_group_ids: tuple[UUID, ...] = ()
+    exclusions: tuple[str, ...] = ()
 
 
 NOT_SUBMITTED: dict[str, Any] = {
@@ -242,6 +243,7 @@ def _owned(plan: Plan) -> dict[str, Any]:
         "reward_type_ids": tuple(dict.fromkeys(reward.reward_type.id for reward in plan.rewards)),
         "groups": [_linked(link) for link in plan.groups],
         "customer_group_ids": tuple(dict.fromkeys(link.group.id for link in plan.groups)),
+        "exclusions": tuple(exclusion.value for exclusion in plan.exclusions),
     }
 
 

@@ -90,6 +90,15 @@ def test_our_services_can_do_no_more_than_they_must() -> None:
     assert [name for name in OURS if "DATABASE_OWNER_URL" in SERVICES[name]["environment"]] == ["migrate"]
 
 
+def test_what_queries_may_take_fits_into_the_container() -> None:
+    """LOG-18: the kernel ends a query before the container is full, and never the worker."""
+    for name in ("api", "worker"):
+        settings = Settings.read({key: value for key, value in environment_of(name).items() if value})
+        limit = interpolated(str(SERVICES[name]["mem_limit"]), {})
+        has_mb = int(limit[:-1]) * {"m": 1, "g": 1024}[limit[-1]]
+        assert 256 + settings.engine_queries * (settings.engine_memory_mb * 3 // 2 + 320) <= has_mb
+
+
 def test_what_a_service_waits_for_exists_and_can_be_waited_for() -> None:
     for name, service in SERVICES.items():
         for other, awaited in service.get("depends_on", {}).items():

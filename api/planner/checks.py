@@ -159,7 +159,7 @@ def _needs(type_: GraphQLObjectType, named: Callable[[str], str | None], certain
                         object_of(type_.fields[name]), lambda c: named(names.get(c, c)), required
                     )
                 case One(by=by, kind=kind, key=key) if by:
-                    yield named(by), _UUID if key == "id" else _TEXTS, False
+                    yield named(by), _UUID if "id" in (by, key) else _TEXTS, False
                     yield (named(kind) if kind else None), _TEXTS, False
                 case Key():
                     yield named("id"), _UUID, True

@@ -6,16 +6,18 @@ The steps may be taken again at any time, and by two workers at once: the states
 from dataclasses import dataclass
 from uuid import UUID
 
-from application import points_jobs, segment_runs, work_orders
+from application import activity_figures, points_jobs, segment_runs, work_orders
 from application.access import HEAD_OFFICE, Permission, Principal
 from application.catalogues import frame_of_revision
 from application.points_jobs import PointsTerms
 from application.processes.process import Process, Step
+from application.segment_definitions import content_of
 from application.shared.handler import Handler, Request
 from application.shared.work import Work
 from domain import segment_runs as runs
 from domain import work_orders as orders
 from domain.activities import DECIDER as ACTIVITY
+from domain.activity_figures import CountedRun
 from domain.points_job_terms import TermsRefusal
 from domain.reward_details import Route
 from domain.segment_runs import HandOverRun, SegmentRun
@@ -125,6 +127,7 @@ def _hand_over(work: Work, run_id: UUID, no_points: str | None = None) -> UUID:
         if no_points is not None:
             work_orders.fail(work, run.work_order, run_id, no_points)
         elif run.status is runs.Status.SUCCEEDED:
+            _let_count(work, order, run, run_id)
             job = _points_job(work, order, run_id)
             if job is None:
                 work_orders.complete(work, run.work_order, run_id)
@@ -132,6 +135,15 @@ def _hand_over(work: Work, run_id: UUID, no_points: str | None = None) -> UUID:
             work_orders.fail(work, run.work_order, run_id, run.failure or run.status)
     work.decide(runs.DECIDER, run_id, HandOverRun(job))
     return run_id
+
+
+def _let_count(work: Work, order: WorkOrder, run: SegmentRun, run_id: UUID) -> None:
+    """Whom the run has found count as qualified; a result that does not tell customers is left out."""
+    assert run.definition is not None and run.work_order is not None and order.content is not None  # noqa: PT018
+    column = points_jobs.customer_column(content_of(work.log, run.definition))
+    if order.kind is OrderKind.ACTIVITY and column is not None:
+        counted = CountedRun(run.work_order, run_id, column)
+        activity_figures.request_for_run(work, order.content.activity.id, counted)
 
 
 def _parameters(work: Work, order: WorkOrder) -> dict[str, str]:

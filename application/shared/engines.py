@@ -57,6 +57,7 @@ class RunFailure(StrEnum):
     RESULT_TOO_LARGE = "result_too_large"
     WAREHOUSE_MISSING = "warehouse_missing"
     SQL_FAILED = "sql_failed"
+    ENGINE_DIED = "engine_died"
     RESULT_MISSING = "result_missing"
     RESULT_DAMAGED = "result_damaged"
     BAD_MAPPING = "bad_mapping"
@@ -224,6 +225,18 @@ class Engine(Protocol):
 
     def rows(self, run_id: UUID, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """The columns of a finished run, row by row in primary-index order. Raise RunFailed."""
+
+    def merged(self, run_id: UUID, named: str, parts: Sequence[tuple[UUID, str]]) -> ResultSet:
+        """Write, once, a result set of the column `named` alone: the values that finished runs have in the
+        column that each is given with, each once and ascending. Raise RunFailed.
+        """
+
+    def page(
+        self, run_id: UUID, columns: Sequence[str], first: int, most: int, null: str | None = None
+    ) -> list[tuple[Any, ...]]:
+        """So many rows of a finished run in primary-index order, from the one at `first` (from 0) on; with
+        `null` those rows alone count whose column of that name is null. Raise RunFailed.
+        """
 
     def export(
         self, run_id: UUID, mapping: Sequence[MappedField], into: Path, layout: FileLayout = DEFAULT_LAYOUT

@@ -27,6 +27,7 @@ from domain import (
     work_order_executions,
     work_orders,
 )
+from domain.activity_figures import Exclusion
 from domain.activity_plans import Channel, CostLine, Goal, GroupLink, GroupRole, Plan
 from domain.approvals import Level, Subject
 from domain.catalogues import Details
@@ -55,7 +56,12 @@ from domain.work_order_statuses import Status as WorkOrderStatus
 from infrastructure import event_codec
 from infrastructure.event_codec import DATA_BYTES_MAX, UnknownEvent, decode, encode
 from infrastructure.event_types import EVENT_TYPES, EventType
-from tests.infrastructure import points_examples, schedule_examples
+from tests.infrastructure import (
+    access_examples,
+    figures_examples,
+    points_examples,
+    schedule_examples,
+)
 
 FOLDER = Path(__file__).parents[1] / "golden"
 
@@ -110,6 +116,7 @@ TIMED_PLAN = replace(
         ),
     ),
 )
+EXCLUDING_PLAN = replace(TIMED_PLAN, exclusions=(Exclusion.OVERDUE, Exclusion.NO_ACTIVE_CARD))
 BARE_PLAN = Plan("x", "", Reference(OWNER, 1), Period(NOON, NOON + DAY), None, None, (), Money(1, "CNY"), ())
 SPENT = Rule(
     condition=Condition(
@@ -175,6 +182,8 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("entry.removed", 1): catalogues.EntryRemoved(),
     ("activity.drafted", 1): activities.ActivityDrafted("SPRING-26", "HO", PLAN, "lin"),
     ("activity.revised", 1): activities.ActivityRevised(2, PLAN, "lin"),
+    ("activity.drafted", 4): activities.ActivityDrafted("SPRING-26", "HO", EXCLUDING_PLAN, "lin"),
+    ("activity.revised", 4): activities.ActivityRevised(2, EXCLUDING_PLAN, "lin"),
     ("activity.drafted", 2): activities.ActivityDrafted("SPRING-26", "HO", OWNED_PLAN, "lin"),
     ("activity.revised", 2): activities.ActivityRevised(2, OWNED_PLAN, "lin"),
     ("activity.drafted", 3): activities.ActivityDrafted("SPRING-26", "HO", TIMED_PLAN, "lin"),
@@ -258,6 +267,8 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("customer_group.retired", 1): customer_groups.CustomerGroupRetired("lin"),
     ("customer_group.deleted", 1): customer_groups.CustomerGroupDeleted("lin"),
     **points_examples.EXAMPLES,
+    **access_examples.GOLDEN,
+    **figures_examples.EXAMPLES,
     **schedule_examples.EXAMPLES,
     ("work_order.drafted", 1): work_orders.WorkOrderDrafted(
         "WO-2026-000001", WorkOrderKind.EVALUATION, "HO", WANTED, "lin"

@@ -16,7 +16,7 @@ from api.messages import message
 from application.shared.engines import DATABASE_TYPES, GrantedTable, Parameter, Query, SqlRefusal
 from domain.shared.refusal import CommonRefusal, Refused
 from domain.warehouse_schema import TABLES
-from infrastructure import sql_allowed, sql_gate, sql_names
+from infrastructure import sql_allowed, sql_gate, sql_names, sql_order
 from infrastructure.sql_gate import CheckedQuery, examine
 from tests.infrastructure.queries import query
 
@@ -392,6 +392,14 @@ def without_places(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sql_gate, "_misuse", lambda _: None)
 
 
+def without_order(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sql_order, "_depends_on_order", lambda _: False)
+
+
+def without_tokens(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sql_gate, "TOKENS_MAX", 10**9)
+
+
 def with_every_grant(patch: pytest.MonkeyPatch) -> None:
     everything = {table.name: frozenset(table.column_names) for table in TABLES.values()}
     patch.setattr(sql_gate, "_granted", lambda _: everything)
@@ -432,7 +440,8 @@ GUARDS: tuple[tuple[Callable[[pytest.MonkeyPatch], None], Query], ...] = (
     (without_allow_list, query("select repeat(customer_id, 9) as customer_id from customers")),
     (without_allow_list, query("select c.customer_id from customers c natural join cards")),
     (without_places, query("select customer_id from customers limit 10")),
-    (without_places, query("select customer_id from customers qualify row_number() over () = 1")),
+    (without_order, query("select customer_id from customers qualify row_number() over () = 1")),
+    (without_tokens, query("select customer_id from customers where birth_year in (" + "1," * 19_000 + "1)")),
     (with_every_grant, query("select customer_id from customers where name = '王'", "*customer_id")),
     (without_modesty, query("select customer_id from customers where birth_year > " + "1+" * 1_000 + "1")),
     (without_nesting, query("select customer_id from customers where " + "(" * 60 + "true" + ")" * 60)),
