@@ -96,30 +96,7 @@ class Performers:
 def declare(broker: dramatiq.Broker, perform: Performers) -> None:
     """Make the tasks known to the broker, for who performs them and for who enqueues them alike."""
 
-    @dramatiq.actor(
-        actor_name=END_DUE_ACTIVITIES, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
-    )
-    def end_due_activities() -> None:
-        ended = perform.end_due()
-        for activity_id, why in ended.refused:
-            logger.warning("an activity that is over was not ended", activity=str(activity_id), why=why)
-        if ended.told:
-            logger.info("activities that are over were ended", count=ended.told)
-
-    @dramatiq.actor(
-        actor_name=EXPIRE_RESERVATIONS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
-    )
-    def expire_reservations() -> None:
-        expired = perform.expire_due()
-        for holder, why in expired.refused:
-            logger.warning("reservations that are over were not freed", holder=str(holder), why=why)
-
-    @dramatiq.actor(
-        actor_name=CLOSE_BUDGETS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
-    )
-    def close_budgets() -> None:
-        for activity_id, why in perform.close_due().refused:
-            logger.warning("a budget that is over was not closed", activity=str(activity_id), why=why)
+    _declare_due(broker, perform)
 
     @dramatiq.actor(
         actor_name=EXECUTE_RUN, broker=broker, max_retries=RUN_RETRIES_MAX, time_limit=RUN_TIME_LIMIT_MS
@@ -158,6 +135,33 @@ def declare(broker: dramatiq.Broker, perform: Performers) -> None:
             raise dramatiq.errors.Retry("no answer yet", delay=int(look_after.total_seconds() * 1000))
 
     _declare_scheduled_runs(broker, perform)
+
+
+def _declare_due(broker: dramatiq.Broker, perform: Performers) -> None:
+    @dramatiq.actor(
+        actor_name=END_DUE_ACTIVITIES, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
+    )
+    def end_due_activities() -> None:
+        ended = perform.end_due()
+        for activity_id, why in ended.refused:
+            logger.warning("an activity that is over was not ended", activity=str(activity_id), why=why)
+        if ended.told:
+            logger.info("activities that are over were ended", count=ended.told)
+
+    @dramatiq.actor(
+        actor_name=EXPIRE_RESERVATIONS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
+    )
+    def expire_reservations() -> None:
+        expired = perform.expire_due()
+        for holder, why in expired.refused:
+            logger.warning("reservations that are over were not freed", holder=str(holder), why=why)
+
+    @dramatiq.actor(
+        actor_name=CLOSE_BUDGETS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
+    )
+    def close_budgets() -> None:
+        for activity_id, why in perform.close_due().refused:
+            logger.warning("a budget that is over was not closed", activity=str(activity_id), why=why)
 
 
 def _declare_scheduled_runs(broker: dramatiq.Broker, perform: Performers) -> None:
