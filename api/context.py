@@ -9,7 +9,8 @@ from api.live_log import LiveLog, Progress, Stream
 from api.messages import Language
 from api.planner.reads import Reads
 from api.planner.requests import Viewer
-from application.access import Principal
+from application.access import CUSTOMER, Principal, visible
+from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import BANK_WIDE, Log, Record
@@ -37,13 +38,14 @@ class Context:
     live_log: LiveLog
     admission: "Admission"
     engine: Engine | None = None
+    accounts: Accounts | None = None
     address: str = ""
     stream: Stream | None = None
 
     def sees(self, record: Record[Any]) -> bool:
         """Whether the record is the business of a unit that the viewer sees, or of the whole bank."""
         unit = record.context.org_unit
-        return unit == BANK_WIDE or self.principal.sees(unit)
+        return unit == BANK_WIDE or unit in visible(record.stream_type, self.principal)
 
 
 Info = strawberry.Info[Context, Any]
@@ -53,6 +55,8 @@ def viewer_of(principal: Principal, page_limit: int) -> Viewer:
     return Viewer(
         user=principal.user,
         units=principal.units,
+        data_units=visible(CUSTOMER, principal),
+        account_units=visible("user", principal),
         levels=frozenset(level.value for level in principal.levels),
         permissions=frozenset(permission.value for permission in principal.permissions),
         page_limit=page_limit,

@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 from graphql import GraphQLError
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -27,7 +26,7 @@ from api.planner.reads import DATABASE_FAULTS
 from api.rates import TooManyAtOnce
 from api.services import Services
 from api.subscription_requests import Asked, Refused, SubscriptionRequests
-from application.authentication import TokenCode, TokenRefused
+from application.authentication import TokenCode
 from application.shared.records import Position
 
 EVENT_STREAM = "text/event-stream"
@@ -37,8 +36,8 @@ HEADERS = {
     "X-Accel-Buffering": "no",
 }
 BEGINNING_S = 1.0
-LOOK_EVERY_S = 15.0
-"""How often the token is looked at again, and a comment sent."""
+LOOK_EVERY_S = 5.0
+"""How often it is looked whether the client still has its rights, and a comment sent."""
 COMMENT = b":\n\n"
 COMPLETE = b"event: complete\ndata:\n\n"
 
@@ -82,7 +81,7 @@ class EventStreams:
             asked = self._requests.asked(body, context, _seen(request))
         except Refused as refusal:
             asked = refusal
-        return EventStream(self._feeds, self._services.authentication, request.headers, context, asked)
+        return EventStream(self._feeds, self._services.authentication, context, asked)
 
 
 class EventStream:
@@ -92,11 +91,10 @@ class EventStream:
         self,
         feeds: Feeds,
         authentication: Authentication,
-        headers: Headers,
         context: Context,
         asked: Asked | Refused,
     ) -> None:
-        self._feeds, self._authentication, self._headers = feeds, authentication, headers
+        self._feeds, self._authentication = feeds, authentication
         self._context, self._asked = context, asked
         self._begun, self._answered = asyncio.Event(), asyncio.Event()
 
@@ -156,11 +154,8 @@ class EventStream:
         expires_at_s = principal.expires_at_s or math.inf
         while True:
             await asyncio.sleep(max(0.0, min(LOOK_EVERY_S, expires_at_s - time.time())))
-            try:
-                if self._authentication.principal_of(self._headers) != principal:
-                    return self._failed([self._error("RIGHTS_CHANGED")])
-            except TokenRefused as refusal:
-                return self._failed([self._error(refusal.code)])
+            if not self._authentication.still_holds(principal):
+                return self._failed([self._error("RIGHTS_CHANGED")])
             if time.time() >= expires_at_s:
                 return self._failed([self._error(TokenCode.TOKEN_EXPIRED)])
             await _write(send, COMMENT)

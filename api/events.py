@@ -17,6 +17,7 @@ from api.planner import ids
 from api.planner.positions import Position
 from api.planner.views import payload
 from api.public_events import PublicEvent, public_event
+from api.refusals import forbidden
 from application.access import Permission
 from application.shared import records
 from projections.shared.ids import PREFIXES
@@ -137,7 +138,7 @@ def _start(after: Position | None) -> records.Position:
 
 def _require_permitted(context: Context, select: EventSelection | None) -> None:
     if Permission.EVENTS_READ not in context.principal.permissions:
-        raise _refused(context, "FORBIDDEN", "forbidden")
+        raise forbidden(Permission.EVENTS_READ, context.language)
     if select and select.types is not None and len(select.types) > TYPES_MAX:
         raise _refused(context, "LIMIT_EXCEEDED", "too_many", most=str(TYPES_MAX))
 

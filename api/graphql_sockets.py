@@ -1,7 +1,7 @@
 """GraphQL over WebSocket: graphql-transport-ws in text frames, for as long as the token holds.
 
 The protocol is that of the `graphql-ws` package, PROTOCOL.md. The token comes in connection_init's payload as
-{authorization: "Bearer …"}.
+{authorization: "Bearer …"}, beside it actingFor, the unit in whose name the client acts.
 """
 
 import asyncio
@@ -35,8 +35,7 @@ from application.authentication import TokenCode, TokenRefused
 PROTOCOL = "graphql-transport-ws"
 INIT_TIMEOUT_S = 10.0
 LOOK_EVERY_S = 5.0
-VERIFY_EVERY_S = 30.0
-"""A token that was taken back, and rights that were lost, end the socket within this and LOOK_EVERY_S."""
+"""How often it is looked whether the client still has its rights, and takes what it gets."""
 OPERATIONS_MAX = 20
 BEGINNING_S = 1.0
 ID_CHARACTERS_MAX = 128
@@ -100,7 +99,6 @@ class Socket:
         self._language = language_of(websocket.headers.get("accept-language"))
         self._context: Context | None = None
         self._is_initialised = self._is_closed = False
-        self._credentials: str | None = None
         self._held = ExitStack()
         self._operations: dict[str, Operation] = {}
         self._watcher = asyncio.create_task(self._expect_initialisation())
@@ -161,9 +159,7 @@ class Socket:
             raise Closed(INIT_TWICE, "Too many initialisation requests")
         self._is_initialised = True
         self._watcher.cancel()
-        given = payload.get("authorization") or payload.get("Authorization")
-        self._credentials = given if isinstance(given, str) else None
-        principal = self._principal()
+        principal = self._principal(payload)
         try:
             self._held.enter_context(self._sockets.services.admission.rates.socket(principal.user))
         except TooManyAtOnce:
@@ -174,10 +170,12 @@ class Socket:
         self._watcher = asyncio.create_task(self._watch(principal))
         await self._say({"type": "connection_ack"})
 
-    def _principal(self) -> Principal:
-        """Who the token says that it is, now."""
+    def _principal(self, payload: Mapping[str, Any]) -> Principal:
+        given = payload.get("authorization") or payload.get("Authorization")
+        credentials = given if isinstance(given, str) else None
+        authentication = self._sockets.services.authentication
         try:
-            principal = self._sockets.services.authentication.principal_of_credentials(self._credentials)
+            principal = authentication.principal_of_credentials(credentials, payload.get("actingFor"))
         except TokenRefused as refused:
             raise Closed(FORBIDDEN, _reason(refused.code)) from None
         if not principal.permissions:
@@ -321,16 +319,17 @@ class Socket:
 
     async def _watch(self, principal: Principal) -> None:
         """See to it that the client stays who it is, and takes what it gets."""
-        verify_at_s, expires_at_s = time.time() + VERIFY_EVERY_S, principal.expires_at_s or math.inf
+        authentication, expires_at_s = (
+            self._sockets.services.authentication,
+            principal.expires_at_s or math.inf,
+        )
         try:
             while True:
                 await asyncio.sleep(max(0.0, min(LOOK_EVERY_S, expires_at_s - time.time())))
                 if time.time() >= expires_at_s:
                     raise Closed(FORBIDDEN, _reason(TokenCode.TOKEN_EXPIRED))
-                if time.time() >= verify_at_s:
-                    verify_at_s = time.time() + VERIFY_EVERY_S
-                    if self._principal() != principal:
-                        raise Closed(FORBIDDEN, _reason("RIGHTS_CHANGED"))
+                if not authentication.still_holds(principal):
+                    raise Closed(FORBIDDEN, _reason("RIGHTS_CHANGED"))
                 stalled = [operation for operation in self._operations.values() if operation.is_stalled()]
                 if stalled:
                     await self._part()

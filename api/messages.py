@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from api.access_messages import ACCESS_MESSAGES
 from api.message_words import in_words
 from api.points_messages import POINTS_MESSAGES
 from api.work_order_messages import WORK_ORDER_MESSAGES
@@ -10,6 +11,7 @@ from api.work_order_messages import WORK_ORDER_MESSAGES
 Language = Literal["zh", "en"]
 
 MESSAGES: Mapping[str, tuple[str, str]] = {
+    **ACCESS_MESSAGES,
     # What every capability says.
     "not_found": ("不存在，或您无权查看。", "It does not exist, or you may not see it."),
     "required": ("必填。", "This is required."),
@@ -146,7 +148,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "cancel_instead": ("当前状态（{status}）请改为取消。", "While it is {status}, cancel it instead."),
     "not_submittable": ("当前状态（{status}）不可提交。", "It can't be submitted while it is {status}."),
     "not_in_approval": ("不在审批中（{status}）。", "It is not in approval but {status}."),
-    "not_approved": ("尚未批准（{status}），不能上线。", "It is not approved but {status}."),
+    "not_approved": (
+        "只有两级均已批准的活动可以上线（当前：{status}）。",
+        "Only what both levels have approved is launched; it is {status}.",
+    ),
     "not_running": ("不在进行中（{status}）。", "It is not running but {status}."),
     "not_paused": ("未暂停（{status}）。", "It is not paused but {status}."),
     "not_cancellable": ("当前状态（{status}）不可取消。", "It can't be cancelled while it is {status}."),
@@ -379,7 +384,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "load_no_good_rows": ("{file} 没有可用的行：{reasons}", "{file} has no good row: {reasons}"),
     # The way in.
     "unauthenticated": ("请先登录：缺少有效令牌。", "Sign in first: there is no valid token."),
-    "forbidden": ("您没有此操作的权限。", "You have no permission for this."),
+    "forbidden": (
+        "您没有此操作的权限；有权的角色：{roles}。",
+        "You have no permission for this; these roles do: {roles}.",
+    ),
     "bad_input": ("请求格式不正确。", "The request is malformed."),
     "bad_as_of": ("列表不能按版本查看。", "A list has no version: give a position or a time."),
     "limit_exceeded": ("请求超出限制。", "The request exceeds a limit."),

@@ -17,6 +17,7 @@ from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
 from api.changes import ChangeSubscription
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
+from api.delegations import Delegation, DelegationMutations
 from api.departments import Department, DepartmentMutations
 from api.differences import DifferenceQueries
 from api.downloads import Download
@@ -29,12 +30,16 @@ from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
 from api.points_jobs import PointsJob, PointsJobMutations
 from api.points_ledgers import PointsAccount, PointsContraAccount, PointsEntry, PointsLedgerMutations
+from api.revocations import AccessEntry, Revocation, RevocationMutations, Session
 from api.reward_types import RewardType, RewardTypeMutations
 from api.run_schedules import RunSchedule, RunScheduleMutations
 from api.segment_definitions import SegmentDefinition, SegmentDefinitionMutations
 from api.segment_runs import SegmentRun, SegmentRunMutations
+from api.service_accounts import ServiceAccount, ServiceAccountMutations
 from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
 from api.stocks import Stock, StockMutations
+from api.users import User, UserMutations
+from api.viewer import ViewerQueries
 from api.work_orders import WorkOrder, WorkOrderMutations
 
 
@@ -108,6 +113,17 @@ class ReadQueries:
     )
     source_grant: SourceGrant | None = one()
     source_grants: Connection[SourceGrant] = many(description="What units in sight may use.")
+    user: User | None = one()
+    users: Connection[User] = many(description="The users in sight, for who reads accounts.")
+    service_account: ServiceAccount | None = one()
+    service_accounts: Connection[ServiceAccount] = many(
+        description="The programs in sight, for who reads accounts."
+    )
+    delegation: Delegation | None = one()
+    delegations: Connection[Delegation] = many(description="What units in sight have delegated.")
+    revocations: Connection[Revocation] = many(description="What was revoked, the newest first.")
+    sessions: Connection[Session] = many(description="Logins, the newest first.")
+    access_entries: Connection[AccessEntry] = many(description="Who came in, or tried to, newest first.")
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -127,6 +143,7 @@ Query = merge_types(
         ActivityFiguresQueries,
         GroupExtractionQueries,
         SourceQueries,
+        ViewerQueries,
     ),
 )
 Mutation = merge_types(
@@ -148,6 +165,10 @@ Mutation = merge_types(
         SegmentDefinitionMutations,
         SegmentRunMutations,
         SourceGrantMutations,
+        UserMutations,
+        ServiceAccountMutations,
+        DelegationMutations,
+        RevocationMutations,
         BusinessCalendarMutations,
         RunScheduleMutations,
     ),

@@ -14,6 +14,7 @@ from api.messages import Language
 from api.planner.positions import decode
 from api.planner.reads import Reads
 from application.access import Principal, Role
+from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log, Position
@@ -44,6 +45,7 @@ class Services:
     admission: Admission
     tags: EntityTags
     engine: Engine | None = None
+    accounts: Accounts | None = None
 
     def context(
         self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
@@ -63,6 +65,7 @@ class Services:
             live_log=self.live_log,
             admission=self.admission,
             engine=self.engine,
+            accounts=self.accounts,
             address=address,
         )
 

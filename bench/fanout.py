@@ -90,7 +90,7 @@ async def _subscribed(port: int, number: int, gate: asyncio.Semaphore) -> Client
 
 
 async def _received(socket: ClientConnection) -> list[int]:
-    versions = []
+    versions: list[int] = []
     while len(versions) < WARMING_EVENTS + EVENTS:
         message: dict[str, Any] = orjson.loads(await socket.recv())
         versions.append(message["payload"]["data"]["events"]["version"])

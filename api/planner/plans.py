@@ -336,7 +336,7 @@ class Planner:
         """`table alias where …`: the rows that the viewer may see, now or at the root field's instant."""
         table, scope = view.table, "true"
         if view.scope:
-            scope = f"{alias}.{view.scope} = any({self._slot(lambda r: r.viewers('units'))})"
+            scope = f"{alias}.{view.scope} = any({self._slot(lambda r: r.viewers(view.units))})"
             scope = f"({alias}.{view.scope} is null or {scope})" if view.scope_nullable else scope
         if (versions := view.versions) and (instant := self._instant) is not now:
             table = self._slot(lambda r: versions if instant(r) else view.table)

@@ -11,8 +11,6 @@ import pytest
 import websockets
 
 from api.rates import RateRules
-from application.access import Role
-from application.authentication import TokenCode, TokenRefused
 from tests.api import house as houses
 from tests.api.campaigns import code, cost_type
 from tests.api.house import House, running_house
@@ -272,36 +270,5 @@ def test_a_socket_ends_with_the_token_that_opened_it(house: House, monkeypatch: 
             await client.subscribe(EVENTS)
             assert await client.closed() == (4403, '{"code":"TOKEN_EXPIRED"}')
             await other.subscribe(EVENTS)
-
-    asyncio.run(scenario())
-
-
-def test_a_token_that_is_taken_back_and_rights_that_are_lost_end_the_socket(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SEC-03, SEC-06: within a minute, while it is open."""
-    monkeypatch.setattr("api.graphql_sockets.LOOK_EVERY_S", 0.2)
-    monkeypatch.setattr("api.graphql_sockets.VERIFY_EVERY_S", 0.2)
-    known = houses.principal
-
-    def now(user: str) -> Any:
-        if user == "operator-7":
-            raise TokenRefused(TokenCode.TOKEN_UNTRUSTED, "taken back")
-        return replace(
-            known(user), roles=frozenset({Role.INTEGRATOR}) if user == "operator-8" else known(user).roles
-        )
-
-    async def scenario() -> None:
-        async with (
-            subscriber(house, "operator-7") as first,
-            subscriber(house, "operator-8") as second,
-            subscriber(house, "operator-9") as third,
-        ):
-            for client in (first, second, third):
-                await client.subscribe(EVENTS)
-            monkeypatch.setattr(houses, "principal", now)
-            assert await first.closed() == (4403, '{"code":"TOKEN_UNTRUSTED"}')
-            assert await second.closed() == (4403, '{"code":"RIGHTS_CHANGED"}')
-            await third.nothing()
 
     asyncio.run(scenario())
