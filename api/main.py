@@ -23,7 +23,7 @@ from api.processes import (
     Supervisor,
     run_until_stopped,
 )
-from api.terminal import CommandFailed, failed, progress, say_ready, table
+from api.terminal import CommandFailed, failed, progress, say, say_ready, table
 from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
@@ -133,10 +133,13 @@ def up(
     with ExitStack() as opened:
         signals = opened.enter_context(Signals())
         listener = opened.enter_context(listen(settings.host, settings.port))
+        say("Cardinal: starting the database … 正在启动数据库")
         database = opened.enter_context(open_database(settings))
+        say("Cardinal: preparing its tables, the first time with a sample bank … 正在准备数据表及样例银行")
         bring_forward(database)
         load_sample(settings, database)
         load_sample_users(settings, database)
+        say("Cardinal: starting the API, projector, worker and scheduler … 正在启动各进程")
         descriptor = listener.fileno()
         children = [Child("api", ["api", "--fd", str(descriptor)], [descriptor])]
         children += [Child(role, [role]) for role in ("projector", "worker", "scheduler")]
@@ -399,7 +402,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
         )
         limits = {"connections_max": settings.requests_max, "message_bytes_max": settings.body_bytes_max}
         _at_work()
-        serve(limited(app, **limits), listener, signals)
+        serve(limited(app, **limits), listener, signals, graphql.end_streams)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.utils.str_converters import to_camel_case
 
 from api.messages import Language, message
+from application.access import Permission, who_may
 from application.shared.engines import SqlRefusal
 from domain.activities import ActivityRefusal
 from domain.activity_figures import FiguresRefusal
@@ -114,3 +116,9 @@ def user_error(fault: Fault, language: Language) -> UserError:
         path=["input", *map(str, names)],
         message=message(fault.code, fault.values, language),
     )
+
+
+def forbidden(permission: Permission | None, language: Language) -> GraphQLError:
+    """The error of who may not do this; it names the roles that may."""
+    text = message("forbidden", {"roles": ", ".join(who_may(permission)) or "-"}, language)
+    return GraphQLError(text, extensions={"code": "FORBIDDEN", "permission": str(permission)})

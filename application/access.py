@@ -38,6 +38,7 @@ class Permission(StrEnum):
     POINTS_ADJUST = "points.adjust"
     POINTS_DELIVER = "points.deliver"
     BUDGETS_EXPIRE = "budgets.expire"
+    BUDGETS_CLOSE = "budgets.close"
     STOCKS_AWARD = "stocks.award"
     STOCKS_EXPIRE = "stocks.expire"
     FIGURES_COUNT = "figures.count"
@@ -149,6 +150,7 @@ OPERATIONS: Mapping[str, Permission] = {
     "reversePointsEntry": Permission.POINTS_ADJUST,
     "closePointsAccount": Permission.POINTS_ADJUST,
     "expireBudget": Permission.BUDGETS_EXPIRE,
+    "closeBudget": Permission.BUDGETS_CLOSE,
     **{f"{verb}Stock": Permission.STOCKS_AWARD for verb in ("reserve", "consume", "release", "return")},
     "expireStock": Permission.STOCKS_EXPIRE,
     "countActivity": Permission.GROUPS_PREVIEW,
@@ -258,6 +260,12 @@ class Forbidden(Exception):
         super().__init__(f"{operation} asks for {permission}")
         self.operation = operation
         self.permission = permission
+
+
+def who_may(permission: Permission | None) -> list[str]:
+    """The roles with a permission, and where they must be: whom to ask who lacks it."""
+    place = f" ({HEAD_OFFICE})" if permission in _HEAD_OFFICE_ONLY else ""
+    return [f"{role}{place}" for role, permissions in PERMISSIONS.items() if permission in permissions]
 
 
 def authorise(principal: Principal, operation: str) -> None:

@@ -1,7 +1,6 @@
 """Users, logins, programs, delegations and rights to see, through HTTP as their clients do it."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,16 +11,14 @@ from uuid import uuid4
 import httpx
 import jwt
 import pytest
-import websockets
 
-from api import graphql_sockets
 from api.planner.views import View
 from api.schema import schema
 from api.wiring import AccessSettings
 from application.access import ACCOUNT_KINDS, DATA_KINDS
 from infrastructure.signing_keys import SigningKeys
 from tests.api.house import UNITS, House, running_house
-from tests.api.test_events import subscriber
+from tests.api.subscriber import subscriber
 from tests.api.test_points_ledgers import adjustment
 
 PASSWORD = "meadow-lantern-quartz"
@@ -331,27 +328,30 @@ def test_a_rotated_key_signs_while_the_one_before_still_verifies(house: House, f
     assert {jwt.get_unverified_header(token)["kid"] for token in (before, after)} <= kids
 
 
-def test_a_websocket_is_closed_when_its_holder_is_disabled(
+def test_a_websocket_and_a_stream_end_when_their_holder_is_disabled(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SYS-02, SEC-03: within seconds, with 4403."""
-    monkeypatch.setattr(graphql_sockets, "RIGHTS_CHECK_S", 0.2)
+    monkeypatch.setattr("api.graphql_sockets.LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("api.event_streams.LOOK_EVERY_S", 0.2)
     name, id_ = settled(house)
     token = entered(house, name)["accessToken"]
+    followed = "subscription { events { id } }"
 
     async def scenario() -> None:
         async with subscriber(house, token) as client:
-            await client.subscribe()
-            await asyncio.sleep(0.5)
+            await client.subscribe(followed)
             await asyncio.to_thread(
                 house.done, "admin", "disableUser", "user { id }", id=id_, reason="has left"
             )
-            with contextlib.suppress(websockets.ConnectionClosed):
-                while True:
-                    await client.receive(10)
-            assert client.socket.close_code == 4403
+            assert await client.closed() == (4403, '{"code":"RIGHTS_CHANGED"}')
 
-    asyncio.run(scenario())
+    headers = {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
+    with house.client.stream("POST", "/graphql", json={"query": followed}, headers=headers) as stream:
+        asyncio.run(scenario())
+        text = "".join(stream.iter_text())
+    assert '"code":"RIGHTS_CHANGED"' in text
+    assert text.endswith("event: complete\ndata:\n\n")
 
 
 # --- Programs ----------------------------------------------------------------

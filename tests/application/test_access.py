@@ -101,6 +101,7 @@ adjustPoints               yes      no         no           no      no         n
 reversePointsEntry         yes      no         no           no      no         no
 closePointsAccount         yes      no         no           no      no         no
 expireBudget               no       no         no           no      no         no
+closeBudget                no       no         no           no      no         no
 reserveStock               yes      no         no           no      yes        no
 consumeStock               yes      no         no           no      yes        no
 releaseStock               yes      no         no           no      yes        no
