@@ -352,7 +352,10 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
     from api.server import limited, serve
     from api.services import PageSizes
     from api.wiring import AccessSettings, GraphQL
+    from application.points_copies import PointsShelf
+    from infrastructure.file_folder import points_folder
     from infrastructure.metrics import Metrics
+    from infrastructure.points_gateway import gateway_of
     from infrastructure.readiness import Part, Readiness
     from infrastructure.segment_engine import segment_engine
     from infrastructure.tokens import TokenRules, Verifier, trusted_keys
@@ -373,6 +376,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
         keys.start()
         readiness.start()
         metrics = Metrics(KNOWN_PATHS, readiness.parts)
+        engine = segment_engine(settings)
         graphql = GraphQL(
             database.url,
             Verifier(keys, TokenRules.of(settings)).verify,
@@ -381,7 +385,8 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             PageSizes(settings.page_size_max, settings.page_size_integrator_max),
             settings.database_connections_max,
             time_zone=settings.time_zone,
-            engine=segment_engine(settings),
+            engine=engine,
+            shelf=PointsShelf(engine, gateway_of(settings), points_folder(settings.home)),
             access=AccessSettings.of(settings, metrics.counting),
             graphiql=not settings.is_production,
             rates=RateRules(
