@@ -16,12 +16,15 @@ from api.bounded_body import BoundedBody
 from api.exports import ACTIVITIES_PATH
 from api.health import Parts, health_routes
 from api.http_errors import error_response
+from api.login import KEYS_PATH, LOGIN_PATHS
 from api.request_log import Observe, RequestLog
 from api.result_files import RESULTS_PATH
 from api.work_order_forms import FORMS_PATH
 
 GRAPHQL_PATH = "/graphql"
-KNOWN_PATHS = frozenset({GRAPHQL_PATH, ACTIVITIES_PATH, "/healthz", "/readyz", "/metrics"})
+KNOWN_PATHS = frozenset(
+    {GRAPHQL_PATH, ACTIVITIES_PATH, "/healthz", "/readyz", "/metrics", *LOGIN_PATHS, KEYS_PATH}
+)
 COMPRESSED_BYTES_MIN = 1_024
 add_compress_type("application/graphql-response+json")
 # A stream's events are short and each would be flushed: that costs more than it saves.
@@ -48,6 +51,7 @@ def create_app(
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
         routes += [Route(ACTIVITIES_PATH, endpoint), Route(f"{RESULTS_PATH}/{{id}}", endpoint)]
         routes.append(Route(f"{FORMS_PATH}/{{id}}", endpoint))
+        routes += [Route(path, endpoint) for path in (*LOGIN_PATHS, KEYS_PATH)]
     app = Starlette(
         routes=routes,
         middleware=[

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BUDGET = "budget.read"
 
 
-@strawberry.enum(description="Closed with its activity: what was free has gone back.")
+@strawberry.enum(description="Closed when the awards of its activity are over: what was free has gone back.")
 class BudgetStatus(StrEnum):
     OPEN = "open"
     CLOSED = "closed"

@@ -14,7 +14,7 @@ from api.context import Info
 from api.messages import message
 from api.planner import ids
 from api.planner.positions import Position
-from api.refusals import UserError, user_error
+from api.refusals import UserError, forbidden, user_error
 from application.access import Forbidden
 from application.shared.handler import Request
 from application.shared.work import Work
@@ -75,9 +75,8 @@ async def execute(
             receipt = await to_thread.run_sync(context.handler, request, use_case, limiter=_threads())
     except Refused as refused:
         return answer(user_errors=[user_error(fault, context.language) for fault in refused.faults])
-    except Forbidden as forbidden:
-        extensions = {"code": "FORBIDDEN", "permission": str(forbidden.permission)}
-        raise GraphQLError(message("forbidden", {}, context.language), extensions=extensions) from None
+    except Forbidden as refused:
+        raise forbidden(refused.permission, context.language) from None
     position = Position(*receipt.position)
     await context.progress.reached(receipt.position, projections, READ_OWN_WRITE_S)
     return answer(position=position, subject=receipt.subject)

@@ -16,7 +16,7 @@ from api.context import Context, Info
 from api.history import HistoryEntry
 from api.messages import message
 from api.planner.views import Connection, Node, column, many, payload, view
-from api.refusals import UserError, user_error
+from api.refusals import UserError, forbidden, user_error
 from application import customer_groups
 from application.access import Permission
 from application.group_sql import Extraction
@@ -269,7 +269,7 @@ class CustomerGroupQueries:
     ) -> CustomerGroupPreview:
         context = info.context
         if Permission.GROUPS_PREVIEW not in context.principal.permissions:
-            raise _failed(context, "FORBIDDEN", "forbidden")
+            raise forbidden(Permission.GROUPS_PREVIEW, context.language)
         if context.engine is None:
             raise _failed(context, "UNAVAILABLE", "unavailable")
         try:

@@ -60,6 +60,8 @@ class EntityTags:
             body.get("variables"),
             viewer.user,
             sorted(viewer.units),
+            None if viewer.data_units is None else sorted(viewer.data_units),
+            None if viewer.account_units is None else sorted(viewer.account_units),
             sorted(viewer.levels),
             sorted(viewer.permissions),
             viewer.page_limit,

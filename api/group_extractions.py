@@ -15,6 +15,7 @@ from api.history import HistoryEntry
 from api.messages import message
 from api.planner.values import Int64
 from api.planner.views import Connection, Node, column, many, one, ref, view
+from api.refusals import forbidden
 from application import group_extractions
 from application.access import Permission
 from application.shared.engines import RunFailed, RunFailure
@@ -103,8 +104,7 @@ class GroupExtractionQueries:
     ) -> list[GroupMember]:
         context = info.context
         if Permission.GROUPS_PREVIEW not in context.principal.permissions:
-            text = message("forbidden", {}, context.language)
-            raise GraphQLError(text, extensions={"code": "FORBIDDEN"})
+            raise forbidden(Permission.GROUPS_PREVIEW, context.language)
         engine = context.engine
         if engine is None:
             text = message("unavailable", {}, context.language)

@@ -9,11 +9,37 @@ from starlette.types import Scope
 from api.messages import Language, language_of
 
 SENTENCES: Mapping[str, tuple[str, str]] = {
-    "TOKEN_MISSING": ("请先登录：请求未携带令牌。", "Sign in first: the request has no bearer token."),
+    "TOKEN_MISSING": (
+        "请先登录：请求未携带令牌（请求头 Authorization: Bearer …）。",
+        "Sign in first: the request has no bearer token (header Authorization: Bearer …).",
+    ),
     "TOKEN_MALFORMED": ("令牌格式不正确，请重新登录。", "The token is malformed: sign in again."),
     "TOKEN_EXPIRED": ("令牌已过期，请重新登录。", "The token has expired: sign in again."),
     "TOKEN_NOT_FOR_US": ("该令牌不适用于本系统。", "The token is for another system."),
     "TOKEN_UNTRUSTED": ("令牌不可信，请重新登录。", "The token is not trusted: sign in again."),
+    "TOKEN_REVOKED": ("令牌已被吊销，请重新登录。", "The token was revoked: sign in again."),
+    "ACCOUNT_CLOSED": (
+        "该账户已停用或锁定，请联系管理员。",
+        "The account is disabled or locked: ask an administrator.",
+    ),
+    "NOT_DELEGATED": ("该机构未委托您办理。", "That unit has delegated nothing to you."),
+    "TOO_MANY_REQUESTS": ("请求过于频繁，请稍后再试。", "Too many requests: try again later."),
+    "LOGIN_REFUSED": ("用户名或密码不正确。", "The user name or the password is wrong."),
+    "LOCKED_OUT": (
+        "尝试次数过多，请稍后再试。",
+        "There were too many attempts: wait before the next one.",
+    ),
+    "PASSWORD_CHANGE_REQUIRED": (
+        "请先修改密码（POST /password）。",
+        "Change the password first (POST /password).",
+    ),
+    "PASSWORD_REFUSED": (
+        "新密码不符合要求：至少 12 个字符，不易猜测，不含姓名，且未曾用过。",
+        "The new password is not taken: 12 characters or more, hard to guess, without your name, never had.",
+    ),
+    "SESSION_OVER": ("会话已结束，请重新登录。", "The session is over: sign in again."),
+    "CLIENT_REFUSED": ("客户端标识或密钥不正确。", "The client's id or secret is wrong."),
+    "SCOPE_REFUSED": ("请求了未授予的权限范围。", "A scope was asked for that is not granted."),
     "BAD_REQUEST": ("请求格式不正确。", "The request is malformed."),
     "NOT_FOUND": ("没有此地址。", "There is nothing at this address."),
     "METHOD_NOT_ALLOWED": ("该地址不支持此方法。", "This address has no such method."),
@@ -95,12 +121,13 @@ def error_response(
     headers: Mapping[str, str] = {},
     media_type: str = "application/json",
     extensions: Mapping[str, object] = {},
+    details: Mapping[str, object] = {},
 ) -> Response:
-    """`code` is one of SENTENCES; nothing else about the fault leaves the house. `extensions` are those
-    of the whole answer.
+    """`code` is one of SENTENCES; nothing else about the fault leaves the house but its `details`.
+    `extensions` are those of the whole answer.
     """
     language = language_of(header(scope, b"accept-language"))
-    told = {"code": code, "requestId": request_id(scope)}
+    told = {"code": code, "requestId": request_id(scope), **details}
     answer: dict[str, object] = {"errors": [{"message": sentence(code, language), "extensions": told}]}
     if extensions:
         answer["extensions"] = extensions

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.access_commands import keys, token, users
 from api.counterpart_command import counterpart
 from api.document_commands import documents
 from api.processes import (
@@ -22,7 +23,7 @@ from api.processes import (
     Supervisor,
     run_until_stopped,
 )
-from api.terminal import CommandFailed, failed, progress, say_ready, table
+from api.terminal import CommandFailed, failed, progress, say, say_ready, table
 from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ projections = typer.Typer(help="The read tables and how far they are.", no_args_
 cardinal.add_typer(audit, name="audit")
 cardinal.add_typer(projections, name="projections")
 cardinal.add_typer(warehouse, name="warehouse")
+cardinal.add_typer(users, name="users")
+cardinal.add_typer(keys, name="keys")
+cardinal.command()(token)
 cardinal.add_typer(documents, name="documents")
 cardinal.command()(counterpart)
 
@@ -120,7 +124,7 @@ def up(
     from api.listener import listen, url_of
     from api.watch import Watch
     from infrastructure.embedded_database import open_database
-    from infrastructure.first_start import bring_forward, load_sample
+    from infrastructure.first_start import bring_forward, load_sample, load_sample_users
     from infrastructure.tokens import trusted_keys
 
     settings = _settings("cardinal")
@@ -129,32 +133,18 @@ def up(
     with ExitStack() as opened:
         signals = opened.enter_context(Signals())
         listener = opened.enter_context(listen(settings.host, settings.port))
+        say("Cardinal: starting the database … 正在启动数据库")
         database = opened.enter_context(open_database(settings))
+        say("Cardinal: preparing its tables, the first time with a sample bank … 正在准备数据表及样例银行")
         bring_forward(database)
         load_sample(settings, database)
+        load_sample_users(settings, database)
+        say("Cardinal: starting the API, projector, worker and scheduler … 正在启动各进程")
         descriptor = listener.fileno()
         children = [Child("api", ["api", "--fd", str(descriptor)], [descriptor])]
         children += [Child(role, [role]) for role in ("projector", "worker", "scheduler")]
         url = url_of(listener)
         Supervisor(children).run(signals, Watch(url, database.keep, partial(_announce, settings, url)))
-
-
-@cardinal.command()
-def token(user: Annotated[str, typer.Argument(help="A sample user, such as operator.")]) -> None:
-    """Print a token of a sample user, good for twelve hours."""
-    settings = _settings()
-    if settings.is_production:
-        raise CommandFailed(
-            "There are no sample users in production.", "Get tokens from the bank's own issuer.", 2
-        )
-    from infrastructure.token_keys import DevelopmentKey
-    from infrastructure.tokens import SAMPLE_USERS, TokenRules, issue
-
-    known = SAMPLE_USERS.get(user)
-    if known is None:
-        raise CommandFailed(f"There is no sample user {user!r}.", f"There are {', '.join(SAMPLE_USERS)}.", 2)
-    key = DevelopmentKey.of(settings.home)
-    print(issue(key, TokenRules.of(settings), known.name, known.roles, known.org_unit))
 
 
 @cardinal.command()
@@ -349,11 +339,11 @@ def _at_work() -> None:
 def _announce(settings: "Settings", url: str) -> None:
     from infrastructure.tokens import SAMPLE_USERS
 
-    users = () if settings.is_production else SAMPLE_USERS.values()
+    sample = () if settings.is_production else SAMPLE_USERS.values()
     program = Path(sys.prefix, "bin", "cardinal")
     shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
     home = "" if settings.home == Path(".cardinal").absolute() else f"CARDINAL_HOME={settings.home} "
-    say_ready(url, [(user.name, user.org_unit, user.about) for user in users], f"{home}{shown} token")
+    say_ready(url, [(user.name, user.org_unit, user.about) for user in sample], f"{home}{shown} token")
 
 
 def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
@@ -361,7 +351,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
     from api.rates import RateRules
     from api.server import limited, serve
     from api.services import PageSizes
-    from api.wiring import GraphQL
+    from api.wiring import AccessSettings, GraphQL
     from infrastructure.metrics import Metrics
     from infrastructure.readiness import Part, Readiness
     from infrastructure.segment_engine import segment_engine
@@ -383,16 +373,16 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
         keys.start()
         readiness.start()
         metrics = Metrics(KNOWN_PATHS, readiness.parts)
-        verify = metrics.counting(Verifier(keys, TokenRules.of(settings)).verify)
         graphql = GraphQL(
             database.url,
-            verify,
+            Verifier(keys, TokenRules.of(settings)).verify,
             settings.approval_policy,
             metrics.count_append,
             PageSizes(settings.page_size_max, settings.page_size_integrator_max),
             settings.database_connections_max,
             time_zone=settings.time_zone,
             engine=segment_engine(settings),
+            access=AccessSettings.of(settings, metrics.counting),
             graphiql=not settings.is_production,
             rates=RateRules(
                 settings.rate_capacity,
@@ -412,7 +402,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
         )
         limits = {"connections_max": settings.requests_max, "message_bytes_max": settings.body_bytes_max}
         _at_work()
-        serve(limited(app, **limits), listener, signals)
+        serve(limited(app, **limits), listener, signals, graphql.end_streams)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ STATUS_WORDS: Mapping[str, tuple[str, str]] = {
     "deleted": ("已删除", "deleted"),
     "enabled": ("已启用", "enabled"),
     "disabled": ("已停用", "disabled"),
+    "locked": ("已锁定", "locked"),
     "removed": ("已移除", "removed"),
     "active": ("有效", "active"),
     "retired": ("已停用", "retired"),
@@ -62,6 +63,10 @@ KIND_WORDS: Mapping[str, tuple[str, str]] = {
     "segment_definition": ("细分定义", "segment definition"),
     "segment_run": ("细分执行", "segment run"),
     "points_job": ("积分任务", "points job"),
+    "user": ("用户", "user"),
+    "service_account": ("服务账户", "service account"),
+    "delegation": ("委托", "delegation"),
+    "revocation": ("吊销", "revocation"),
     "run_schedule": ("执行计划", "schedule"),
     "business_calendar": ("工作日历", "business calendar"),
 }

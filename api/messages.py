@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from api.access_messages import ACCESS_MESSAGES
 from api.message_words import in_words
 from api.points_messages import POINTS_MESSAGES
 from api.work_order_messages import WORK_ORDER_MESSAGES
@@ -10,11 +11,19 @@ from api.work_order_messages import WORK_ORDER_MESSAGES
 Language = Literal["zh", "en"]
 
 MESSAGES: Mapping[str, tuple[str, str]] = {
+    **ACCESS_MESSAGES,
     # What every capability says.
     "not_found": ("不存在，或您无权查看。", "It does not exist, or you may not see it."),
     "required": ("必填。", "This is required."),
     "too_long": ("最多 {most} 个字符。", "At most {most} characters."),
     "too_many": ("最多 {most} 项。", "At most {most} items."),
+    "too_many_subscriptions": ("同时最多 {most} 个订阅。", "At most {most} subscriptions at a time."),
+    "slow_subscriber": (
+        "接收过慢，订阅已中断；请以 after 从该位置继续。",
+        "You took what came too slowly: go on with `after` at this position.",
+    ),
+    "not_of_kind": ("该编号不属于此类对象。", "This id is not of such a thing."),
+    "rights_changed": ("您的权限已变更，请重新连接。", "Your rights have changed: connect again."),
     "duplicate": ("同一项出现了不止一次。", "The same item is given more than once."),
     "bad_characters": ("含有不允许的字符。", "It holds characters that are not allowed."),
     "bad_code": (
@@ -139,7 +148,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "cancel_instead": ("当前状态（{status}）请改为取消。", "While it is {status}, cancel it instead."),
     "not_submittable": ("当前状态（{status}）不可提交。", "It can't be submitted while it is {status}."),
     "not_in_approval": ("不在审批中（{status}）。", "It is not in approval but {status}."),
-    "not_approved": ("尚未批准（{status}），不能上线。", "It is not approved but {status}."),
+    "not_approved": (
+        "只有两级均已批准的活动可以上线（当前：{status}）。",
+        "Only what both levels have approved is launched; it is {status}.",
+    ),
     "not_running": ("不在进行中（{status}）。", "It is not running but {status}."),
     "not_paused": ("未暂停（{status}）。", "It is not paused but {status}."),
     "not_cancellable": ("当前状态（{status}）不可取消。", "It can't be cancelled while it is {status}."),
@@ -372,7 +384,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "load_no_good_rows": ("{file} 没有可用的行：{reasons}", "{file} has no good row: {reasons}"),
     # The way in.
     "unauthenticated": ("请先登录：缺少有效令牌。", "Sign in first: there is no valid token."),
-    "forbidden": ("您没有此操作的权限。", "You have no permission for this."),
+    "forbidden": (
+        "您没有此操作的权限；有权的角色：{roles}。",
+        "You have no permission for this; these roles do: {roles}.",
+    ),
     "bad_input": ("请求格式不正确。", "The request is malformed."),
     "bad_as_of": ("列表不能按版本查看。", "A list has no version: give a position or a time."),
     "limit_exceeded": ("请求超出限制。", "The request exceeds a limit."),

@@ -59,6 +59,7 @@ class PointsWhy:
     "read.points_entries",
     prefix="pe",
     scope="org_unit",
+    units="data_units",
     order=("created_at", "version"),
     description="One posting; it never changes. A correction is a reversal of its own.",
 )
@@ -100,6 +101,7 @@ class PointsEntry(Node):
     "read.points_accounts",
     prefix="pa",
     scope="org_unit",
+    units="data_units",
     order=("created_at",),
     description="One customer's points of one programme in one year:"
     " balance = opening + earned - used - expired.",

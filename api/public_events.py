@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api.public_access import ACCESS_MAPPINGS
 from api.public_figures import FIGURES_MAPPINGS
 from api.public_mappings import MAPPINGS as _MAPPINGS
 from api.public_mappings import Data
@@ -172,6 +173,7 @@ _MAPPINGS.update(SEGMENT_MAPPINGS)
 _MAPPINGS.update(SCHEDULE_MAPPINGS)
 _MAPPINGS.update(WORK_ORDER_MAPPINGS)
 _MAPPINGS.update(POINTS_MAPPINGS)
+_MAPPINGS.update(ACCESS_MAPPINGS)
 _MAPPINGS.update(STOCK_MAPPINGS)
 _MAPPINGS.update(FIGURES_MAPPINGS)
 

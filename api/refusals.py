@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.utils.str_converters import to_camel_case
 
 from api.messages import Language, message
+from application.access import Permission, who_may
 from application.shared.engines import SqlRefusal
 from domain.activities import ActivityRefusal
 from domain.activity_figures import FiguresRefusal
@@ -16,6 +18,7 @@ from domain.budgets import BudgetRefusal
 from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
+from domain.delegations import DelegationRefusal
 from domain.group_rules import RuleRefusal
 from domain.points_job_statuses import JobRefusal
 from domain.points_job_terms import TermsRefusal
@@ -26,12 +29,14 @@ from domain.run_schedules import ScheduleRefusal
 from domain.segment_contents import SegmentRefusal
 from domain.segment_definitions import DefinitionRefusal
 from domain.segment_runs import RunRefusal
+from domain.service_accounts import ServiceAccountRefusal
 from domain.shared.field_rules import FieldRefusal
 from domain.shared.holdings import HoldingRefusal
 from domain.shared.refusal import CommonRefusal, Fault
 from domain.source_grants import GrantRefusal
 from domain.stocks import StockRefusal
 from domain.timeframes import TimeframeRefusal
+from domain.users import UserRefusal
 from domain.work_order_contents import ContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
 
@@ -62,6 +67,9 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     SqlRefusal,
     RewardRefusal,
     TimeframeRefusal,
+    UserRefusal,
+    ServiceAccountRefusal,
+    DelegationRefusal,
     ScheduleRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
@@ -108,3 +116,9 @@ def user_error(fault: Fault, language: Language) -> UserError:
         path=["input", *map(str, names)],
         message=message(fault.code, fault.values, language),
     )
+
+
+def forbidden(permission: Permission | None, language: Language) -> GraphQLError:
+    """The error of who may not do this; it names the roles that may."""
+    text = message("forbidden", {"roles": ", ".join(who_may(permission)) or "-"}, language)
+    return GraphQLError(text, extensions={"code": "FORBIDDEN", "permission": str(permission)})

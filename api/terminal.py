@@ -74,6 +74,7 @@ def say_ready(url: str, users: Sequence[ReadyUser], token_command: str) -> None:
         return
     token = f"{token_command} {users[0][0]}"
     lines = [f"{name:<14}{unit:<4}{about}" for name, unit, about in users]
+    lines.append("Each logs in with the password <name>-tries-cardinal (POST /login).")
     if not sys.stdout.isatty():
         print("\n".join(["sample users:", *(f"  {line}" for line in lines), f"a token: {token}"]), flush=True)
         return

@@ -5,10 +5,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from psycopg_pool import AsyncConnectionPool
+from anyio import to_thread
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
@@ -17,6 +19,9 @@ from api.authentication import Authentication, Verify
 from api.entity_tags import EntityTags
 from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp
+from api.http_errors import error_response
+from api.live_log import LiveLog
+from api.login import KEYS_PATH, LOGIN_PATHS, LoginApp
 from api.persisted_documents import PersistedDocuments
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
@@ -24,24 +29,46 @@ from api.rates import RateRules, Rates
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
-from api.tail import Tail
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.access import Role
 from application.shared.approvable import ApprovalPolicy
 from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from application.shared.handler import Handler
+from infrastructure.access_state import AccessState
+from infrastructure.access_store import AccessStore
 from infrastructure.append_notices import AppendNotices
 from infrastructure.database import connection_options, pool
 from infrastructure.event_log import EventLog
+from infrastructure.login_desk import LoginDesk
+from infrastructure.own_tokens import OwnTokens
 from infrastructure.projection_progress import Progress
 from infrastructure.projection_registry import PROJECTION_OF
+from infrastructure.settings import Settings
+from infrastructure.signing_keys import SigningKeys
+from infrastructure.token_gate import TokenGate
 from infrastructure.workbooks import Workbook
 from projections.registry import NAMES
 
 TIMELINE = "read.timeline"
 COMMAND_CONNECTIONS_MAX = 16
 READ_CONNECTIONS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """How this deployment lets people in besides by its issuer's tokens; `keys` is the folder of its own."""
+
+    units: frozenset[str]
+    keys: Path
+    audience: str
+    has_login: bool = True
+    counting: Callable[[Verify], Verify] = lambda verify: verify
+
+    @classmethod
+    def of(cls, settings: Settings, counting: Callable[[Verify], Verify]) -> "AccessSettings":
+        folder, audience = settings.signing_keys_folder, settings.token_audience
+        return cls(settings.units, folder, audience, settings.has_login, counting)
 
 
 @dataclass(slots=True)
@@ -57,6 +84,8 @@ class GraphQL:
     graphiql: bool = False
     time_zone: ZoneInfo = DEFAULT_ZONE
     engine: Engine | None = None
+    access: AccessSettings | None = None
+    _login: LoginApp | None = None
     rates: RateRules = field(default_factory=RateRules)
     registered_only: frozenset[Role] = frozenset()
     _app: GraphQLApp | None = None
@@ -72,12 +101,22 @@ class GraphQL:
         path = scope["path"] if scope["type"] == "http" else ""
         if path == ACTIVITIES_PATH:
             await self._exports(scope, receive, send)
+        elif path in LOGIN_PATHS or path == KEYS_PATH:
+            if self._login is None:
+                await error_response(scope, 404, "NOT_FOUND")(scope, receive, send)
+            else:
+                await self._login(scope, receive, send)
         elif path.startswith(f"{RESULTS_PATH}/"):
             await self._results(scope, receive, send)
         elif path.startswith(f"{FORMS_PATH}/"):
             await self._forms(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def end_streams(self) -> None:
+        """End what would never end by itself."""
+        if self._app is not None:
+            self._app.end_streams()
 
     def lifespan(self, _: Starlette) -> AbstractAsyncContextManager[None]:
         return self._opened()
@@ -95,21 +134,24 @@ class GraphQL:
         commands = pool(self.url, self.connections_max)
         reading = _read_pool(self.url)
         log = EventLog(commands, wake=appended)
+        state = AccessState(self.url, commands, log)
         async with reading, Progress(self.url) as progress:
             async with reading.connection() as connection:
                 await check_views(schema, connection, timeline=TIMELINE)
             reads = Reads(schema, reading, timeline=TIMELINE)
-            tail = Tail(reads.one)
+            await to_thread.run_sync(state.start)
+            authentication, desk = self._way_in(state, commands, log)
             documents = PersistedDocuments(reads.one, self.registered_only)
             services = Services(
-                authentication=Authentication(self.verify),
+                authentication=authentication,
+                accounts=desk,
                 handler=Handler(log, policy=self.policy, zone=self.time_zone),
                 log=log,
                 reads=reads,
                 progress=progress,
                 projections=NAMES,
                 page_sizes=self.page_sizes,
-                tail=tail,
+                live_log=LiveLog(log, reads.one),
                 admission=Admission(reads, documents, Rates(self.rates)),
                 tags=EntityTags(reads.one, PROJECTION_OF, _release()),
                 engine=self.engine,
@@ -121,9 +163,27 @@ class GraphQL:
             try:
                 yield
             finally:
-                await tail.close()
+                await to_thread.run_sync(state.close)
                 notices.close()
                 commands.close()
+
+    def _way_in(
+        self, state: AccessState, commands: ConnectionPool[Any], log: EventLog
+    ) -> tuple[Authentication, LoginDesk | None]:
+        """Whoever is let in, by whatever token, is judged by what the log says of him."""
+        given = self.access
+        if given is None:
+            gate = TokenGate(None, self.verify, state, frozenset())
+            return Authentication(gate.verify, gate.acting, gate.still), None
+        keys = SigningKeys(given.keys)
+        own = OwnTokens(keys, given.audience)
+        gate = TokenGate(own if given.has_login else None, self.verify, state, given.units)
+        authentication = Authentication(given.counting(gate.verify), gate.acting, gate.still)
+        desk = LoginDesk(log, AccessStore(commands), state, own, keys)
+        if given.has_login:
+            keys.newest()
+            self._login = LoginApp(desk, authentication)
+        return authentication, desk
 
 
 def _release() -> str:

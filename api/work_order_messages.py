@@ -42,7 +42,10 @@ WORK_ORDER_MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "cancellation_open": ("已有待处理的撤销申请。", "A request for its cancellation is open already."),
     "too_many_executions": ("最多执行 {most} 次。", "It is executed at most {most} times."),
-    "definition_not_approved": ("该细分定义尚未批准。", "This segment definition is not approved."),
+    "definition_not_approved": (
+        "该细分定义尚未批准：请先提交，并由研发、科技两级批准。",
+        "This segment definition is not approved: submit it, and have both levels approve it.",
+    ),
     "definition_of_another": (
         "该细分定义不属于此工单。",
         "This segment definition was not made for this work order.",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from domain.approvals import Level
+from domain.delegations import Task
 
 HEAD_OFFICE = "HO"
 
@@ -37,6 +38,7 @@ class Permission(StrEnum):
     POINTS_ADJUST = "points.adjust"
     POINTS_DELIVER = "points.deliver"
     BUDGETS_EXPIRE = "budgets.expire"
+    BUDGETS_CLOSE = "budgets.close"
     STOCKS_AWARD = "stocks.award"
     STOCKS_EXPIRE = "stocks.expire"
     FIGURES_COUNT = "figures.count"
@@ -50,6 +52,9 @@ class Permission(StrEnum):
     SEGMENTS_EXPORT = "segments.export"
     SEGMENTS_EXECUTE = "segments.execute"
     SOURCES_GRANT = "sources.grant"
+    ACCOUNTS_READ = "accounts.read"
+    ACCOUNTS_MAINTAIN = "accounts.maintain"
+    WORK_DELEGATE = "work.delegate"
     SCHEDULES_PERFORM = "schedules.perform"
 
 
@@ -65,7 +70,8 @@ _STAFF = frozenset(
 _WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
 _SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
 _POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST})
-_HEAD_OFFICE_ONLY = frozenset({Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT})
+_ACCOUNTS = frozenset({Permission.ACCOUNTS_READ, Permission.ACCOUNTS_MAINTAIN})
+_HEAD_OFFICE_ONLY = _ACCOUNTS | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT}
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
@@ -79,10 +85,32 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.TECHNOLOGIST: _STAFF
     | _SEGMENTS
     | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
-    Role.AUDITOR: _STAFF,
+    Role.AUDITOR: _STAFF | {Permission.ACCOUNTS_READ},
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ, Permission.STOCKS_AWARD}),
-    Role.ADMINISTRATOR: _STAFF | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT},
+    Role.ADMINISTRATOR: _STAFF
+    | _ACCOUNTS
+    | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT, Permission.WORK_DELEGATE},
 }
+
+GRANTABLE = (
+    frozenset().union(*PERMISSIONS.values())
+    - _ACCOUNTS
+    - {
+        Permission.APPROVALS_DECIDE,
+        Permission.WORK_DELEGATE,
+    }
+)
+"""What a program can be given: nothing that decides for people, nothing that makes accounts."""
+
+DELEGABLE: Mapping[Task, frozenset[Permission]] = {
+    Task.ACTIVITIES: frozenset({Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}),
+    Task.CUSTOMER_GROUPS: frozenset({Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW}),
+    Task.WORK_ORDERS: _WORK_ORDERS,
+    Task.SEGMENTS: _SEGMENTS,
+    Task.POINTS: _POINTS,
+    Task.ACCOUNTS: _ACCOUNTS,
+}
+"""What somebody may do who acts for another unit."""
 
 OPERATIONS: Mapping[str, Permission] = {
     **{
@@ -122,6 +150,7 @@ OPERATIONS: Mapping[str, Permission] = {
     "reversePointsEntry": Permission.POINTS_ADJUST,
     "closePointsAccount": Permission.POINTS_ADJUST,
     "expireBudget": Permission.BUDGETS_EXPIRE,
+    "closeBudget": Permission.BUDGETS_CLOSE,
     **{f"{verb}Stock": Permission.STOCKS_AWARD for verb in ("reserve", "consume", "release", "return")},
     "expireStock": Permission.STOCKS_EXPIRE,
     "countActivity": Permission.GROUPS_PREVIEW,
@@ -149,6 +178,20 @@ OPERATIONS: Mapping[str, Permission] = {
     **dict.fromkeys(("fireRunSchedule", "extractGroup", "moveSchedules"), Permission.SCHEDULES_PERFORM),
     "grantSource": Permission.SOURCES_GRANT,
     "revokeSource": Permission.SOURCES_GRANT,
+    **{
+        f"{verb}User": Permission.ACCOUNTS_MAINTAIN
+        for verb in ("create", "revise", "disable", "enable", "lock", "unlock")
+    },
+    "resetPassword": Permission.ACCOUNTS_MAINTAIN,
+    **{
+        f"{verb}ServiceAccount": Permission.ACCOUNTS_MAINTAIN
+        for verb in ("create", "revise", "disable", "enable")
+    },
+    "rotateSecret": Permission.ACCOUNTS_MAINTAIN,
+    "endOldSecret": Permission.ACCOUNTS_MAINTAIN,
+    "revokeTokens": Permission.ACCOUNTS_MAINTAIN,
+    "delegate": Permission.WORK_DELEGATE,
+    "endDelegation": Permission.WORK_DELEGATE,
 }
 """Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
 
@@ -159,9 +202,23 @@ LEVELS: Mapping[Role, Level] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """What a token says of itself: by it a token that was revoked is found. `session` is that of a login;
+    `revision` that of the account in which the principal's rights were read.
+    """
+
+    token_id: str
+    issued_at_s: float
+    session: str | None = None
+    subject: str = ""
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking: verified, never guessed. `units` are the organisation units whose rows he sees;
-    from `expires_at_s` on (Unix seconds) he must prove again who he is.
+    """Who is asking: verified, never guessed. `units` are the organisation units whose activities and work he
+    sees, `data_units` those whose customers' data, `acts_in` those whose things he changes (None: as
+    `units`); from `expires_at_s` on (Unix seconds) he must prove again who he is.
     """
 
     user: str
@@ -171,6 +228,9 @@ class Principal:
     on_behalf_of: str | None = None
     system_permissions: frozenset[Permission] = field(default_factory=frozenset)
     expires_at_s: float | None = field(default=None, compare=False)
+    data_units: frozenset[str] | None = None
+    acts_in: frozenset[str] | None = None
+    credential: Credential | None = field(default=None, compare=False)
 
     @property
     def permissions(self) -> frozenset[Permission]:
@@ -188,6 +248,10 @@ class Principal:
     def sees(self, org_unit: str) -> bool:
         return org_unit in self.units
 
+    def changes(self, org_unit: str) -> bool:
+        """Whether he may change what belongs to the unit; to see it is less."""
+        return org_unit in (self.units if self.acts_in is None else self.acts_in)
+
 
 class Forbidden(Exception):
     """The principal lacks the permission that the operation asks for."""
@@ -196,6 +260,12 @@ class Forbidden(Exception):
         super().__init__(f"{operation} asks for {permission}")
         self.operation = operation
         self.permission = permission
+
+
+def who_may(permission: Permission | None) -> list[str]:
+    """The roles with a permission, and where they must be: whom to ask who lacks it."""
+    place = f" ({HEAD_OFFICE})" if permission in _HEAD_OFFICE_ONLY else ""
+    return [f"{role}{place}" for role, permissions in PERMISSIONS.items() if permission in permissions]
 
 
 def authorise(principal: Principal, operation: str) -> None:
@@ -210,3 +280,32 @@ def units_of(org_unit: str, all_units: frozenset[str]) -> frozenset[str]:
     if org_unit not in all_units:
         return frozenset()
     return all_units if org_unit == HEAD_OFFICE else frozenset({org_unit})
+
+
+CUSTOMER = "customer"
+DATA_KINDS = frozenset({"points_ledger", "points_account", "points_entry", CUSTOMER})
+"""Kinds of rows and streams that hold customers' data."""
+
+ACCOUNT_KINDS = frozenset({"user", "service_account", "revocation", "session", "access_entry"})
+"""Kinds that tell of accounts."""
+
+
+def visible(kind: str, principal: Principal) -> frozenset[str]:
+    """The units whose rows of this kind the principal sees: for lists, single rows, subscriptions and files.
+
+    A kind is the name of a stream's type or of a view's row.
+    """
+    if kind in DATA_KINDS:
+        return principal.units if principal.data_units is None else principal.data_units
+    if kind in ACCOUNT_KINDS and not principal.permissions & _ACCOUNTS:
+        return frozenset()
+    return principal.units
+
+
+def queries_customers(principal: Principal, org_unit: str) -> bool:
+    """Whether he may see customers that the unit selected: head office selects among those of all units."""
+    seen = visible(CUSTOMER, principal)
+    if org_unit != HEAD_OFFICE:
+        return org_unit in seen
+    all_units = principal.units if principal.acts_in is None else principal.acts_in
+    return principal.org_unit == HEAD_OFFICE and all_units <= seen

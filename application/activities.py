@@ -24,6 +24,7 @@ from domain.activities import (
     RecordRejection,
     ResumeActivity,
     ReviseActivity,
+    Status,
     SubmitActivity,
     WithdrawActivity,
     submitted_hash,
@@ -55,6 +56,10 @@ from domain.shared.money import Amount
 from domain.shared.period import Period
 from domain.shared.references import Reference, User
 from domain.timeframes import Frequency, Timeframe
+from domain.work_order_statuses import Status as OrderStatus
+from domain.work_orders import DECIDER as ORDER
+
+USERS_MAX = 1_000
 
 
 class Chosen(NamedTuple):
@@ -209,12 +214,41 @@ def cancel(work: Work, activity_id: UUID, reason: str) -> UUID:
 
 
 def end(work: Work, activity_id: UUID) -> UUID:
-    """For the scheduler: ends what is over, and changes nothing when it comes too early or twice."""
+    """For the scheduler: ends what is over, and changes nothing when it comes too early or twice.
+
+    Its budget and stocks stay open for the awards that are still to come.
+    """
     _subject(work, activity_id)
     if work.decide(DECIDER, activity_id, EndActivity(work.now)):
         group_schedules.stop(work, activity_id)
+    return activity_id
+
+
+def close_budget(work: Work, activity_id: UUID) -> UUID:
+    """For the scheduler: what an ended activity has left is given back when no award can come any more.
+
+    That is past its award window, with nothing reserved and no work order executing, whose points would still
+    need it; before that it changes nothing.
+    """
+    activity = _subject(work, activity_id)
+    if activity.status is not Status.ENDED:
+        return activity_id
+    assert activity.plan is not None, "what has ended has a plan"
+    if _awards_end(activity.plan) <= work.now and not _is_awarding(work, activity_id):
         _close(work, activity_id)
     return activity_id
+
+
+def _awards_end(plan: Plan) -> datetime:
+    """Until when rewards may be given: the end of the period, or of the award window if that is later."""
+    return max(plan.period.ends_at, plan.award.ends_at) if plan.award else plan.period.ends_at
+
+
+def _is_awarding(work: Work, activity_id: UUID) -> bool:
+    if budgets.is_reserved(work, activity_id):
+        return True
+    users = (user for user in work.users(activity_id, USERS_MAX) if user.kind == ORDER.stream_type)
+    return any(work.state(ORDER, user.id).progress is OrderStatus.EXECUTING for user in users)
 
 
 def _close(work: Work, activity_id: UUID) -> None:

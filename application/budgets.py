@@ -13,10 +13,17 @@ def encumber(work: Work, activity_id: UUID, code: str, org_unit: str, total: Mon
 
 
 def close(work: Work, activity_id: UUID) -> None:
-    """Within the append that ends, cancels or deletes the activity; one never approved has none."""
+    """Within the append that cancels or deletes the activity, or when its awards are over; one never approved
+    has none.
+    """
     budget = budget_id(activity_id)
     if work.state(DECIDER, budget).is_known:
         work.decide(DECIDER, budget, Close())
+
+
+def is_reserved(work: Work, activity_id: UUID) -> bool:
+    """Whether something is reserved in the activity's budget."""
+    return bool(work.state(DECIDER, budget_id(activity_id)).amounts.open)
 
 
 def expire(work: Work, budget: UUID) -> UUID:

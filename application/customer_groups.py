@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from uuid import UUID
 
-from application.access import HEAD_OFFICE
+from application.access import CUSTOMER, HEAD_OFFICE, visible
 from application.group_sql import CUSTOMER_ID, Extraction, compiled
 from application.shared.engines import Engine, Query
 from application.shared.identifiers import uuid7
@@ -156,9 +156,9 @@ class Preview:
 def recorded_query(work: Work, group_id: UUID, revision: int | None, extraction: Extraction) -> Query:
     """The query of a group in sight, in one of its revisions or (None) the newest."""
     refuse_any(_timeframe_faults(extraction))
-    newest = _subject(work, group_id).revision
+    newest = work.subject(DECIDER, group_id, lambda group: group.org_unit, looks_only=True).revision
     group = Reference(group_id, newest if revision is None else revision)
-    return query_of(work, group, work.principal.units, extraction)
+    return query_of(work, group, visible(CUSTOMER, work.principal), extraction)
 
 
 def draft_query(
@@ -169,7 +169,7 @@ def draft_query(
     Refuse all that is wrong with it.
     """
     refuse_any([*membership_faults(rule, members), *_timeframe_faults(extraction)])
-    return compiled(rule, members, work.principal.units, extraction)
+    return compiled(rule, members, visible(CUSTOMER, work.principal), extraction)
 
 
 def preview(engine: Engine, query: Query) -> Preview:

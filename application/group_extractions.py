@@ -8,7 +8,7 @@ from itertools import islice
 from uuid import UUID
 
 from application import customer_groups
-from application.access import HEAD_OFFICE, Permission, Principal
+from application.access import HEAD_OFFICE, Permission, Principal, queries_customers
 from application.group_memberships import members
 from application.group_sql import Extraction
 from application.shared.business_time import business_date
@@ -147,8 +147,9 @@ def movements(
 ) -> Iterator[tuple[str, Movement]]:
     """The members of an extraction in sight and those who left with it, by id, from the one after `after`."""
     work = handler.look(principal)
-    extraction = work.subject(DECIDER, extraction_id, lambda state: state.has.org_unit)
-    if extraction.status is not Status.SUCCEEDED:
+    extraction = work.subject(DECIDER, extraction_id, lambda state: state.has.org_unit, looks_only=True)
+    is_seen = queries_customers(principal, extraction.has.org_unit)
+    if not is_seen or extraction.status is not Status.SUCCEEDED:
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
     found = members(engine, extraction.has.previous, extraction_id)
     return (each for each in found if each[0] > after)

@@ -5,6 +5,7 @@ from datetime import date
 from uuid import UUID
 
 from application import points_jobs
+from application.access import visible
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.points_ledgers import (
@@ -99,8 +100,10 @@ def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
 def close(work: Work, ledger: UUID, reason: str) -> UUID:
     """The customer has left: no job and nobody posts to the ledger any more."""
     unit = _unit_of(work, ledger)
-    if unit is None or not work.principal.sees(unit):
+    if unit is None or unit not in visible(DECIDER.stream_type, work.principal):
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+    if not work.principal.changes(unit):
+        raise Refused.because(CommonRefusal.OTHER_UNITS, "id", unit=unit)
     work.org_unit = unit
     work.decide(DECIDER, ledger, CloseLedger(reason, work.principal.user))
     return ledger
@@ -120,7 +123,7 @@ def _require_sight(work: Work, holder: Holder, today: date) -> None:
     for year in (today.year, *years_before(today.year)):
         unit = _unit_of(work, ledger_id(holder, year))
         if unit is not None:
-            if not work.principal.sees(unit):
+            if unit not in visible(DECIDER.stream_type, work.principal):
                 raise Refused.because(CommonRefusal.NOT_FOUND, "customer")
             return
 
@@ -130,9 +133,10 @@ def _original(work: Work, ledger: UUID, entry: UUID) -> PointsPosted:
     work.state(DECIDER, ledger)
     for record in work.log.records(ledger):
         if record.event_id == entry and isinstance(record.event, PointsPosted):
-            if not work.principal.sees(record.context.org_unit):
+            unit = record.context.org_unit
+            if unit not in visible(DECIDER.stream_type, work.principal) or not work.principal.changes(unit):
                 break
-            work.org_unit = record.context.org_unit
+            work.org_unit = unit
             return record.event
     raise Refused.because(LedgerRefusal.NO_SUCH_ENTRY, "id")
 

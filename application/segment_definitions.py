@@ -9,7 +9,7 @@ from datetime import date
 from uuid import UUID
 
 from application import work_orders
-from application.access import units_of
+from application.access import CUSTOMER, units_of, visible
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.engines import GrantedTable, OutputField, Parameter, Query
 from application.shared.identifiers import uuid7
@@ -239,7 +239,7 @@ def _gate_faults(work: Work, gate: Gate, org_unit: str, content: SegmentContent)
     if not granted:
         return (Fault(GrantRefusal.SOURCE_NOT_GRANTED, ("source",), {"source": content.source}),)
     bound = (Parameter(name, EXAMPLES[type_]) for name, type_ in parameter_types(content).items())
-    return gate(query_of(content, bound, granted, units_of(org_unit, work.principal.units)))
+    return gate(query_of(content, bound, granted, units_of(org_unit, visible(CUSTOMER, work.principal))))
 
 
 def _grants(work: Work, definition: SegmentDefinition) -> tuple[Reference, ...]:

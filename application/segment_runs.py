@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 from uuid import UUID
 
-from application.access import HEAD_OFFICE, Permission, Principal, units_of
+from application.access import HEAD_OFFICE, Permission, Principal, queries_customers, units_of
 from application.segment_definitions import approved_hash_of, content_of, live_run, query_of, run_slot
 from application.shared.engines import (
     Engine,
@@ -321,7 +321,9 @@ def mapping_for_export(handler: Handler, principal: Principal, run_id: UUID) -> 
     """
     run = handler.log.load(DECIDER, run_id).state
     work = handler.look(principal)
-    _subject(work, run_id)
+    work.subject(DECIDER, run_id, lambda run: run.org_unit, looks_only=True)
+    if not queries_customers(principal, run.org_unit):
+        raise Refused.because(CommonRefusal.NOT_FOUND, "id")
     if run.status is not Status.SUCCEEDED:
         raise Refused.because(RunRefusal.NO_RESULT, status=run.status)
     if run.work_order is not None and is_barred(order := work.state(WORK_ORDER, run.work_order)):

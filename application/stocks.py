@@ -56,7 +56,7 @@ def open_stocks(work: Work, activity_id: UUID, code: str, org_unit: str, plan: P
 
 
 def close_stocks(work: Work, activity_id: UUID) -> None:
-    """Within the append that ends, cancels or deletes the activity."""
+    """Within the append that closes the activity's budget."""
     for stock in sorted(_all_of(work, activity_id)):
         _close(work, stock)
 

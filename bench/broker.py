@@ -38,7 +38,7 @@ def figures(url: str) -> Iterator[Figure]:
             return PostgresBroker(url)
 
         def theirs() -> Broker:
-            return RedisBroker(url=redis_url)
+            return RedisBroker(url=redis_url)  # type: ignore[no-untyped-call]
 
         yield interleaved(
             f"tasks processed, {THREADS} threads, against dramatiq on Redis",
@@ -66,7 +66,7 @@ def figures(url: str) -> Iterator[Figure]:
 def _enqueued(broker: Broker) -> float:
     """Each in a transaction of its own."""
     with closing(broker):
-        rate = _enqueue(broker, dramatiq.actor(print, broker=broker, actor_name="nothing"))
+        rate = _enqueue(broker, dramatiq.actor(broker=broker, actor_name="nothing")(print))
         broker.flush_all()
         return rate
 
@@ -74,7 +74,7 @@ def _enqueued(broker: Broker) -> float:
 def _enqueued_by_callers(broker: PostgresBroker) -> float:
     """One call each, as the product does it: the processes' runner commits a batch with its checkpoint."""
     with closing(broker), closing(database.connect(broker.url)) as caller:
-        messages = _messages(dramatiq.actor(print, broker=broker, actor_name="nothing"))
+        messages = _messages(dramatiq.actor(broker=broker, actor_name="nothing")(print))
         begun = time.perf_counter()
         for start in range(0, TASKS, BATCH):
             with caller.transaction(), broker.joining(caller):
@@ -89,7 +89,7 @@ def _processed(broker: Broker) -> float:
     """From the start of a worker to the end of the last task."""
     done = threading.Semaphore(0)
     with closing(broker):
-        _enqueue(broker, dramatiq.actor(done.release, broker=broker, actor_name="nothing"))
+        _enqueue(broker, dramatiq.actor(broker=broker, actor_name="nothing")(done.release))
         worker = dramatiq.Worker(broker, worker_timeout=100, worker_threads=THREADS)
         begun = time.perf_counter()
         worker.start()
@@ -100,7 +100,7 @@ def _processed(broker: Broker) -> float:
         return TASKS / took
 
 
-def _enqueue(broker: Broker, actor: Actor) -> float:
+def _enqueue(broker: Broker, actor: Actor[..., Any]) -> float:
     messages = _messages(actor)
     begun = time.perf_counter()
     for message in messages:
@@ -108,7 +108,7 @@ def _enqueue(broker: Broker, actor: Actor) -> float:
     return TASKS / (time.perf_counter() - begun)
 
 
-def _messages(actor: Actor) -> list[Message[Any]]:
+def _messages(actor: Actor[..., Any]) -> list[Message[Any]]:
     return [actor.message().copy(message_id=str(uuid4())) for _ in range(TASKS)]
 
 

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from application.points_postings import Posting
+from application.shared.business_time import DEFAULT_ZONE
 from application.shared.records import Context
 from bench.rounds import Figure, interleaved
 from domain.points_files import PointsHeader, PointsLine
@@ -74,7 +75,7 @@ def _posting(log: EventLog, job: UUID) -> Posting:
     def context(command_id: UUID) -> Context:
         return Context("bench", None, "HO", command_id, job, None, NOON)
 
-    return Posting(log, job, opened, context, lambda: NOON)
+    return Posting(log, job, opened, context, lambda: NOON, DEFAULT_ZONE)
 
 
 def _lines(count: int, job: UUID) -> Iterator[PointsLine]:

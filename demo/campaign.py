@@ -18,6 +18,10 @@ RUN = "query ($id: ID!) { segmentRun(id: $id) { status rowCount durationMs conte
 JOB = """query ($id: ID!) { pointsJob(id: $id) { status failure faults { code line name value } fileName lines
     points amount { amount currency } consumed { amount currency } bytes sha256 accepted rejected posted
     postedPoints differing } }"""
+LAUNCHED = """query ($id: ID!) { activity(id: $id) { status figures { status applicable }
+    groupExtractions { nodes { role status memberCount } } } }"""
+REACHED = """query ($id: ID!) { activity(id: $id) { figures { applicable qualified }
+    stocks { nodes { total reserved consumed } } } }"""
 COUNTED = ("lines", "points", "bytes", "accepted", "rejected", "posted", "postedPoints", "differing")
 """Whole numbers, which the API writes as texts where they may pass 2^53."""
 LEVELS = (("RESEARCH", "researcher"), ("TECHNOLOGY", "technologist"))
@@ -42,6 +46,7 @@ class Campaign:
         self._groups()
         self._plan()
         self._approve("activity", "activity")
+        self._launch()
         self._order()
         self._approve("work order", "workOrder")
         self._define()
@@ -49,6 +54,7 @@ class Campaign:
         self._schedule()
         self._run()
         self._deliver()
+        self._reached()
 
     def _parameters(self) -> None:
         with self.steps.step("keep the parameters") as step:
@@ -160,11 +166,15 @@ class Campaign:
                 departmentId=self.made["department"]["id"],
                 responsible="operator",
                 goal="USE",
-                rewards=[{"rewardTypeId": self.made["reward"]["id"], "value": "1"}],
+                rewards=[
+                    {"rewardTypeId": self.made["reward"]["id"], "value": "1", "capTotal": self.case.stock}
+                ],
                 groups=links,
             )
             self.operator.do("submitActivity", "activity { id }", id=self.made["activity"]["id"])
-            step.figures = f"budget {self.case.budget} {self.case.currency}"
+            step.figures = (
+                f"budget {self.case.budget} {self.case.currency}, at most {int(self.case.stock):,} points"
+            )
 
     def _approve(self, what: str, name: str) -> None:
         """Both levels say yes to what they see in their inbox."""
@@ -188,6 +198,20 @@ class Campaign:
         nodes = self.users[user].ask(document)["approvalInbox"]["nodes"]
         subject = self.made[name]["id"]
         return next((node for node in nodes if node["subject"]["id"] == subject), None)
+
+    def _launch(self) -> None:
+        """From the launch on it is running: its groups are extracted, and those it speaks to counted."""
+        with self.steps.step("launch the activity, extract its groups") as step:
+            self.operator.do("launchActivity", "activity { status }", id=self.made["activity"]["id"])
+            found = self.operator.until(
+                "the extractions",
+                partial(self._when, LAUNCHED, "activity", self.made["activity"], _is_extracted),
+            )
+            members = {each["role"]: int(each["memberCount"]) for each in found["groupExtractions"]["nodes"]}
+            step.figures = (
+                f"{members['TARGET']:,} targeted, {members['REWARDED']:,} to be rewarded,"
+                f" {found['figures']['applicable']:,} applicable"
+            )
 
     def _order(self) -> None:
         with self.steps.step("raise the work order") as step:
@@ -286,12 +310,38 @@ class Campaign:
                 step.figures = figures.format(**job)
         self.made["job"] |= job
 
+    def _reached(self) -> None:
+        """What was held for the activity and is used up, and who qualified for it."""
+        with self.steps.step("count whom it reached") as step:
+            rows = self.made["run"]["rowCount"]
+            found = self.operator.until(
+                "the count of the qualified",
+                partial(
+                    self._when, REACHED, "activity", self.made["activity"],
+                    lambda activity: activity["figures"]["qualified"] == rows,
+                ),
+            )  # fmt: skip
+            (stock,) = found["stocks"]["nodes"]
+            if int(stock["consumed"]) != self.made["job"]["postedPoints"] or int(stock["reserved"]):
+                raise DemoFailed(f"the stock is not what was posted: {stock}")
+            step.figures = (
+                f"{rows:,} of {found['figures']['applicable']:,} qualified,"
+                f" {int(stock['consumed']):,} of {int(stock['total']):,} points of the stock given"
+            )
+
     def _when(self, document: str, name: str, of: Mapping[str, Any], holds: Any) -> Any:
         found = self._ask(document, name, of)
         return found if found and holds(found) else None
 
     def _ask(self, document: str, name: str, of: Mapping[str, Any]) -> Any:
         return self.operator.ask(document, id=of["id"])[name]
+
+
+def _is_extracted(activity: Mapping[str, Any]) -> bool:
+    done = [each["status"] for each in activity["groupExtractions"]["nodes"]]
+    if "FAILED" in done:
+        raise DemoFailed(f"an extraction has failed: {activity}")
+    return done == ["SUCCEEDED"] * 2 and activity["figures"]["applicable"] is not None
 
 
 def _is_past(status: str, job: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 
 POINTS_COST = "0.002"
 
@@ -30,6 +31,11 @@ class Case:
     minor_per_point: int
     budget: str
     independent: Callable[[], Expected]
+
+    @property
+    def stock(self) -> str:
+        """As many points as the budget pays for."""
+        return f"{Decimal(self.budget) / Decimal(POINTS_COST):f}"
 
     @property
     def sql(self) -> str:

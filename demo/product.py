@@ -163,6 +163,7 @@ class User:
 
 INPUTS = {
     "submitActivity": "ActivityInput",
+    "launchActivity": "ActivityInput",
     "submitWorkOrder": "WorkOrderInput",
     "submitSegmentDefinition": "SegmentDefinitionInput",
 }

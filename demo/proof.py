@@ -59,7 +59,7 @@ def timeline(campaign: Campaign) -> Tree:
     tree = Tree("[bold]the activity's timeline[/bold]")
     found = campaign.operator.ask(TIMELINE, id=campaign.made["activity"]["id"])
     for entry in found["activity"]["timeline"]["nodes"]:
-        tree.add(f"{entry['recordedAt'][:19].replace('T', ' ')}  {entry['eventType']:<32} {entry['actor']}")
+        tree.add(f"{entry['recordedAt'][:19].replace('T', ' ')}  {entry['eventType']:<37} {entry['actor']}")
     return tree
 
 

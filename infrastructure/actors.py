@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any, LiteralString, NoReturn
 from uuid import UUID
 
 import dramatiq
@@ -22,6 +23,7 @@ from infrastructure.schedules import Schedule
 
 END_DUE_ACTIVITIES = "end_due_activities"
 EXPIRE_RESERVATIONS = "expire_reservations"
+CLOSE_BUDGETS = "close_budgets"
 # Half of the statement's limit on the server times the commands of one run stays well below this.
 TIME_LIMIT_MS = 10 * 60 * 1000
 # The next minute's run does what this one could not.
@@ -40,7 +42,7 @@ where status in ('running', 'paused') and ends_at <= %s
 order by ends_at, id limit %s
 """
 
-# A confirmed reservation does not expire: a stock's movements tell, a budget is told in vain.
+# A confirmed reservation does not expire: a stock's movements tell, a budget's job does.
 EXPIRED = """
 select 'stock', s.id from read.stocks s where s.reservations > 0 and exists (
     select from read.stock_movements m
@@ -52,8 +54,23 @@ select 'budget', b.id from read.budgets b where b.reservations > 0 and exists (
     select from read.budget_movements m
     where m.budget_id = b.id and m.kind = 'reserved' and m.expires_at <= %(now)s and not exists (
         select from read.budget_movements n
-        where n.budget_id = m.budget_id and n.key = m.key and n.version > m.version))
+        where n.budget_id = m.budget_id and n.key = m.key and n.version > m.version)
+      and not exists (
+        select from read.points_jobs j
+        where j.id = m.reference_id and j.status not in ('opened', 'reserved', 'filed', 'failed')))
 limit %(most)s
+"""
+
+# Budgets that nobody needs any more; the use case looks again, at the log.
+SETTLED = """
+select a.id from read.activities a join read.budgets b on b.activity_id = a.id
+where a.status = 'ended' and greatest(a.ends_at, a.award_ends_at) <= %s
+  and b.status = 'open' and b.reservations = 0
+  and not exists (
+    select from read.work_orders w
+    where w.activity_id = a.id and (w.status = 'executing'
+      or w.status = 'cancellation_pending' and w.former_status = 'executing'))
+order by a.ends_at, a.id limit %s
 """
 
 logger = structlog.get_logger("cardinal.tasks")
@@ -65,6 +82,7 @@ class Performers:
 
     end_due: Callable[[], Ended]
     expire_due: Callable[[], Expired]
+    close_due: Callable[[], Ended]
     start_order: Callable[[UUID], None]
     execute_run: Callable[[UUID], None]
     hand_over: Callable[[UUID], None]
@@ -78,23 +96,7 @@ class Performers:
 def declare(broker: dramatiq.Broker, perform: Performers) -> None:
     """Make the tasks known to the broker, for who performs them and for who enqueues them alike."""
 
-    @dramatiq.actor(
-        actor_name=END_DUE_ACTIVITIES, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
-    )
-    def end_due_activities() -> None:
-        ended = perform.end_due()
-        for activity_id, why in ended.refused:
-            logger.warning("an activity that is over was not ended", activity=str(activity_id), why=why)
-        if ended.told:
-            logger.info("activities that are over were ended", count=ended.told)
-
-    @dramatiq.actor(
-        actor_name=EXPIRE_RESERVATIONS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
-    )
-    def expire_reservations() -> None:
-        expired = perform.expire_due()
-        for holder, why in expired.refused:
-            logger.warning("reservations that are over were not freed", holder=str(holder), why=why)
+    _declare_due(broker, perform)
 
     @dramatiq.actor(
         actor_name=EXECUTE_RUN, broker=broker, max_retries=RUN_RETRIES_MAX, time_limit=RUN_TIME_LIMIT_MS
@@ -135,6 +137,33 @@ def declare(broker: dramatiq.Broker, perform: Performers) -> None:
     _declare_scheduled_runs(broker, perform)
 
 
+def _declare_due(broker: dramatiq.Broker, perform: Performers) -> None:
+    @dramatiq.actor(
+        actor_name=END_DUE_ACTIVITIES, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
+    )
+    def end_due_activities() -> None:
+        ended = perform.end_due()
+        for activity_id, why in ended.refused:
+            logger.warning("an activity that is over was not ended", activity=str(activity_id), why=why)
+        if ended.told:
+            logger.info("activities that are over were ended", count=ended.told)
+
+    @dramatiq.actor(
+        actor_name=EXPIRE_RESERVATIONS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
+    )
+    def expire_reservations() -> None:
+        expired = perform.expire_due()
+        for holder, why in expired.refused:
+            logger.warning("reservations that are over were not freed", holder=str(holder), why=why)
+
+    @dramatiq.actor(
+        actor_name=CLOSE_BUDGETS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
+    )
+    def close_budgets() -> None:
+        for activity_id, why in perform.close_due().refused:
+            logger.warning("a budget that is over was not closed", activity=str(activity_id), why=why)
+
+
 def _declare_scheduled_runs(broker: dramatiq.Broker, perform: Performers) -> None:
     @dramatiq.actor(
         actor_name=FIRE_SCHEDULE, broker=broker, max_retries=STEP_RETRIES_MAX, max_backoff=BACKOFF_MAX_MS
@@ -169,6 +198,7 @@ def schedules(time_zone: str) -> Sequence[Schedule]:
     return (
         Schedule("end-due-activities", "* * * * *", time_zone, END_DUE_ACTIVITIES),
         Schedule("expire-reservations", "* * * * *", time_zone, EXPIRE_RESERVATIONS),
+        Schedule("close-budgets", "* * * * *", time_zone, CLOSE_BUDGETS),
     )
 
 
@@ -176,12 +206,21 @@ def due_activities(
     pool: ConnectionPool[psycopg.Connection[Any]],
 ) -> Callable[[datetime, int], Sequence[UUID]]:
     """Reads who is due from the read table; a projection that lags only makes it later."""
+    return partial(_ids, pool, DUE)
 
-    def due_ids(now: datetime, most: int) -> Sequence[UUID]:
-        with pool.connection() as connection:
-            return [activity_id for (activity_id,) in connection.execute(DUE, [now, most])]
 
-    return due_ids
+def settled_activities(
+    pool: ConnectionPool[psycopg.Connection[Any]],
+) -> Callable[[datetime, int], Sequence[UUID]]:
+    """Reads whose budgets are to be closed."""
+    return partial(_ids, pool, SETTLED)
+
+
+def _ids(
+    pool: ConnectionPool[psycopg.Connection[Any]], query: LiteralString, now: datetime, most: int
+) -> Sequence[UUID]:
+    with pool.connection() as connection:
+        return [id_ for (id_,) in connection.execute(query, [now, most])]
 
 
 def expired_holders(

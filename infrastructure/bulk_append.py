@@ -9,16 +9,17 @@ the same command id; chunks that are there are skipped.
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from hashlib import sha1, sha256
-from itertools import chain, count
+from hashlib import sha256
+from itertools import count
+from struct import Struct
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import psycopg
 from psycopg_pool import ConnectionPool
 
+from application.shared.identifiers import named_uuid
 from application.shared.records import BEGINNING, Conflict, Context, Position, Write
 from infrastructure import event_codec
 from infrastructure.envelope import canonical, canonical_field, instant
@@ -50,24 +51,22 @@ ABOVE = b"select exists (select from log.heads where stream_id = any(%s) and (ep
 THERE = b"""
     select count(*), max(e.epoch), max(e.position) from unnest(%s::uuid[], %s::integer[]) as w (id, version)
     join log.events e on e.stream_id = w.id and e.version = w.version and e.command_id = %s"""
-COPIED = f"copy log.events ({', '.join(COLUMNS)}) from stdin".encode()
+COPIED = f"copy log.events ({', '.join(COLUMNS)}) from stdin (format binary)".encode()
 
 
 @dataclass(slots=True)
 class Chunk:
-    """Some writes, and their events as lines of COPY, parted where the position goes.
+    """Some writes, and their events as rows of a binary COPY, parted where the position goes.
 
-    `streams`, `ends` and `hashes` tell of each write: its stream, how many events the chunk has up to it, and
-    the hash of its last event. Ids and hashes are text.
+    `ends` and `hashes` tell of each write how many events the chunk has up to it, and its last one's hash.
     """
 
     constant: "Constant"
     writes: list[Write] = field(default_factory=list)
-    streams: list[str] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
-    hashes: list[str] = field(default_factory=list)
-    before: list[str] = field(default_factory=list)
-    after: list[str] = field(default_factory=list)
+    hashes: list[bytes] = field(default_factory=list)
+    before: list[bytes] = field(default_factory=list)
+    after: list[bytes] = field(default_factory=list)
 
 
 def append_bulk(
@@ -103,88 +102,76 @@ def _chunks(writes: Iterable[Write], context: Context) -> Iterator[Chunk]:
         yield chunk
 
 
-class Constant(NamedTuple):
-    """What a chunk's events have in common, `recorded_at` to `reason`: as COPY's text, and canonical."""
+# A field of a row in a binary COPY is its length in four bytes and its bytes, and -1 where it is null: as in
+# the canonical form that is hashed. They differ in ids, numbers and times, which are text there.
 
-    text: str
+
+class Constant(NamedTuple):
+    """What a chunk's events have in common, `recorded_at` to `reason`: in a row, and canonical."""
+
+    row: bytes
     canonical: bytes
 
     @classmethod
     def of(cls, context: Context, recorded_at: datetime) -> "Constant":
         who = (context.actor, context.on_behalf_of, context.org_unit)
-        causation = None if context.causation_id is None else str(context.causation_id)
-        ids = (str(context.command_id), str(context.correlation_id), causation)
-        times = (str(recorded_at), str(context.effective_at))
+        ids = (context.command_id, context.correlation_id, context.causation_id)
+        times = (recorded_at, context.effective_at)
+        named = (None if each is None else str(each) for each in ids)
         return cls(
-            "\t".join(_text(each) for each in (*times, *who, *ids, context.reason)),
-            canonical((instant(recorded_at), instant(context.effective_at), *who, *ids, context.reason)),
-        )
-
-
-def _take(chunk: Chunk, write: Write) -> None:
-    """Add the write's events, chained: the same as `stored_records.chained`, without an object for each."""
-    stream_id, previous = str(write.stream_id), write.previous_hash
-    stream, common = canonical_field(stream_id.encode()), chunk.constant
-    previous_text, given = previous.hex(), write.event_ids
-    for ordinal, event in enumerate(write.events):
-        version = write.version + ordinal + 1
-        event_type, schema_version, data = event_codec.encode(event)
-        kind = _kind(write.stream_type, version, event_type, schema_version)
-        event_id = str(given[ordinal]) if given else _event_id(write.stream_id, version)
-        previous = sha256(
-            b"".join(
+            canonical(
                 (
-                    stream,
-                    kind.canonical,
-                    canonical_field(event_id.encode()),
-                    common.canonical,
-                    canonical_field(data),
-                    _NOTHING_PERSONAL,
-                    canonical_field(previous),
+                    *(_timestamp(each) for each in times),
+                    *who,
+                    *(None if each is None else each.bytes for each in ids),
+                    context.reason,
                 )
-            )
-        ).digest()
-        text = data.decode().replace("\\", "\\\\")  # JSON holds no other character to escape
-        hash_text = previous.hex()
-        chunk.before.append(f"{stream_id}{kind.before}")
-        chunk.after.append(
-            f"{kind.after}{event_id}\t{common.text}\t{text}\t{_NULL}\t{_NULL}\t"
-            f"\\\\x{previous_text}\t\\\\x{hash_text}\n"
+            ),
+            canonical((*(instant(each) for each in times), *who, *named, context.reason)),
         )
-        previous_text = hash_text
-    chunk.writes.append(write)
-    chunk.streams.append(stream_id)
-    chunk.ends.append(len(chunk.before))
-    chunk.hashes.append(previous_text)
+
+
+def _timestamp(moment: datetime) -> bytes:
+    """As PostgreSQL sends and takes it: microseconds since 2000."""
+    return ((moment - _POSTGRES_EPOCH) // _MICROSECOND).to_bytes(8, signed=True)
 
 
 class Kind(NamedTuple):
-    """What is the same in most events of a bulk: as COPY's text around the position, and canonical."""
+    """What stands before an event's id, the same in many: in a row, around the position, and canonical."""
 
-    before: str
-    after: str
+    before: bytes
+    after: bytes
     canonical: bytes
 
 
 @lru_cache
 def _kind(stream_type: str, version: int, event_type: str, schema_version: int) -> Kind:
     return Kind(
-        f"\t{stream_type}\t{version}\t",
-        f"\t{event_type}\t{schema_version}\t",
-        canonical((stream_type, str(version), event_type, str(schema_version))),
+        canonical((stream_type, version.to_bytes(4))),
+        canonical((event_type, schema_version.to_bytes(4))) + _OF_16,
+        canonical((stream_type, str(version), event_type, str(schema_version))) + _OF_36,
     )
 
 
-def _event_id(stream_id: UUID, version: int) -> str:
-    """UUID version 5 of the stream and the version: the same event sent again has the same id.
-
-    As `uuid5` makes it, in a third of its time.
-    """
-    raw = bytearray(sha1(stream_id.bytes + str(version).encode(), usedforsecurity=False).digest()[:16])
-    raw[6] = raw[6] & 0x0F | 0x50
-    raw[8] = raw[8] & 0x3F | 0x80
-    digits = raw.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+def _take(chunk: Chunk, write: Write) -> None:
+    """Add the write's events, chained: the same as `stored_records.chained`, without an object for each."""
+    common, given, stream_id = chunk.constant, write.event_ids, write.stream_id.bytes
+    opening = _FIELDS + canonical_field(stream_id)
+    stream = canonical_field(str(write.stream_id).encode())
+    previous = write.previous_hash
+    for ordinal, event in enumerate(write.events):
+        version = write.version + ordinal + 1
+        event_type, schema_version, data = event_codec.encode(event)
+        kind = _kind(write.stream_type, version, event_type, schema_version)
+        event_id = given[ordinal] if given else named_uuid(stream_id, str(version))
+        ending = b"".join((canonical_field(data), _NOTHING_PERSONAL, _OF_32, previous))
+        named = str(event_id).encode()
+        previous = sha256(b"".join((stream, kind.canonical, named, common.canonical, ending))).digest()
+        chunk.before.append(opening + kind.before)
+        chunk.after.append(b"".join((kind.after, event_id.bytes, common.row, ending, _OF_32, previous)))
+    chunk.writes.append(write)
+    chunk.ends.append(len(chunk.before))
+    chunk.hashes.append(previous)
 
 
 def _append_chunk(connection: psycopg.Connection[Any], chunk: Chunk, context: Context) -> Position:
@@ -211,7 +198,7 @@ def _move_heads(connection: psycopg.Connection[Any], chunk: Chunk, base: Positio
     new = [number for number, write in enumerate(chunk.writes) if write.version == 0]
     old = [number for number, write in enumerate(chunk.writes) if write.version > 0]
     if old:
-        ids = _array([chunk.streams[number] for number in old])
+        ids = _array([chunk.writes[number].stream_id.hex for number in old])
         connection.execute(LOCKED, [ids])
         row = connection.execute(ABOVE, [ids, *base]).fetchone()
         if row == (True,):
@@ -221,16 +208,18 @@ def _move_heads(connection: psycopg.Connection[Any], chunk: Chunk, base: Positio
             continue
         writes = [chunk.writes[number] for number in numbers]
         values = {
-            "ids": _array([chunk.streams[number] for number in numbers]),
-            "types": _array([write.stream_type for write in writes]),
-            "expected": _array([str(write.version) for write in writes]),
-            "previous": _array([_hexadecimal(write.previous_hash.hex()) for write in writes]),
+            "ids": _array([write.stream_id.hex for write in writes]),
             "versions": _array([str(write.version + len(write.events)) for write in writes]),
             "hashes": _array([_hexadecimal(chunk.hashes[number]) for number in numbers]),
             "last": _array([str(chunk.ends[number] - 1) for number in numbers]),
             "epoch": base.epoch,
             "position": base.offset,
         }
+        if statement is OPENED:
+            values["types"] = _array([write.stream_type for write in writes])
+        else:
+            values["expected"] = _array([str(write.version) for write in writes])
+            values["previous"] = _array([_hexadecimal(write.previous_hash) for write in writes])
         if connection.execute(statement, values).rowcount != len(writes):
             raise Conflict("a stream of the chunk has moved on")
 
@@ -240,29 +229,34 @@ def _array(texts: Iterable[str]) -> str:
     return f"{{{','.join(texts)}}}"
 
 
-def _hexadecimal(digits: str) -> str:
-    return f'"\\\\x{digits}"'
+def _hexadecimal(raw: bytes) -> str:
+    return f'"\\\\x{raw.hex()}"'
 
 
 def _copy(connection: psycopg.Connection[Any], chunk: Chunk, base: Position) -> None:
     with connection.cursor() as cursor, cursor.copy(COPIED) as copy:
-        positions = map(f"{base.epoch}\t{{}}".format, count(base.offset))
-        parts = zip(chunk.before, positions, chunk.after, strict=False)
-        copy.write("".join(chain.from_iterable(parts)).encode())
+        rows = zip(chunk.before, chunk.after, strict=True)
+        positions = (_POSITION(4, base.epoch, 8, offset) for offset in count(base.offset))
+        parts = (
+            part for (before, after), at in zip(rows, positions, strict=False) for part in (before, at, after)
+        )
+        copy.write(b"".join((_SIGNATURE, *parts, _END)))
 
 
-_NULL = "\\N"
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_FIELDS = len(COLUMNS).to_bytes(2)
+_END = b"\xff\xff"
+_POSITION = Struct(">iiiq").pack
+_OF_16, _OF_32, _OF_36 = (length.to_bytes(4) for length in (16, 32, 36))
 _NOTHING_PERSONAL = canonical((None, None))
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def _text(text: str | None) -> str:
-    return _NULL if text is None else text.translate(_ESCAPES)
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def _where(connection: psycopg.Connection[Any], chunk: Chunk, context: Context) -> Position | None:
     """The last position of this very chunk, if it was recorded before under the same command."""
     versions = [write.version + len(write.events) for write in chunk.writes]
-    row = connection.execute(THERE, [_array(chunk.streams), versions, context.command_id]).fetchone()
+    ids = _array([write.stream_id.hex for write in chunk.writes])
+    row = connection.execute(THERE, [ids, versions, context.command_id]).fetchone()
     assert row is not None
     return Position(row[1], row[2]) if row[0] == len(versions) else None

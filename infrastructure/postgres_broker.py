@@ -28,6 +28,7 @@ MAX_QUEUE_NAME_BYTES = 100
 MAX_PREFETCH = 256
 MAX_ERROR_CHARS = 8_000
 PURGE_EVERY_S = 10.0
+NOTIFY_EVERY_S = 0.01
 
 # The rules of the queue are functions beside its tables, in migrations/0004_tasks.sql.
 ENQUEUE_ONE = "select tasks.enqueue_one(%s, %s, %s, %s, %s, %s)"
@@ -60,8 +61,8 @@ class PostgresBroker(Broker):
     A consumer renews its leases while actors run. A worker that dies loses them after ``lease_s`` and
     another takes over; a message that lost ``max_lost_leases`` of them is buried with the dead, which are
     kept for ``keep_dead_d`` days. ``lease_s`` should be well above dramatiq's 3 s of reconnecting.
-    ``poll_s`` bounds the wait for joined and delayed messages; a message that comes alone into a queue where
-    nothing is ready, and a batch, are notified at once.
+    ``poll_s`` bounds the wait for joined and delayed messages, and for those that come within 10 ms of
+    others; the rest are notified at once.
     """
 
     queues: dict[str, Leases]
@@ -80,6 +81,7 @@ class PostgresBroker(Broker):
     ) -> None:
         super().__init__(middleware)
         self.queues = {}
+        self._notices: dict[str, _Every] = {}
         self.url, self.poll_s, self.max_lost_leases = url, poll_s, max_lost_leases
         self.lease = timedelta(seconds=lease_s)
         self._remember, self._keep_dead = timedelta(days=remember_d), timedelta(days=keep_dead_d)
@@ -120,6 +122,7 @@ class PostgresBroker(Broker):
         if queue_name not in self.queues:
             self.emit_before("declare_queue", queue_name)
             self.queues[queue_name] = Leases()
+            self._notices[queue_name] = _Every(NOTIFY_EVERY_S)
             self.emit_after("declare_queue", queue_name)
 
     def enqueue(self, message: Message[Any], *, delay: int | None = None) -> Message[Any]:
@@ -150,27 +153,29 @@ class PostgresBroker(Broker):
             (id_, message.queue_name, self._priority(message), self._checked_body(message))
             for id_, message in unique.items()
         ]
-        is_awaited = bool(rows) and not due_in
         if len(rows) == 1:
-            is_awaited = self._insert(ENQUEUE_ONE, *rows[0], due_in, self._remember)
+            self._insert(ENQUEUE_ONE, *rows[0], due_in, self._remember)
         elif rows:
             self._insert(ENQUEUE, *map(list, zip(*rows, strict=True)), due_in, self._remember)
-        if is_awaited and self._joined.get() is None:
+        if self._joined.get() is None and not due_in:
             self._notify({queue for _, queue, _, _ in rows})
         for message in messages:
             self.emit_after("enqueue", message, delay)
 
-    def _insert(self, statement: LiteralString, *parameters: object) -> Any:
+    def _insert(self, statement: LiteralString, *parameters: object) -> None:
         joined = self._joined.get()
         if joined is None:
-            return self._value(statement, *parameters)
-        with psycopg.Cursor(joined) as cursor:  # a plain one, whatever cursors the caller's connection makes
-            return _one(cursor.execute(statement, parameters))
+            self._value(statement, *parameters)
+        else:  # with a plain cursor, whatever cursors the caller's connection makes
+            with psycopg.Cursor(joined) as cursor:
+                cursor.execute(statement, parameters)
 
     def _notify(self, queues: set[str]) -> None:
         """After the commit, because a NOTIFY makes commits wait for each other; the poll covers a failure."""
-        with suppress(BrokerConnectionError):
-            self._value(NOTIFY, sorted(queues))
+        told = sorted(queue for queue in queues if self._notices[queue].is_due())
+        if told:
+            with suppress(BrokerConnectionError):
+                self._value(NOTIFY, told)
 
     def _priority(self, message: Message[Any]) -> int:
         actor = self.actors.get(message.actor_name)

@@ -126,6 +126,12 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
     )
+    login: bool | None = setting(
+        "CARDINAL_LOGIN", None, "`true` or `false`", "Whether people log in here. None: not in production."
+    )
+    signing_keys: Path | None = setting(
+        "CARDINAL_SIGNING_KEYS", None, "a folder", "Our tokens' keys. None: `signing-keys` in CARDINAL_HOME."
+    )
     jwks_url: str | None = setting(
         "CARDINAL_JWKS_URL",
         None,
@@ -319,7 +325,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsFault(*_faults(error)) from None
 
-    @field_validator("home", "jwks_file")
+    @field_validator("home", "jwks_file", "signing_keys")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else Path(path).expanduser().absolute()
@@ -404,6 +410,15 @@ class Settings(BaseSettings):
         return self.environment == "production"
 
     @property
+    def has_login(self) -> bool:
+        """Whether this house issues tokens of its own."""
+        return not self.is_production if self.login is None else self.login
+
+    @property
+    def signing_keys_folder(self) -> Path:
+        return self.home / "signing-keys" if self.signing_keys is None else self.signing_keys
+
+    @property
     def units(self) -> frozenset[str]:
         """The codes of all organisation units."""
         return frozenset(self.org_units)
@@ -419,6 +434,8 @@ class Settings(BaseSettings):
     def require_issuer(self) -> None:
         """Raise SettingsFault when this is production and nobody is named whose tokens are good."""
         faults = []
+        if self.has_login and self.jwks_url is None and self.jwks_file is None:
+            return
         if self.is_production and self.jwks_url is None and self.jwks_file is None:
             faults.append("CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production")
         if self.is_production and "token_issuer" not in self.model_fields_set:

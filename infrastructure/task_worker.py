@@ -10,6 +10,7 @@ from application import segment_runs
 from application.points_pipeline import PointsDesk
 from application.processes import activity_counting, points_delivery, scheduled_runs, work_order_execution
 from application.processes.activity_counting import CountingDesk
+from application.processes.closed_budgets import close_due
 from application.processes.ended_activities import end_due
 from application.processes.expired_reservations import expire_due
 from application.processes.scheduled_runs import ScheduleDesk
@@ -92,6 +93,7 @@ def working(settings: Settings, url: str) -> Iterator[None]:
             hand_over=desk.hand_over,
             count_activity=CountingDesk(handler, engine, settings.units).count,
             deliver_points=partial(points_delivery.advance, points),
+            close_due=partial(close_due, handler, actors.settled_activities(connections), settings.units),
             fire_schedule=scheduled.fire,
             extract_group=scheduled.extract,
             move_schedules=scheduled.move,

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import jwt
 
-from application.access import Principal, Role, units_of
+from application.access import Credential, Principal, Role, units_of
 from application.authentication import TokenCode, TokenRefused
 from infrastructure.settings import Settings
 from infrastructure.token_keys import (
@@ -60,6 +60,11 @@ SAMPLE_USERS: Mapping[str, SampleUser] = {
         SampleUser("admin", (Role.ADMINISTRATOR,), "HO", "keeps the parameters"),
     )
 }
+
+
+def sample_password(name: str) -> str:
+    """By which a sample user logs in: known to everybody, and so in development only."""
+    return f"{name}-tries-cardinal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,7 @@ class Verifier:
             org_unit=unit,
             units=units_of(unit, self._rules.units),
             expires_at_s=float(claims["exp"]) + LEEWAY_S,
+            credential=Credential(str(claims.get("jti", "")), float(claims["iat"]), subject=user),
         )
 
 

@@ -10,20 +10,24 @@ from projections.business_calendars import BUSINESS_CALENDARS
 from projections.cancellations import CANCELLATIONS
 from projections.catalogues import ACTIVITY_FORMS, ACTIVITY_TYPES, COST_TYPES
 from projections.customer_groups import CUSTOMER_GROUPS
+from projections.delegations import DELEGATIONS
 from projections.departments import DEPARTMENTS
 from projections.downloads import DOWNLOADS
 from projections.group_extractions import GROUP_EXTRACTIONS
 from projections.points_jobs import POINTS_JOBS
 from projections.points_ledgers import POINTS_ACCOUNTS, POINTS_ENTRIES
+from projections.revocations import REVOCATIONS
 from projections.reward_types import REWARD_TYPES
 from projections.run_schedules import RUN_SCHEDULES
 from projections.segment_definitions import SEGMENT_DEFINITIONS
 from projections.segment_runs import SEGMENT_RUNS
+from projections.service_accounts import SERVICE_ACCOUNTS
 from projections.shared.entries import EntryProjection
 from projections.shared.rows import RowProjection
 from projections.source_grants import SOURCE_GRANTS
 from projections.stocks import STOCK_MOVEMENTS, STOCKS
 from projections.timeline import TIMELINE
+from projections.users import USERS
 from projections.work_orders import WORK_ORDERS
 
 PROJECTIONS: tuple[RowProjection[Any], ...] = (
@@ -46,6 +50,10 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     STOCKS,
     POINTS_JOBS,
     POINTS_ACCOUNTS,
+    USERS,
+    SERVICE_ACCOUNTS,
+    DELEGATIONS,
+    REVOCATIONS,
     BUSINESS_CALENDARS,
     RUN_SCHEDULES,
     GROUP_EXTRACTIONS,

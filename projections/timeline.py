@@ -25,18 +25,22 @@ from projections.catalogues import (
     CostTypeRow,
 )
 from projections.customer_groups import CUSTOMER_GROUPS, CustomerGroupRow
+from projections.delegations import DELEGATIONS, DelegationRow
 from projections.departments import DEPARTMENTS, DepartmentRow
 from projections.downloads import DOWNLOADS, DownloadRow
 from projections.group_extractions import GROUP_EXTRACTIONS, GroupExtractionRow
 from projections.points_jobs import POINTS_JOBS, PointsJobRow
+from projections.revocations import REVOCATIONS, RevocationRow
 from projections.reward_types import REWARD_TYPES, RewardTypeRow
 from projections.run_schedules import RUN_SCHEDULES, RunScheduleRow
 from projections.segment_definitions import SEGMENT_DEFINITIONS, SegmentDefinitionRow
 from projections.segment_runs import SEGMENT_RUNS, SegmentRunRow
+from projections.service_accounts import SERVICE_ACCOUNTS, ServiceAccountRow
 from projections.shared.ids import shown_id
 from projections.shared.rows import RowProjection, instant_text
 from projections.source_grants import SOURCE_GRANTS, SourceGrantRow
 from projections.stocks import STOCKS, StockRow
+from projections.users import USERS, UserRow
 from projections.work_orders import WORK_ORDERS, WorkOrderRow
 
 TIMELINE = "timeline"
@@ -191,6 +195,19 @@ def _job_related(row: PointsJobRow) -> tuple[UUID | None, ...]:
     return (row.work_order_id, row.run_id)
 
 
+def _account_unit(_: UserRow | ServiceAccountRow | RevocationRow) -> str:
+    """Head office keeps all accounts, so what changes them is its business."""
+    return "HO"
+
+
+def _account_revision(row: UserRow | ServiceAccountRow) -> int:
+    return row.revision
+
+
+def _delegation_unit(row: DelegationRow) -> str:
+    return row.org_unit
+
+
 def _calendar_revision(row: BusinessCalendarRow) -> int:
     return row.revision
 
@@ -230,6 +247,10 @@ TOLD = (
     Told(POINTS_JOBS, "points_job", _points_unit, _job_revision, _job_related),
     Told(DOWNLOADS, "download", _download_unit, lambda _: 1, lambda _: ()),
     Told(CUSTOMER_GROUPS, "customer_group", _group_unit, _group_revision, lambda _: ()),
+    Told(USERS, "user", _account_unit, _account_revision, lambda _: ()),
+    Told(SERVICE_ACCOUNTS, "service_account", _account_unit, _account_revision, lambda _: ()),
+    Told(DELEGATIONS, "delegation", _delegation_unit, lambda _: 1, lambda _: ()),
+    Told(REVOCATIONS, "revocation", _account_unit, lambda _: 1, lambda _: ()),
     Told(BUSINESS_CALENDARS, "business_calendar", lambda _: None, _calendar_revision, lambda _: ()),
     Told(RUN_SCHEDULES, "run_schedule", _scheduled_unit, lambda _: 1, _schedule_related),
     Told(GROUP_EXTRACTIONS, "group_extraction", _scheduled_unit, _extraction_revision, _extraction_related),
@@ -311,7 +332,7 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
 IN_CAPITALS = frozenset({
     "status", "awaiting", "channels", "level", "verdict", "type", "role", "route", "goal", "frequency",
     "timeframe", "purpose", "membership", "kind", "format", "mask", "retention", "priority", "next_step",
-    "former_status", "strategy", "exclusions", "exclusion",
+    "former_status", "strategy", "exclusions", "exclusion", "tasks",
 })  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 CDNOW = ROOT.parent / "shared" / "data" / "cdnow"
-STEPS = 25
+STEPS = 27
 
 
 def demo(tmp_path: Path, *arguments: str) -> str:
@@ -38,6 +38,8 @@ def assert_whole(shown: str) -> None:
     assert "all is as it was recorded" in shown
     assert shown.count("research by researcher, then technology by technologist") == 3
     assert "0 differ" in shown
+    assert "qualified," in shown
+    assert "points of the stock given" in shown
 
 
 @pytest.mark.drill

@@ -17,6 +17,7 @@ UNDOCUMENTED_LINES_MAX = 5
 
 MAY_PRINT = (
     "api/main.py",
+    "api/access_commands.py",
     "api/document_commands.py",
     "api/terminal.py",
     "api/warehouse_commands.py",
@@ -26,6 +27,7 @@ MAY_PRINT = (
 
 API_WITHOUT_NAMESAKE = {
     # how it is served
+    "access_commands", "login",
     "application", "authentication", "bounded_body", "graphiql", "graphql_app", "health", "http_errors",
     "graphql_sockets", "http_protocol", "services",
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
@@ -33,14 +35,18 @@ API_WITHOUT_NAMESAKE = {
     "persisted_documents", "rates",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
-    "message_words", "points_messages", "work_order_messages",
+    "access_messages", "message_words", "viewer",
+    "points_messages", "work_order_messages",
     # one kind of catalogue each, with the fields that it defines
     "activity_forms", "departments", "reward_types",
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
-    "events", "history", "public_events", "public_figures", "public_mappings", "public_points",
-    "public_schedules", "public_segments", "public_stocks", "public_work_orders", "tail", "watch",
+    "events", "history", "public_access", "public_events", "public_figures", "public_mappings",
+    "public_points", "public_schedules", "public_segments", "public_stocks", "public_work_orders", "watch",
+    # pushed as it is recorded
+    "changes", "event_streams", "feeds", "graphql_errors", "live_log", "socket_protocol",
+    "subscription_requests",
     # what a run has found, a work order as a document
     "result_files", "work_order_forms",
 }  # fmt: skip

@@ -336,7 +336,7 @@ class Planner:
         """`table alias where …`: the rows that the viewer may see, now or at the root field's instant."""
         table, scope = view.table, "true"
         if view.scope:
-            scope = f"{alias}.{view.scope} = any({self._slot(lambda r: r.viewers('units'))})"
+            scope = f"{alias}.{view.scope} = any({self._slot(lambda r: r.viewers(view.units))})"
             scope = f"({alias}.{view.scope} is null or {scope})" if view.scope_nullable else scope
         if (versions := view.versions) and (instant := self._instant) is not now:
             table = self._slot(lambda r: versions if instant(r) else view.table)
@@ -347,6 +347,9 @@ class Planner:
                 return f" and {begun} <= {then} and {ended} > {then}" if then else ""
 
             scope += self._slot(at)
+        if (recorded := view.position) and (instant := self._instant) is not now:
+            row = ", ".join(f"{alias}.{name}" for name in recorded)
+            scope += self._slot(lambda r: f" and ({row}) <= {then}" if (then := instant(r)) else "")
         return f"{table} {alias} where {scope}"
 
     def _row_types(self, type_: Any) -> list[GraphQLObjectType]:

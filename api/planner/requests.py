@@ -24,13 +24,17 @@ class TextArray(bytes):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who asks. `units` are the organisation units whose rows are visible, `page_limit` the largest page."""
+    """Who asks. `units` are the organisation units whose rows are visible, `data_units` and `account_units`
+    those of views that say so (None: the same), `page_limit` the largest page.
+    """
 
     user: str
     units: frozenset[str]
     levels: frozenset[str] = frozenset()
     permissions: frozenset[str] = frozenset()
     page_limit: int = ORDINARY_PAGE_SIZE
+    data_units: frozenset[str] | None = None
+    account_units: frozenset[str] | None = None
 
 
 @lru_cache(maxsize=1_024)
@@ -69,6 +73,8 @@ class Request:
     def viewers(self, attribute: str) -> str:
         """The SQL of the viewer's `user` (text), `units` or `levels` (text[]), bound once a statement."""
         value = getattr(self.viewer, attribute)
+        if value is None:
+            return self.viewers("units")
         if attribute == "user":
             return self.once("user", lambda: self.bind(value, "text"))
         return self.once(attribute, lambda: self.bind(text_array(value), "text[]"))

@@ -136,6 +136,8 @@ class View:
     scope_nullable: bool
     order: tuple[str, ...]
     versions: str | None
+    units: str
+    position: tuple[str, str] | None = None
 
 
 class ReadField(StrawberryField):
@@ -325,7 +327,9 @@ def view(
     scope_nullable: bool = False,
     order: tuple[str, ...] = (),
     versions: str | None = None,
+    position: tuple[str, str] | None = None,
     kind: str | None = None,
+    units: str = "units",
     description: str | None = None,
 ) -> Any:
     """Declare a read type.
@@ -333,18 +337,22 @@ def view(
     `table` and `versions` are `schema.table`; `prefix` starts the ids; `kind` is what a column beside a
     relation says for this type (default: the class's name in snake_case). `scope` is the text column of the
     organisation unit (None: every viewer sees every row); with `scope_nullable` a row without a unit is
-    visible to all. `order` names fields that are never null, each optionally followed by ` desc`; the id
-    comes last by itself.
+    visible to all. `units` names the viewer's attribute that tells whose rows he sees.
+    `order` names fields that are never null, each optionally followed by ` desc`; the id comes last by
+    itself.
 
     `versions` is a table with the same columns and `version`, `epoch_from`, `position_from`, `epoch_to`,
     `position_to` (exclusive): root fields get an argument `asOf`, and all relations below are read at the
     same instant, as far as their views have versions; the others are read as they are now. Scope is judged by
-    the row as it was.
+    the row as it was. `position` are the columns (epoch, position) of rows that are recorded once for all:
+    below an instant there are only those that had been recorded by then.
     """
 
     def declare(cls: type[T]) -> type[T]:
         own = kind or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        cls.__view__ = View(table, prefix, own, scope, scope_nullable, order, versions)  # type: ignore[attr-defined]
+        cls.__view__ = View(  # type: ignore[attr-defined]
+            table, prefix, own, scope, scope_nullable, order, versions, units, position
+        )
         return _planned(cls, {name: Column() for name in get_annotations(cls)}, description)
 
     return declare

@@ -19,10 +19,10 @@ def named_uuid(namespace: bytes, name: str) -> UUID:
     value = int.from_bytes(digest[:16], "big")
     made = object.__new__(UUID)  # its constructor looks at six ways to say the same, which takes most of it
     _set(made, "int", value & ~_MARKS | 0x5 << 76 | 0x2 << 62)
-    _set(made, "is_safe", SafeUUID.unknown)
+    _set(made, "is_safe", _UNKNOWN)
     return made
 
 
-_set = object.__setattr__
+_set, _UNKNOWN = object.__setattr__, SafeUUID.unknown
 _MARKS = 0xF << 76 | 0x3 << 62
 """The bits of version and variant."""

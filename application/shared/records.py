@@ -87,8 +87,7 @@ class Loaded(Generic[State]):
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """Events that extend a stream past `version`, whose last event has the hash `previous_hash`.
 
     `state` is the folded one after them, where it is known: the log may remember it. `event_ids` are those of

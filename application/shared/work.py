@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from application.access import Principal
+from application.access import Principal, visible
 from application.shared.approvable import ApprovalPolicy
 from application.shared.business_time import DEFAULT_ZONE, business_date
 from application.shared.records import (
@@ -81,16 +81,22 @@ class Work:
         decider: Decider[Any, State, Any],
         stream_id: UUID,
         unit_of: Callable[[State], str] = lambda _: BANK_WIDE,
+        *,
+        looks_only: bool = False,
     ) -> State:
         """The state of what the command is about; from here on the work is its unit's business.
 
         Refuse what does not exist, what belongs to a unit that the principal does not see (which to him is
-        the same), and then what is not at the version that the caller saw.
+        the same), what he sees but may not change (unless he `looks_only`), and then what is not at the
+        version that the caller saw.
         """
         stream = self._stream(decider, stream_id)
         unit = unit_of(stream.state) if stream.loaded.version else None
-        if unit is None or (unit != BANK_WIDE and not self.principal.sees(unit)):
+        seen = visible(decider.stream_type, self.principal)
+        if unit is None or (unit != BANK_WIDE and unit not in seen):
             raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+        if unit != BANK_WIDE and not looks_only and not self.principal.changes(unit):
+            raise Refused.because(CommonRefusal.OTHER_UNITS, "id", unit=unit)
         self.org_unit = unit
         if self.expected_version not in (None, stream.loaded.version):
             raise version_conflict(stream.loaded.version)

@@ -48,6 +48,7 @@ class CommonRefusal(StrEnum):
     """Answers that every capability gives in the same words."""
 
     NOT_FOUND = "not_found"
+    OTHER_UNITS = "other_units"
     REQUIRED = "required"
     TOO_LONG = "too_long"
     TOO_MANY = "too_many"

@@ -312,9 +312,33 @@ def test_the_scheduler_enqueues_what_the_worker_performs(started: "Starter", car
         assert row is not None
         return int(row[0])
 
-    eventually(lambda: count("select count(*) from tasks.schedule") == 1, "the schedule is stored")
+    eventually(lambda: count("select count(*) from tasks.schedule") > 0, "the schedules are stored")
     with psycopg.connect(cardinal_url) as connection:
         connection.execute("update tasks.schedule set next_at = now()")  # not to wait for the full minute
     eventually(lambda: count("select count(*) from tasks.schedule_run") > 0, "it fires")
     eventually(lambda: count("select count(*) from tasks.message") == 0, "the worker has done it")
     assert count("select count(*) from tasks.dead_message") == 0
+
+
+def test_the_first_administrator_of_a_house_is_created_by_the_command_line(
+    home: Path, cardinal_url: str
+) -> None:
+    """SYS-02, SYS-07: with a password that is printed once."""
+
+    def users(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return cardinal(home, "users", *arguments, DATABASE_URL=cardinal_url)
+
+    made = users("create", "chen", "--name", "Chen Yu")
+    assert (made.returncode, len(made.stdout.strip())) == (0, 23), made.stderr
+    assert wrong(users("create", "chen", "--name", "Chen Yu"), 2).startswith("The user name chen is taken")
+    reset = users("reset-password", "chen")
+    assert reset.returncode == 0
+    assert reset.stdout != made.stdout
+    assert wrong(users("reset-password", "nobody"), 2)
+    assert wrong(users("create", "king", "--name", "King", "--role", "king"), 2) == "There is no role king."
+
+
+def test_keys_are_rotated_by_the_command_line(home: Path) -> None:
+    """SEC-02"""
+    kid = cardinal(home, "keys", "rotate").stdout.strip()
+    assert (home / "signing-keys" / f"{kid}.pem").stat().st_mode & 0o777 == 0o600

@@ -1,10 +1,7 @@
 """Customer groups through the API: rules and lists, their faults in place, a preview, their history."""
 
-import json
-import re
 from collections.abc import Callable, Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -91,15 +88,6 @@ def test_a_group_is_defined_and_shown_as_it_was_given(house: House, purpose: str
         f={"code": {"eq": made["code"]}, "purpose": {"eq": purpose}},
     )  # fmt: skip
     assert found["customerGroups"]["nodes"] == [{"id": made["id"]}]
-
-
-def test_the_rule_and_the_query_of_the_documentation_hold(house: House) -> None:
-    """SEG-04, SEG-05"""
-    page = (Path(__file__).parents[2] / "docs" / "customer-groups.md").read_text()
-    rule, query = (re.findall(rf"```{kind}\n(.*?)```", page, re.S) for kind in ("json", "graphql"))
-    given = {"businessDate": MARCH_31, "rule": json.loads(rule[0])}
-    found = house.data("operator", query[0], input=given)["previewCustomerGroup"]
-    assert (found["count"], found["sample"][0]) == (35, "C*****001")
 
 
 def test_an_edit_makes_a_new_revision_and_the_old_one_can_be_looked_at(house: House) -> None:

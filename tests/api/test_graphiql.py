@@ -3,7 +3,7 @@
 import pytest
 from starlette.requests import Request
 
-from api.graphiql import is_visit
+from api.graphiql import MISSING, WAITING, is_visit
 from tests.api.house import House
 
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
@@ -14,6 +14,12 @@ def test_a_browser_that_comes_to_look_gets_the_page(house: House) -> None:
     assert found.status_code == 200
     assert found.headers["content-type"].startswith("text/html")
     assert "GraphiQL" in found.text
+
+
+def test_the_page_says_what_it_waits_for_and_what_is_missing_without_the_internet(house: House) -> None:
+    shown = house.client.get("/graphql", headers={"accept": BROWSER}).text
+    assert f">{WAITING}<" in shown
+    assert shown.index(MISSING) < shown.index("https://unpkg.com/"), "it listens before anything is loaded"
 
 
 def test_the_page_needs_no_token_but_its_questions_do(house: House) -> None:

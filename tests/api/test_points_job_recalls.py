@@ -8,7 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from application.processes.closed_budgets import close_due
 from domain.points_job_statuses import Status
+from domain.shared.period import Period
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
 from projections.shared.ids import shown_id
@@ -16,7 +18,7 @@ from tests.api.campaigns import APPROVAL, verdict
 from tests.api.house import House, running_house
 from tests.api.orders import REQUEST
 from tests.api.test_points_ledgers import caught_up
-from tests.application.bank import DAY, Bank
+from tests.application.bank import ALL_UNITS, DAY, Bank
 from tests.application.points_world import PointsWorld, rows
 
 JOB = """pointsJob { id status sending isOverdue answerBy failure confirmation reason consumed { amount }
@@ -173,3 +175,32 @@ def test_a_reversal_shows_what_came_back_to_the_budget(house: House, world: Poin
     assert budget["movements"]["nodes"][-1] == {
         "kind": "REFUNDED", "amount": {"amount": "5.00"}, "pointsJobId": found["id"],
     }  # fmt: skip
+
+
+def test_a_budget_stays_open_after_the_end_and_is_closed_when_its_awards_are_over(
+    house: House, world: PointsWorld
+) -> None:
+    """BUD-04: seen in the budget, with what went back."""
+    bank, began = world.bank, world.bank.now
+    type_ = bank.add_type(f"Dining {next(bank.numbers)}")
+    award = Period(began, began + 60 * DAY)
+    activity = bank.running(bank.draft(bank.plan(type_, award=award)))
+    query = """query ($id: ID!) { budgets(filter: {activityId: {eq: $id}}) { nodes { status free { amount }
+        activity { status } movements { nodes { kind amount { amount } } } } } }"""
+
+    def budget() -> Any:
+        caught_up(world)
+        id_ = shown_id("activity", activity)
+        return house.data("auditor", query, id=id_)["budgets"]["nodes"][0]
+
+    bank.now = began + 30 * DAY
+    bank.end(activity)
+    close_due(bank.handler, lambda *_: [activity], ALL_UNITS)
+    assert (budget()["status"], budget()["activity"]) == ("OPEN", {"status": "ENDED"})
+    world.settled([("LATE1", "", 500)], activity)
+    bank.now = began + 60 * DAY
+    close_due(bank.handler, lambda *_: [activity], ALL_UNITS)
+    bank.now = began
+    closed = budget()
+    assert (closed["status"], closed["free"]) == ("CLOSED", {"amount": "0.00"})
+    assert closed["movements"]["nodes"][-1] == {"kind": "RETURNED", "amount": {"amount": "995.00"}}

@@ -73,6 +73,7 @@ def test_an_empty_folder_becomes_ready_and_sigterm_ends_all_of_it_in_time(home: 
         left_s = ENDS_WITHIN_S - (time.monotonic() - began)
         eventually(lambda: processes_of(home) == {}, "nothing left", left_s)
         assert "Traceback" not in up.logged
+        assert up.logged.count("Cardinal: ") == 3, "it says what it is at, in time"
 
 
 def test_ctrl_c_while_it_starts_ends_everything_with_code_0(home: Path) -> None:

@@ -101,6 +101,7 @@ adjustPoints               yes      no         no           no      no         n
 reversePointsEntry         yes      no         no           no      no         no
 closePointsAccount         yes      no         no           no      no         no
 expireBudget               no       no         no           no      no         no
+closeBudget                no       no         no           no      no         no
 reserveStock               yes      no         no           no      yes        no
 consumeStock               yes      no         no           no      yes        no
 releaseStock               yes      no         no           no      yes        no
@@ -123,6 +124,24 @@ exportWorkOrder      yes      yes        yes          yes     no         yes
 startWorkOrder       no       no         no           no      no         no
 completeWorkOrder    no       no         no           no      no         no
 failWorkOrder        no       no         no           no      no         no
+
+                      operator researcher technologist auditor integrator administrator
+createUser            no       no         no           no      no         yes
+reviseUser            no       no         no           no      no         yes
+disableUser           no       no         no           no      no         yes
+enableUser            no       no         no           no      no         yes
+lockUser              no       no         no           no      no         yes
+unlockUser            no       no         no           no      no         yes
+resetPassword         no       no         no           no      no         yes
+createServiceAccount  no       no         no           no      no         yes
+reviseServiceAccount  no       no         no           no      no         yes
+disableServiceAccount no       no         no           no      no         yes
+enableServiceAccount  no       no         no           no      no         yes
+rotateSecret          no       no         no           no      no         yes
+endOldSecret          no       no         no           no      no         yes
+revokeTokens          no       no         no           no      no         yes
+delegate              no       no         no           no      no         yes
+endDelegation         no       no         no           no      no         yes
 """)
 
 

@@ -14,6 +14,7 @@ import pytest
 from application import points_jobs, points_ledgers, stocks
 from application.points_postings import entry_id
 from application.processes import expired_reservations
+from application.processes.closed_budgets import close_due
 from application.shared.records import Append, Conflict, Receipt
 from application.stocks import Award
 from domain.activities import ActivityRefusal
@@ -121,6 +122,8 @@ def test_a_stock_is_closed_with_its_activity(bank: Bank, over: str) -> None:
     else:
         bank.now += 31 * DAY
         bank.end(activity)
+        assert not stock_of(bank, stock).amounts.is_closed
+        close_due(bank.handler, lambda *_: [activity], ALL_UNITS)
     with refused(ActivityRefusal.NOT_RUNNING):
         reserve(bank, stock, "b")
     bank.send(LIN, "consumeStock", {}, stocks.consume, stock, "a", None)

@@ -56,7 +56,12 @@ from domain.work_order_statuses import Status as WorkOrderStatus
 from infrastructure import event_codec
 from infrastructure.event_codec import DATA_BYTES_MAX, UnknownEvent, decode, encode
 from infrastructure.event_types import EVENT_TYPES, EventType
-from tests.infrastructure import figures_examples, points_examples, schedule_examples
+from tests.infrastructure import (
+    access_examples,
+    figures_examples,
+    points_examples,
+    schedule_examples,
+)
 
 FOLDER = Path(__file__).parents[1] / "golden"
 
@@ -262,6 +267,7 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("customer_group.retired", 1): customer_groups.CustomerGroupRetired("lin"),
     ("customer_group.deleted", 1): customer_groups.CustomerGroupDeleted("lin"),
     **points_examples.EXAMPLES,
+    **access_examples.GOLDEN,
     **figures_examples.EXAMPLES,
     **schedule_examples.EXAMPLES,
     ("work_order.drafted", 1): work_orders.WorkOrderDrafted(

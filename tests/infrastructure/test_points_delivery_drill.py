@@ -14,8 +14,12 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from application import points_jobs
 from application.points_pipeline import STEPS, PointsDesk
+from application.processes.expired_reservations import expire_due
 from application.processes.points_delivery import advance, next_step
+from domain.budgets import DECIDER as BUDGET
+from domain.budgets import budget_id
 from domain.points_job_statuses import Status
 from domain.points_jobs import DECIDER
 from infrastructure.database import pool
@@ -23,7 +27,7 @@ from infrastructure.event_log import EventLog
 from infrastructure.file_folder import DirectoryFolder
 from infrastructure.points_counterpart import Counterpart, Rules
 from infrastructure.points_gateway import DirectoryGateway
-from tests.application.bank import ALL_UNITS, Bank
+from tests.application.bank import ALL_UNITS, DAY, LIN, NOW, Bank
 from tests.application.points_world import PointsWorld, StoredResults, rows
 
 FOUND = rows(120)
@@ -121,8 +125,54 @@ def reference(
 
 
 @pytest.mark.drill
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("step", [Status.RESERVED, Status.FILED])
+def test_what_a_killed_worker_had_reserved_expires_and_its_job_sends_nothing_on_it(
+    step: Status,
+    opened: tuple[str, UUID, UUID],
+    make_database: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """BUD-04: no leak, and no file on money that is free again; tried again, the job reserves anew.
+
+    Who was killed after the release has confirmed his reservation: that one stays.
+    """
+    name, job, run = opened
+    dice, expired = random.Random(f"expiry {step}"), 0
+    for _ in range(KILLS // 2):
+        url, home = make_database(name), home_at(tmp_path_factory.mktemp("expiry"))
+        with worker(url, home, job, run) as (pid, hears):
+            assert until(hears, step)
+            time.sleep(PAUSE_MAX_S * dice.random() ** 6)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with pool(url, 2) as connections:
+            bank = Bank(EventLog(connections), now=NOW + 4 * DAY)
+            budget = budget_id(bank.log.load(DECIDER, job).state.has.cause.activity.id)
+            expire_due(bank.handler, lambda *_: [("budget", budget)], ALL_UNITS)  # noqa: B023
+            amounts = bank.log.load(BUDGET, budget).state.amounts
+            assert amounts.total == amounts.free + amounts.reserved + amounts.consumed == 1_000_00
+            is_free = amounts.free == 1_000_00
+            expired += is_free
+            with worker(url, home, job, run) as (_, hears):
+                assert until(hears, Status.FAILED if is_free else Status.SETTLED)
+            if is_free:
+                assert bank.events(job)[-1].code == "reservation_expired"
+                assert not list(Path(home, "gateway").rglob("POINTS_*"))
+                bank.send(LIN, "retryPointsJob", {}, points_jobs.retry, job)
+                with worker(url, home, job, run) as (_, hears):
+                    assert until(hears, Status.SETTLED)
+            amounts = bank.log.load(BUDGET, budget).state.amounts
+            posted = bank.log.load(DECIDER, job).state.posted
+            assert posted is not None
+            assert (amounts.reserved, amounts.consumed) == (0, posted.points)
+            assert amounts.total == 1_000_00
+    assert expired >= KILLS / 8, "many were killed before the release"
+
+
+@pytest.mark.drill
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("step", [step for step in STEPS if step is not Status.RELEASED])
+@pytest.mark.parametrize("step", [step for step in STEPS if step not in (Status.RELEASED, Status.RECALLING)])
 def test_a_worker_killed_in_this_step_twenty_times_leaves_the_same_file_and_the_same_ledgers(
     step: Status,
     opened: tuple[str, UUID, UUID],

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from dramatiq.errors import BrokerConnectionError, QueueJoinTimeout, QueueNotFound
 
-from infrastructure import database
+from infrastructure import database, postgres_broker
 from infrastructure.postgres_broker import MAX_BATCH, MAX_BODY_BYTES, PostgresBroker, broker_of
 from infrastructure.task_leases import LeasedMessage
 from tests.infrastructure.task_recording import (
@@ -111,22 +111,32 @@ def test_joining_a_connection_without_a_transaction_is_refused(url: str, broker:
         pass
 
 
-def test_only_an_enqueue_of_its_own_into_an_idle_queue_notifies(
+def test_only_an_enqueue_of_its_own_notifies(
     url: str, broker: PostgresBroker, owner: psycopg.Connection[Any]
 ) -> None:
-    """Where something is ready, whoever waits was told when that came."""
     owner.execute("listen tasks")
     with database.connect(url) as caller, caller.transaction(), broker.joining(caller):
         broker.enqueue(task(1, broker))
     broker.enqueue(task(2, broker), delay=60_000)
-    broker.enqueue(task(3, broker))
-    owner.execute("select tasks.claim('default', 'worker', 2, '1 hour')")
-    broker.enqueue(task(3, broker))
     owner.execute("notify tasks, 'nothing before'")
-    broker.enqueue(task(4, broker))
+    broker.enqueue(task(3, broker))
 
     notes = [note.payload for note in owner.notifies(timeout=PATIENCE_S, stop_after=2)]
     assert notes == ["nothing before", "default"]
+
+
+def test_of_messages_that_come_at_once_the_first_notifies(
+    broker: PostgresBroker, owner: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_broker, "NOTIFY_EVERY_S", PATIENCE_S)
+    broker.declare_queue("busy")
+    owner.execute("listen tasks")
+    for number in (1, 2, 3):
+        broker.enqueue(task(number, broker).copy(queue_name="busy"))
+    owner.execute("notify tasks, 'nothing more'")
+
+    notes = [note.payload for note in owner.notifies(timeout=PATIENCE_S, stop_after=2)]
+    assert notes == ["busy", "nothing more"]
 
 
 def test_the_lowest_priority_number_goes_first_and_equals_in_order(broker: PostgresBroker) -> None:

@@ -1,4 +1,4 @@
-"""The worker's tasks: an activity whose time is over ends by itself, and nothing else does."""
+"""The worker's tasks: what is over is ended, freed or closed by itself, and nothing else is."""
 
 import threading
 import time
@@ -6,13 +6,17 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from application import points_jobs
 from application.processes.ended_activities import SYSTEM_USER
 from domain.activities import ActivityEnded, Status
+from domain.budgets import budget_id
 from domain.segment_definitions import DefinitionKind
 from infrastructure import actors
 from infrastructure.database import pool
@@ -20,8 +24,9 @@ from infrastructure.event_log import EventLog
 from infrastructure.projection_runner import Projector
 from infrastructure.settings import Settings
 from infrastructure.task_worker import open_broker, working
-from tests.application.bank import ALL_UNITS, DAY, Bank
+from tests.application.bank import ALL_UNITS, DAY, LIN, Bank
 from tests.application.orders import orders_of
+from tests.application.points_world import PointsWorld, rows
 from tests.application.segments import CONTENT, Desk
 
 WAIT_S = 60
@@ -73,6 +78,51 @@ def test_the_worker_ends_what_is_over_by_the_read_table_as_the_system(
         record = list(bank.log.records(over))[-1]
         assert record.event == ActivityEnded()
         assert record.context.actor == SYSTEM_USER
+
+
+def test_the_worker_frees_what_has_expired_and_closes_what_is_over_by_the_read_tables(
+    settings: Settings, cardinal_url: str, tmp_path: Path
+) -> None:
+    """BUD-04: on a schedule; a confirmed reservation is not asked about, a budget in need not closed."""
+    stop = threading.Event()
+    with pool(cardinal_url, 4) as connections:
+        bank = Bank(EventLog(connections), now=datetime.now(UTC) - 40 * DAY)
+        world = PointsWorld(bank, tmp_path)
+        plan = bank.plan(bank.add_type("Dining"), starts_at=bank.now, ends_at=bank.now + 30 * DAY)
+        left, sent = (bank.running(bank.draft(plan)) for _ in range(2))
+        job = world.opened(rows(2), left)
+        world.step(job, 2)
+        world.sent(rows(2), sent)
+        bank.now += 30 * DAY
+        for activity in (left, sent):
+            bank.end(activity)
+        expired, settled = actors.expired_holders(connections), actors.settled_activities(connections)
+        projector = threading.Thread(target=Projector(cardinal_url).run, args=(stop,))
+        projector.start()
+        try:
+            eventually(lambda: expired(datetime.now(UTC), 10) == [("budget", budget_id(left))])
+            assert settled(datetime.now(UTC), 10) == []
+            with working(settings, cardinal_url), closing(open_broker(settings, cardinal_url)) as broker:
+                actors.declare_names(broker)
+                perform(broker, actors.EXPIRE_RESERVATIONS)
+                eventually(lambda: world.budget(left).amounts.reserved == 0)
+                assert settled(datetime.now(UTC), 10) == [], "its work order is still executing"
+                bank.send(LIN, "withdrawPointsJob", {}, points_jobs.withdraw, job, "too late")
+                eventually(lambda: settled(datetime.now(UTC), 10) == [left])
+                assert settled(datetime.now(UTC) - 20 * DAY, 10) == []
+                perform(broker, actors.CLOSE_BUDGETS)
+                eventually(lambda: world.budget(left).amounts.is_closed)
+            eventually(lambda: settled(datetime.now(UTC), 10) == expired(datetime.now(UTC), 10) == [])
+        finally:
+            stop.set()
+            projector.join()
+        assert world.budget(sent).amounts.reserved == 10_00
+        assert not world.budget(sent).amounts.is_closed
+
+
+def perform(broker: Any, actor: str) -> None:
+    message = broker.get_actor(actor).message()
+    broker.enqueue(message.copy(message_id=str(uuid4())))
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago"])
