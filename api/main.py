@@ -28,7 +28,9 @@ from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
     from infrastructure.embedded_database import Database
+    from infrastructure.readiness import Readiness
     from infrastructure.settings import Settings
+    from infrastructure.token_keys import TrustedKeys
 
 DATABASE_REMEDY = "See that the server runs, and that DATABASE_URL names it (docs/settings.md)."
 
@@ -346,6 +348,19 @@ def _announce(settings: "Settings", url: str) -> None:
     say_ready(url, [(user.name, user.org_unit, user.about) for user in sample], f"{home}{shown} token")
 
 
+def _readiness(settings: "Settings", database: "Database", keys: "TrustedKeys") -> "Readiness":
+    from infrastructure.readiness import Part, Readiness
+    from projections.registry import NAMES
+
+    return Readiness(
+        database.url,
+        NAMES,
+        settings.lag_max_s,
+        settings.horizon_age_max_s,
+        more=lambda: [Part("token keys", keys.fault)],
+    )
+
+
 def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
     from api.application import KNOWN_PATHS, create_app
     from api.rates import RateRules
@@ -356,23 +371,10 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
     from infrastructure.file_folder import points_folder
     from infrastructure.metrics import Metrics
     from infrastructure.points_gateway import gateway_of
-    from infrastructure.readiness import Part, Readiness
     from infrastructure.segment_engine import segment_engine
     from infrastructure.tokens import TokenRules, Verifier, trusted_keys
-    from projections.registry import NAMES
 
-    with (
-        closing(trusted_keys(settings)) as keys,
-        closing(
-            Readiness(
-                database.url,
-                NAMES,
-                settings.lag_max_s,
-                settings.horizon_age_max_s,
-                more=lambda: [Part("token keys", keys.fault)],
-            )
-        ) as readiness,
-    ):
+    with closing(trusted_keys(settings)) as keys, closing(_readiness(settings, database, keys)) as readiness:
         keys.start()
         readiness.start()
         metrics = Metrics(KNOWN_PATHS, readiness.parts)

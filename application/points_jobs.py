@@ -7,7 +7,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from application.access import queries_customers
-from application.shared.identifiers import uuid7
+from application.shared.identifiers import named_uuid
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
 from domain.activities import ActivityRefusal
@@ -79,7 +79,7 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     definition, content = _definition(work, run)
     if not PROGRAMME.fullmatch(terms.programme):
         raise Refused.because(TermsRefusal.BAD_PROGRAMME, "programme")
-    job_id = uuid7()
+    job_id = named_uuid(run_id.bytes, "points_job")  # the same one whoever opens it, and so the same file
     approvals = (definition.approval, order.approval, activity.approval)
     assert run.definition is not None
     command = OpenJob(

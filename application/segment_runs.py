@@ -78,7 +78,12 @@ def request(
 
 
 def request_pinned(
-    work: Work, pinned: Reference, content_hash: str, parameters: Mapping[str, str], work_order: UUID
+    work: Work,
+    run_id: UUID,
+    pinned: Reference,
+    content_hash: str,
+    parameters: Mapping[str, str],
+    work_order: UUID,
 ) -> UUID:
     """Queue a run of the revision that the work order was scheduled with, also when a newer one has been
     approved since. Refuse one that was never approved, or not with this hash (empty: any).
@@ -98,7 +103,7 @@ def request_pinned(
         by=work.principal.user,
         work_order=work_order,
     )
-    return _queue(work, command)
+    return _queue(work, command, run_id)
 
 
 def try_out(work: Work, definition_id: UUID, parameters: Mapping[str, str], row_limit: int) -> UUID:
@@ -142,8 +147,8 @@ def _definition(work: Work, definition_id: UUID) -> SegmentDefinition:
     return definition
 
 
-def _queue(work: Work, command: RequestRun) -> UUID:
-    run_id, definition_id = uuid7(), command.definition.id
+def _queue(work: Work, command: RequestRun, run_id: UUID | None = None) -> UUID:
+    run_id, definition_id = run_id or uuid7(), command.definition.id
     is_free = live_run(work, definition_id, command.is_trial) is None
     code = f"SR-{run_id.hex[-12:].upper()}"
     work.begin(DECIDER, run_id, replace(command, code=code, is_free=is_free))
