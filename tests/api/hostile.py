@@ -260,7 +260,7 @@ def fragments(chance: random.Random) -> Hostile:
 
 
 def variables(chance: random.Random) -> Hostile:
-    many = chance.choice([10, 101, 10_000, 90_000])
+    many = chance.choice([10, 101, 10_000, 49_000, 90_000])
     deep = chance.choice([3, 6, 90, 250])
     nested: Any = {}
     for _ in range(deep):
