@@ -324,10 +324,15 @@ def mapping_for_export(handler: Handler, principal: Principal, run_id: UUID) -> 
     Refuse a run that the principal does not see, one without a result, and one of a work order whose
     cancellation is asked for or granted.
     """
-    run = handler.log.load(DECIDER, run_id).state
-    work = handler.look(principal)
-    work.subject(DECIDER, run_id, lambda run: run.org_unit, looks_only=True)
-    if not queries_customers(principal, run.org_unit):
+    run = require_result(handler.look(principal), run_id)
+    assert run.definition is not None
+    return mapped_fields(content_of(handler.log, run.definition), is_approved=not run.is_trial)
+
+
+def require_result(work: Work, run_id: UUID) -> SegmentRun:
+    """The run, of which a file may leave; refusals as above. Within a command this holds until the append."""
+    run = work.subject(DECIDER, run_id, lambda run: run.org_unit, looks_only=True)
+    if not queries_customers(work.principal, run.org_unit):
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
     if run.status is not Status.SUCCEEDED:
         raise Refused.because(RunRefusal.NO_RESULT, status=run.status)
@@ -335,8 +340,7 @@ def mapping_for_export(handler: Handler, principal: Principal, run_id: UUID) -> 
         raise Refused.because(RunRefusal.NO_RESULT, status="deleted")
     if run.work_order is not None and is_barred(order := work.state(WORK_ORDER, run.work_order)):
         raise Refused.because(RunRefusal.NO_RESULT, status=order.status)
-    assert run.definition is not None
-    return mapped_fields(content_of(handler.log, run.definition), is_approved=not run.is_trial)
+    return run
 
 
 def mapped_fields(content: SegmentContent, is_approved: bool) -> tuple[MappedField, ...]:

@@ -19,6 +19,7 @@ from application.access import ACCOUNT_KINDS, DATA_KINDS
 from infrastructure.signing_keys import SigningKeys
 from tests.api.house import UNITS, House, running_house
 from tests.api.subscriber import subscriber
+from tests.api.test_points_ledgers import adjustment
 
 PASSWORD = "meadow-lantern-quartz"
 KEYS_FOLDER = "signing-keys"
@@ -477,6 +478,32 @@ def test_data_rights_and_activity_rights_are_apart(house: House) -> None:
     assert seen(house, token, retired)["retireCustomerGroup"]["userErrors"] == [{"code": "OTHER_UNITS"}]
     hidden = f'mutation {{ retireCustomerGroup(input: {{id: "{ids["SH"]}"}}) {{ userErrors {{ code }} }} }}'
     assert seen(house, other, hidden)["retireCustomerGroup"]["userErrors"] == [{"code": "NOT_FOUND"}]
+
+
+def test_customers_data_are_seen_by_the_data_right_alone(house: House) -> None:
+    """SYS-08: data right on SH, activity right on SH and HO: of HO's customers nothing, not even by id."""
+    group(house, "operator")
+    ids = {}
+    for unit, user in (("HO", "operator"), ("SH", "branch")):
+        given = adjustment(f"C{uuid4().hex[:8].upper()}", 5)
+        made = house.done(user, "adjustPoints", "pointsAccount { id entries { nodes { id } } }", **given)
+        ids[unit] = made["id"], made["entries"]["nodes"][0]["id"]
+    name, _ = settled(house, "SH", dataUnits=["SH"], activityUnits=["SH", "HO"])
+    token = entered(house, name)["accessToken"]
+    found = seen(house, token, "{ pointsAccounts { nodes { orgUnit } } pointsEntries { nodes { orgUnit } } }")
+    for nodes in found.values():
+        assert {each["orgUnit"] for each in nodes["nodes"]} == {"SH"}
+    for unit, both in ids.items():
+        for id_ in both:
+            shown = seen(house, token, f'{{ node(id: "{id_}") {{ id }} }}')["node"]
+            assert shown == (None if unit == "HO" else {"id": id_})
+    events = "{ events(first: 500) { events { subjectKind orgUnit } } }"
+    units: dict[str, set[str | None]] = {}
+    for each in seen(house, token, events)["events"]["events"]:
+        units.setdefault(each["subjectKind"], set()).add(each["orgUnit"])
+    assert units["points_ledger"] == {"SH"}
+    assert "HO" in units["customer_group"]
+    assert "user" not in units, "of accounts those are told who read accounts"
 
 
 def test_every_list_asks_for_the_right_that_its_kind_has() -> None:
