@@ -6,9 +6,6 @@ WORKDIR /build
 RUN python -m venv /opt/cardinal
 COPY requirements.txt ./
 RUN /opt/cardinal/bin/pip install --require-hashes --requirement requirements.txt
-# The client library of another broker than PostgreSQL: pika for RabbitMQ, redis for Redis.
-ARG BROKER_CLIENT=""
-RUN if [ -n "$BROKER_CLIENT" ]; then /opt/cardinal/bin/pip install "$BROKER_CLIENT"; fi
 COPY pyproject.toml README.md ./
 COPY domain domain
 COPY application application

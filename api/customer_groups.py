@@ -1,6 +1,7 @@
 """Customer groups in GraphQL: rules and lists, their life, and a look at who is in them beforehand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from api.activities import Activity
 
 PROJECTIONS = ("customer_groups", "timeline")
+PREVIEWS_AT_ONCE_MAX = 2
 
 strawberry.enum(Purpose, name="GroupPurpose", description="Whom to reach, or whom to award.")
 strawberry.enum(Dimension, name="GroupDimension", description="What a rule may ask of a customer.")
@@ -274,13 +276,30 @@ class CustomerGroupQueries:
             raise _failed(context, "UNAVAILABLE", "unavailable")
         try:
             query = await to_thread.run_sync(_query, context, input)
-            found = await to_thread.run_sync(customer_groups.preview, context.engine, query)
+            with _turn(context):
+                found = await to_thread.run_sync(customer_groups.preview, context.engine, query)
         except Refused as refused:
             faults = [user_error(fault, context.language) for fault in refused.faults]
             return CustomerGroupPreview(user_errors=faults)
         except RunFailed as failed:
             raise _failed(context, "PREVIEW_FAILED", "preview_failed", reason=failed.code.value) from None
         return CustomerGroupPreview(count=found.count, sample=list(found.sample))
+
+
+_under_way: set[object] = set()
+
+
+@contextmanager
+def _turn(context: Context) -> Iterator[None]:
+    """One of the few previews that this process makes at a time. Raise GraphQLError beyond that."""
+    if len(_under_way) >= PREVIEWS_AT_ONCE_MAX:
+        raise _failed(context, "PREVIEWS_BUSY", "previews_busy", most=str(PREVIEWS_AT_ONCE_MAX))
+    turn = object()
+    _under_way.add(turn)
+    try:
+        yield
+    finally:
+        _under_way.remove(turn)
 
 
 def _query(context: Context, input: PreviewCustomerGroupInput) -> Query:

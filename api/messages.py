@@ -274,6 +274,11 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "too_many_retries": ("最多重试 {most} 次。", "A run is retried {most} times at most."),
     "no_result": ("没有结果（{status}）。", "There is no result: the run is {status}."),
+    "previews_busy": (
+        "已有 {most} 个预览在进行，请稍后再试。",
+        "{most} previews are under way already: try again in a moment.",
+    ),
+    "result_kept": ("结果须保存到 {until}。", "The result is kept until {until}."),
     "unknown_parameter": ("没有参数 {name}。", "There is no parameter {name}."),
     # Analysts' SQL, at the gate.
     "sql_too_long": ("SQL 最多 {most} 字节。", "The SQL has at most {most} bytes."),

@@ -1,6 +1,7 @@
 """Segment definitions, runs and source grants as integrators see them."""
 
 from api.public_mappings import Data, Mapping, mapping, public_id, reference
+from domain import result_retention as rr
 from domain import segment_definitions as sd
 from domain import segment_runs as sr
 from domain import source_grants as sg
@@ -135,6 +136,7 @@ SEGMENT_MAPPINGS: dict[type, Mapping] = {
     sr.SegmentRunHandedOver: mapping(
         "handed_over", lambda e: {"pointsJobId": public_id("points_job", e.points_job)}
     ),
+    rr.SegmentRunResultDeleted: mapping("result_deleted", lambda e: {"retention": e.retention.value.upper()}),
     sr.SegmentRunCleanedUp: mapping(
         "cleaned_up", lambda e: {"attempt": e.attempt, "dropped": list(e.dropped)}
     ),

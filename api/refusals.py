@@ -23,6 +23,7 @@ from domain.group_rules import RuleRefusal
 from domain.points_job_statuses import JobRefusal
 from domain.points_job_terms import TermsRefusal
 from domain.points_ledgers import LedgerRefusal
+from domain.result_retention import RetentionRefusal
 from domain.reward_details import RewardRefusal
 from domain.run_parameters import ParameterRefusal
 from domain.run_schedules import ScheduleRefusal
@@ -63,6 +64,7 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     DefinitionRefusal,
     GrantRefusal,
     RunRefusal,
+    RetentionRefusal,
     ParameterRefusal,
     SqlRefusal,
     RewardRefusal,

@@ -17,8 +17,11 @@ from api.segment_definitions import SegmentDefinition
 from application import segment_runs
 from application.shared.engines import RunFailure
 from application.shared.work import Work
+from domain.result_retention import Retention
 from domain.segment_contents import ParameterType
-from domain.segment_runs import ATTEMPTS_EXHAUSTED, Retention
+from domain.segment_runs import (
+    ATTEMPTS_EXHAUSTED,
+)
 
 PROJECTIONS = ("segment_runs", "timeline")
 
@@ -104,6 +107,10 @@ class SegmentRun(Node):
     reason: str | None = column(description="Why it was terminated.")
     dropped: list[str] = column(description="What was temporary and is dropped; the result never is.")
     cleaned_up_at: datetime | None
+    kept_until: datetime | None = column(description="Before that nobody deletes the result.")
+    result_deleted_at: datetime | None = column(
+        description="When the rows were deleted, being past their time; the figures stay."
+    )
     requested_at: datetime
     requested_by: str
     started_at: datetime | None

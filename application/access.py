@@ -175,6 +175,7 @@ OPERATIONS: Mapping[str, Permission] = {
     "retrySegmentRun": Permission.SEGMENTS_RUN,
     "exportSegmentRun": Permission.SEGMENTS_EXPORT,
     "executeSegmentRun": Permission.SEGMENTS_EXECUTE,
+    "deleteSegmentResult": Permission.SEGMENTS_EXECUTE,
     **{f"{verb}SegmentSchedule": Permission.SEGMENTS_RUN for verb in ("set", "withdraw")},
     **{f"{verb}BusinessCalendar": Permission.PARAMETERS_MAINTAIN for verb in ("add", "revise")},
     **dict.fromkeys(("fireRunSchedule", "extractGroup", "moveSchedules"), Permission.SCHEDULES_PERFORM),

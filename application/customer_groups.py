@@ -1,13 +1,13 @@
 """The use cases of customer groups: kept, chosen by activities, compiled to a query, looked at beforehand."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from itertools import islice
 from uuid import UUID
 
 from application.access import CUSTOMER, HEAD_OFFICE, visible
-from application.group_sql import CUSTOMER_ID, Extraction, compiled
+from application.group_sql import Extraction, compiled
 from application.shared.engines import Engine, Query
 from application.shared.identifiers import uuid7
 from application.shared.records import Log
@@ -181,13 +181,10 @@ def is_customer(engine: Engine, customer: str, units: frozenset[str], today: dat
 def preview(engine: Engine, query: Query) -> Preview:
     """Count the customers and take the first ones by id. Raise RunFailed.
 
-    The count is that of a run on the same data, for it is the same query.
+    The count is that of a run on the same data, for it is the same query; no result set is left.
     """
-    count = engine.count(query)
-    run_id = uuid7()
-    some = replace(query, sql=f"{query.sql}\norder by {CUSTOMER_ID}\nlimit {SAMPLE_MAX}")
-    engine.run(run_id, some, lambda _: None, lambda: False)
-    return Preview(count, tuple(masked(id_) for (id_,) in engine.rows(run_id, (CUSTOMER_ID,))))
+    first = engine.head(query, SAMPLE_MAX)
+    return Preview(engine.count(query), tuple(masked(id_) for (id_,) in first))
 
 
 def masked(customer_id: str) -> str:

@@ -179,7 +179,7 @@ def execute(handler: Handler, engine: Engine, run_id: UUID, units: frozenset[str
     was made is not made again. After three attempts the run has failed. An exception that is not the
     engine's own verdict is the broker's to retry.
     """
-    worker = _Worker(handler, run_id, units)
+    worker = _Worker(handler, engine, run_id, units)
     attempt = worker.start()
     if attempt is not None:
         try:
@@ -209,6 +209,7 @@ class _Worker:
     """One delivery of a run to a worker. Commands have no keys: a report is repeated until it counts."""
 
     handler: Handler
+    engine: Engine
     run_id: UUID
     units: frozenset[str]
 
@@ -276,9 +277,13 @@ class _Worker:
         return over
 
     def clean_up(self) -> None:
-        """Note of a run that is over that nothing temporary is left: the engine drops what it makes."""
+        """Note of a run that is over that nothing temporary is left: the engine drops what it makes, and here
+        what attempts have left that were killed.
+        """
         run = self.run()
         if not run.is_live and run.attempt > run.cleaned:
+            if run.status is not Status.SUCCEEDED:
+                self.engine.discard(self.run_id)
             self.tell(RecordCleanUp(run.attempt, TEMPORARY))
 
     def handle(self, use_case: Callable[[Work], UUID]) -> None:
@@ -331,6 +336,8 @@ def require_result(work: Work, run_id: UUID) -> SegmentRun:
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
     if run.status is not Status.SUCCEEDED:
         raise Refused.because(RunRefusal.NO_RESULT, status=run.status)
+    if run.is_result_deleted:
+        raise Refused.because(RunRefusal.NO_RESULT, status="deleted")
     if run.work_order is not None and is_barred(order := work.state(WORK_ORDER, run.work_order)):
         raise Refused.because(RunRefusal.NO_RESULT, status=order.status)
     return run

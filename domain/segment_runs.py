@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
 
+from domain.result_retention import DeleteResult, Retention, SegmentRunResultDeleted, deleted
 from domain.run_parameters import RunParameter, parameter_faults, parameter_types
 from domain.segment_contents import SegmentContent
 from domain.shared.decider import Decider
@@ -25,13 +26,6 @@ PROGRESS_STEP = 10
 REASON_CHARACTERS_MAX = 1_000
 DETAIL_CHARACTERS_MAX = 500
 ATTEMPTS_EXHAUSTED = "attempts_exhausted"
-
-
-class Retention(StrEnum):
-    """How long the result is kept: TRIAL 30 days, RESULT five years after the run."""
-
-    TRIAL = "trial"
-    RESULT = "result"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +139,7 @@ Command = (
     | TerminateRun
     | RetryRun
     | RecordCleanUp
+    | DeleteResult
     | HandOverRun
 )
 
@@ -231,6 +226,7 @@ Event = (
     | SegmentRunTerminated
     | SegmentRunRetried
     | SegmentRunCleanedUp
+    | SegmentRunResultDeleted
     | SegmentRunHandedOver
 )
 
@@ -274,6 +270,8 @@ class SegmentRun:
     content_hash: str = ""
     failure: str = ""
     cleaned: int = 0
+    retention: Retention = Retention.RESULT
+    is_result_deleted: bool = False
     is_handed_over: bool = False
 
     @property
@@ -294,6 +292,7 @@ def evolve(run: SegmentRun, event: Event) -> SegmentRun:
                 parameters=event.parameters,
                 is_trial=event.is_trial,
                 row_limit=event.row_limit,
+                retention=event.retention,
             )
         case SegmentRunStarted(attempt=attempt):
             return replace(run, status=Status.RUNNING, attempt=attempt, percent=0)
@@ -320,6 +319,8 @@ def evolve(run: SegmentRun, event: Event) -> SegmentRun:
             )
         case SegmentRunCleanedUp(attempt=attempt):
             return replace(run, cleaned=attempt)
+        case SegmentRunResultDeleted():
+            return replace(run, is_result_deleted=True)
         case SegmentRunHandedOver():
             return replace(run, is_handed_over=True)
         case _:
@@ -351,6 +352,10 @@ def decide(command: Command, run: SegmentRun) -> Sequence[Event]:
             return _retry(command, run)
         case RecordCleanUp(attempt=attempt, dropped=dropped):
             return [SegmentRunCleanedUp(attempt, dropped)] if attempt > run.cleaned else []
+        case DeleteResult():
+            if run.status is not Status.SUCCEEDED:
+                raise Refused.because(RunRefusal.NO_RESULT, status=run.status)
+            return [] if run.is_result_deleted else deleted(command, run.retention)
         case HandOverRun(points_job=points_job):
             is_owed = run.status in OVER and not run.is_handed_over
             return [SegmentRunHandedOver(points_job)] if is_owed else []

@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool
 from application.processes.activity_counting import COUNT_ACTIVITY
 from application.processes.ended_activities import Ended
 from application.processes.expired_reservations import Expired
+from application.processes.expired_results import Deleted
 from application.processes.points_delivery import DELIVER_POINTS
 from application.processes.scheduled_runs import EXTRACT_GROUP, FIRE_SCHEDULE, MOVE_SCHEDULES
 from application.processes.work_order_execution import EXECUTE_RUN, HAND_RUN_OVER, START_WORK_ORDER
@@ -24,6 +25,7 @@ from infrastructure.schedules import Schedule
 END_DUE_ACTIVITIES = "end_due_activities"
 EXPIRE_RESERVATIONS = "expire_reservations"
 CLOSE_BUDGETS = "close_budgets"
+DELETE_RESULTS = "delete_results"
 # Half of the statement's limit on the server times the commands of one run stays well below this.
 TIME_LIMIT_MS = 10 * 60 * 1000
 # The next minute's run does what this one could not.
@@ -73,6 +75,13 @@ where a.status = 'ended' and greatest(a.ends_at, a.award_ends_at) <= %s
 order by a.ends_at, a.id limit %s
 """
 
+# Whose result is past its time; the use case looks again, at the log.
+KEPT_NO_LONGER = """
+select id from read.segment_runs
+where status = 'succeeded' and result_deleted_at is null and kept_until <= %s
+order by kept_until, id limit %s
+"""
+
 logger = structlog.get_logger("cardinal.tasks")
 
 
@@ -83,6 +92,7 @@ class Performers:
     end_due: Callable[[], Ended]
     expire_due: Callable[[], Expired]
     close_due: Callable[[], Ended]
+    delete_results: Callable[[], Deleted]
     start_order: Callable[[UUID], None]
     execute_run: Callable[[UUID], None]
     hand_over: Callable[[UUID], None]
@@ -163,6 +173,18 @@ def _declare_due(broker: dramatiq.Broker, perform: Performers) -> None:
         for activity_id, why in perform.close_due().refused:
             logger.warning("a budget that is over was not closed", activity=str(activity_id), why=why)
 
+    @dramatiq.actor(
+        actor_name=DELETE_RESULTS, broker=broker, max_retries=RETRIES_MAX, time_limit=TIME_LIMIT_MS
+    )
+    def delete_results() -> None:
+        deleted = perform.delete_results()
+        for run_id, why in deleted.refused:
+            logger.warning("a result that is past its time was not deleted", run=str(run_id), why=why)
+        if deleted.told or deleted.swept:
+            logger.info(
+                "results that are past their time were deleted", count=deleted.told, swept=deleted.swept
+            )
+
 
 def _declare_scheduled_runs(broker: dramatiq.Broker, perform: Performers) -> None:
     @dramatiq.actor(
@@ -199,6 +221,7 @@ def schedules(time_zone: str) -> Sequence[Schedule]:
         Schedule("end-due-activities", "* * * * *", time_zone, END_DUE_ACTIVITIES),
         Schedule("expire-reservations", "* * * * *", time_zone, EXPIRE_RESERVATIONS),
         Schedule("close-budgets", "* * * * *", time_zone, CLOSE_BUDGETS),
+        Schedule("delete-results", "17 * * * *", time_zone, DELETE_RESULTS),
     )
 
 
@@ -207,6 +230,13 @@ def due_activities(
 ) -> Callable[[datetime, int], Sequence[UUID]]:
     """Reads who is due from the read table; a projection that lags only makes it later."""
     return partial(_ids, pool, DUE)
+
+
+def results_kept_no_longer(
+    pool: ConnectionPool[psycopg.Connection[Any]],
+) -> Callable[[datetime, int], Sequence[UUID]]:
+    """Reads which runs' results are past their time."""
+    return partial(_ids, pool, KEPT_NO_LONGER)
 
 
 def settled_activities(

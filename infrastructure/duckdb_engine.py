@@ -89,7 +89,8 @@ class DuckDBEngine:
     def count(self, query: Query) -> int:
         snapshot = self._snapshot(query)
         with self._results.building(f"count-{uuid4()}") as building:
-            return self._perform(_count, query, snapshot, self._limits, building / "temp")
+            looked = replace(self._limits, time_s=self._limits.look_s)
+            return self._perform(_count, query, snapshot, looked, building / "temp", limits=looked)
 
     def run(
         self,
@@ -123,6 +124,18 @@ class DuckDBEngine:
                 self._results.publish(building, result)
             progress(100)
             return result
+
+    def head(self, query: Query, most: int) -> list[tuple[Any, ...]]:
+        snapshot = self._snapshot(query)
+        with self._results.building(f"head-{uuid4()}") as building:
+            looked = replace(self._limits, time_s=self._limits.look_s)
+            return self._perform(_head, query, snapshot, looked, building / "temp", most, limits=looked)
+
+    def discard(self, run_id: UUID) -> None:
+        self._results.discard(run_id)
+
+    def sweep(self) -> int:
+        return self._results.sweep()
 
     def rows(self, run_id: UUID, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         sql = f"select {shown(self._results, run_id, columns)} from {self._file(run_id)}"
@@ -203,6 +216,19 @@ def _count(query: Query, snapshot: Snapshot, limits: EngineLimits, temporary: Pa
         sql = f"select count(*) from ({checked.sql}) as counted"
         try:
             return int(_one(connection.execute(sql, _values(checked, query)))[0])
+        except duckdb.Error as error:
+            raise failure_of(error) from error
+
+
+def _head(
+    query: Query, snapshot: Snapshot, limits: EngineLimits, temporary: Path, most: int, _: Tell
+) -> list[tuple[Any, ...]]:
+    checked = _checked(query)
+    with session(snapshot, checked.uses, query.org_units, limits, temporary) as connection:
+        order = ", ".join(name(each) for each in query.primary_index)
+        sql = f"select * from ({checked.sql}) as query order by {order} limit {int(most)}"
+        try:
+            return connection.execute(sql, _values(checked, query)).fetchall()
         except duckdb.Error as error:
             raise failure_of(error) from error
 

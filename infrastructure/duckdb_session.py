@@ -25,7 +25,10 @@ REPORTED_MAX = 95
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """What one query may use, `temporary_bytes` on disk; `at_once`: how many may be performed at a time."""
+    """What one query may use, `temporary_bytes` on disk; `at_once`: how many may be performed at a time.
+
+    `check_s` is the time of a check, `look_s` that of a query for whose answer somebody waits.
+    """
 
     memory_bytes: int = 2 * 2**30
     threads: int = 2
@@ -34,6 +37,7 @@ class EngineLimits:
     rows: int = 20_000_000
     at_once: int = 2
     check_s: float = 10.0
+    look_s: float = 60.0
 
     @property
     def process_bytes(self) -> int:

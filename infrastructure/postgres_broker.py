@@ -408,26 +408,16 @@ def _checked_delay(delay_ms: int | None) -> timedelta:
 
 
 def broker_of(url: str | None, database_url: str) -> Broker:
-    """The broker that ``BROKER_URL`` names: ``amqp(s)://`` RabbitMQ, ``redis(s)://`` Redis, none PostgreSQL.
+    """The broker that ``BROKER_URL`` names: ``amqp(s)://`` RabbitMQ, none PostgreSQL.
 
-    Only PostgresBroker joins transactions and drops known ids; task_relay does both for others. Raises
-    ValueError for another scheme, and ImportError with the package to install where the client is missing.
+    Only PostgresBroker joins transactions and drops known ids; task_relay does both for RabbitMQ. No Redis:
+    it confirms what it may forget, and is slower than PostgreSQL here. Raises ValueError for another scheme.
     """
     if not url:
         return PostgresBroker(database_url)
     scheme = url.partition("://")[0]
-    try:
-        if scheme in ("amqp", "amqps"):
-            from dramatiq.brokers.rabbitmq import RabbitmqBroker
+    if scheme in ("amqp", "amqps"):
+        from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-            return RabbitmqBroker(url=url, confirm_delivery=True)
-        if scheme in ("redis", "rediss"):
-            from dramatiq.brokers.redis import RedisBroker
-
-            return RedisBroker(url=url)  # type: ignore[no-untyped-call]
-    except ModuleNotFoundError as error:
-        extra = "rabbitmq" if scheme.startswith("amqp") else "redis"
-        raise ImportError(
-            f"BROKER_URL={scheme}://… needs the package {error.name!r}: pip install 'dramatiq[{extra}]'"
-        ) from error
-    raise ValueError(f"BROKER_URL has the scheme {scheme!r}; known are amqp, amqps, redis and rediss")
+        return RabbitmqBroker(url=url, confirm_delivery=True)
+    raise ValueError(f"BROKER_URL has the scheme {scheme!r}; known are amqp and amqps")

@@ -29,6 +29,9 @@ from infrastructure.durable_files import flush, flush_tree, remove, sha256_of, t
 from infrastructure.warehouse import quoted
 
 HASHED_ROWS = 10_000
+DISCARD_S = 30.0
+ABANDONED_S = 24 * 3600.0
+"""Longer than any query may take."""
 _LOCK_GLANCE_S = 0.2
 _PLAIN_TYPES = ("BIGINT", "INTEGER", "SMALLINT", "DOUBLE", "DATE", "BOOLEAN", "TIMESTAMP", "DECIMAL")
 
@@ -84,6 +87,26 @@ class ResultSets:
             wait()
             time.sleep(_LOCK_GLANCE_S)
 
+    def discard(self, run_id: UUID) -> None:
+        """Remove the run's result and what attempts have left. Raise TimeoutError when it is held."""
+        until = time.monotonic() + DISCARD_S
+
+        def wait() -> None:
+            if time.monotonic() > until:
+                raise TimeoutError(f"somebody is still at the run {run_id}")
+
+        with self.turn(run_id, wait):
+            remove(self.folder / f".run-{run_id}")
+            remove(self.folder / str(run_id))
+
+    def sweep(self) -> int:
+        """Remove folders of work under way that nobody has touched for a day; how many there were."""
+        before = time.time() - ABANDONED_S
+        found = [path for path in self.folder.glob(".run-*") if _touched_at(path) < before]
+        for path in found:
+            remove(path)
+        return len(found)
+
     @contextmanager
     def building(self, label: str) -> Iterator[Path]:
         """An empty folder for work under way; it vanishes however the work ends, or when it begins anew."""
@@ -106,6 +129,14 @@ class ResultSets:
         flush_tree(building)
         os.rename(building, self.folder / str(result.run_id))
         flush(self.folder)
+
+
+def _touched_at(folder: Path) -> float:
+    """When something last appeared in the folder, or vanished; now, when it is gone itself."""
+    try:
+        return folder.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def content_hash(connection: duckdb.DuckDBPyConnection, file: Path, columns: Sequence[Column]) -> str:

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     broker_url: SecretStr | None = setting(
         "BROKER_URL",
         None,
-        "`amqp://…`, `amqps://…`, `redis://…` or `rediss://…`",
+        "`amqp://…` or `amqps://…`, of RabbitMQ",
         "Who hands tasks to workers; they are enqueued in PostgreSQL and relayed. None: PostgreSQL itself.",
     )
     points_gateway: str | None = setting(
@@ -345,7 +345,7 @@ class Settings(BaseSettings):
     @field_validator("broker_url")
     @classmethod
     def _broker(cls, url: SecretStr | None) -> SecretStr | None:
-        schemes = ("amqp://", "amqps://", "redis://", "rediss://")
+        schemes = ("amqp://", "amqps://")
         require(url is None or url.get_secret_value().startswith(schemes))
         return url
 

@@ -13,6 +13,7 @@ from application.processes.activity_counting import CountingDesk
 from application.processes.closed_budgets import close_due
 from application.processes.ended_activities import end_due
 from application.processes.expired_reservations import expire_due
+from application.processes.expired_results import delete_due
 from application.processes.scheduled_runs import ScheduleDesk
 from application.processes.work_order_execution import ExecutionDesk
 from application.shared.handler import Handler
@@ -89,6 +90,9 @@ def working(settings: Settings, url: str) -> Iterator[None]:
         perform = actors.Performers(
             end_due=partial(end_due, handler, actors.due_activities(connections), settings.units),
             expire_due=partial(expire_due, handler, actors.expired_holders(connections), settings.units),
+            delete_results=partial(
+                delete_due, handler, engine, actors.results_kept_no_longer(connections), settings.units
+            ),
             start_order=desk.start,
             execute_run=lambda run_id: segment_runs.execute(handler, engine, run_id, settings.units),
             hand_over=desk.hand_over,

@@ -6,6 +6,7 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from application.shared.records import Record
+from domain.result_retention import KEPT_FOR, Retention, SegmentRunResultDeleted
 from domain.segment_runs import (
     DECIDER,
     Event,
@@ -27,7 +28,8 @@ class SegmentRunRow:
     """`definition_hash` is what approvers saw of the revision. `parameters` hold {name, type, value},
     `columns` {name, type, isPersonal}, `failure_values` {name, value}. The figures are null without a result:
     `byte_count` is the file's, `content_hash` that of the rows, `snapshot` the warehouse's. `reason` is why
-    it was terminated. `dropped` is what was cleaned up after the newest attempt.
+    it was terminated. `dropped` is what was cleaned up after the newest attempt. `kept_until` is null
+    without a result; at `result_deleted_at` its rows were deleted.
     """
 
     id: UUID
@@ -60,6 +62,8 @@ class SegmentRunRow:
     requested_by: str
     started_at: datetime | None
     ended_at: datetime | None
+    kept_until: datetime | None
+    result_deleted_at: datetime | None
     changed_at: datetime
     changed_by: str
 
@@ -72,7 +76,7 @@ def project(row: SegmentRunRow | None, record: Record[Event]) -> SegmentRunRow:
         case SegmentRunRequested():
             return _requested(record, record.event)
         case _:
-            columns = _columns(record, record.event)
+            columns = _columns(given(row), record, record.event)
             return altered(given(row), version=record.version, **changed(record), **columns)
 
 
@@ -107,12 +111,15 @@ def _requested(record: Record[Event], requested: SegmentRunRequested) -> Segment
         requested_at=record.recorded_at,
         requested_by=requested.by,
         started_at=None,
+        kept_until=None,
+        result_deleted_at=None,
         **NOT_FAILED,
         **changed(record),
     )
 
 
 def _columns(
+    row: SegmentRunRow,
     record: Record[Event],
     event: SegmentRunStarted
     | SegmentRunProgressed
@@ -121,6 +128,7 @@ def _columns(
     | SegmentRunTerminated
     | SegmentRunRetried
     | SegmentRunCleanedUp
+    | SegmentRunResultDeleted
     | SegmentRunHandedOver,
 ) -> dict[str, Any]:
     at = record.recorded_at
@@ -130,7 +138,9 @@ def _columns(
         case SegmentRunProgressed(percent=percent):
             return {"percent": percent}
         case SegmentRunSucceeded():
-            return {"status": "succeeded", "percent": 100, "ended_at": at, **_figures(event)}
+            kept_until = at + KEPT_FOR[Retention(row.retention)]
+            ended = {"status": "succeeded", "percent": 100, "ended_at": at, "kept_until": kept_until}
+            return ended | _figures(event)
         case SegmentRunFailed(code=code, values=values):
             shown = [{"name": name, "value": values[name]} for name in sorted(values)]
             return {"status": "failed", "failure": code, "failure_values": shown, "ended_at": at}
@@ -140,6 +150,8 @@ def _columns(
             return {"status": "queued", "percent": 0, **NOT_FAILED}
         case SegmentRunCleanedUp(dropped=dropped):
             return {"dropped": dropped, "cleaned_up_at": at}
+        case SegmentRunResultDeleted():
+            return {"result_deleted_at": at}
         case SegmentRunHandedOver():
             return {}
         case _:

@@ -223,6 +223,15 @@ class Engine(Protocol):
         `progress` gets per cents, rising. Raise RunFailed or RunCancelled; nothing is left behind then.
         """
 
+    def head(self, query: Query, most: int) -> list[tuple[Any, ...]]:
+        """The first rows that the query gives now, in primary-index order; none is kept. Raise RunFailed."""
+
+    def discard(self, run_id: UUID) -> None:
+        """Remove the run's result and all that attempts at it have left. Raise OSError when it is held."""
+
+    def sweep(self) -> int:
+        """Remove what killed processes have left; how much that was."""
+
     def rows(self, run_id: UUID, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """The columns of a finished run, row by row in primary-index order. Raise RunFailed."""
 

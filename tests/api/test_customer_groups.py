@@ -1,12 +1,17 @@
 """Customer groups through the API: rules and lists, their faults in place, a preview, their history."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from api.customer_groups import PREVIEWS_AT_ONCE_MAX
+from application import customer_groups
+from application.shared.engines import Engine, Query
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
 from tests.api.campaigns import code
@@ -245,6 +250,28 @@ def test_who_has_no_right_gets_no_preview(house: House) -> None:
     for user in ("auditor", "admin"):
         answer = house.answer(user, PREVIEW, input={"businessDate": MARCH_31, "rule": EXAMPLE})
         assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+def test_previews_beyond_those_under_way_are_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SEG-05: each takes a query over the whole warehouse."""
+    begun, enough = threading.Barrier(PREVIEWS_AT_ONCE_MAX + 1), threading.Event()
+    real = customer_groups.preview
+
+    def slow(engine: Engine, query: Query) -> customer_groups.Preview:
+        begun.wait(30)
+        enough.wait(30)
+        return real(engine, query)
+
+    monkeypatch.setattr(customer_groups, "preview", slow)
+    with ThreadPoolExecutor(PREVIEWS_AT_ONCE_MAX) as users:
+        shown = [users.submit(preview, house, rule=EXAMPLE) for _ in range(PREVIEWS_AT_ONCE_MAX)]
+        begun.wait(30)
+        answer = house.answer("operator", PREVIEW, input={"businessDate": MARCH_31, "rule": EXAMPLE})
+        enough.set()
+        assert answer["errors"][0]["extensions"]["code"] == "PREVIEWS_BUSY"
+        assert all(each.result()["count"] for each in shown)
+    monkeypatch.undo()
+    assert preview(house, rule=EXAMPLE)["count"]
 
 
 def test_a_house_without_an_engine_says_so(make_database: Callable[..., str], migrated_template: str) -> None:

@@ -230,6 +230,10 @@ def test_a_run_shows_its_figures_and_earlier_results_stay(house: House, worker: 
     assert [each["name"] for each in shown["columns"]] == ["customer_id", "level", "birth_year"]
     assert shown["parameters"] == [{"name": "data_to", "type": "DATE", "value": "2026-03-01"}]
     assert shown["retention"] == "RESULT"
+    document = "query ($id: ID!) { segmentRun(id: $id) { endedAt keptUntil resultDeletedAt } }"
+    kept = house.data("auditor", document, id=run["id"])["segmentRun"]
+    years = int(kept["keptUntil"][:4]) - int(kept["endedAt"][:4])
+    assert (years, kept["resultDeletedAt"]) == (5, None)
     assert len(shown["contentHash"]) == 64
     assert shown["history"]["nodes"][-1]["eventType"] == "segment_run.cleaned_up"
     again = requested(house, definition)

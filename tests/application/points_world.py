@@ -27,6 +27,7 @@ from domain.points_jobs import DECIDER as JOB
 from domain.points_jobs import PointsJob
 from domain.points_ledgers import DECIDER as LEDGER
 from domain.points_ledgers import Holder, PointsLedger, ledger_id
+from domain.result_retention import Retention
 from domain.segment_contents import MappedColumn, Output, SegmentContent
 from domain.segment_definitions import (
     DefinitionApproved,
@@ -36,7 +37,6 @@ from domain.segment_definitions import (
 )
 from domain.segment_runs import (
     ResultColumn,
-    Retention,
     SegmentRunRequested,
     SegmentRunStarted,
     SegmentRunSucceeded,

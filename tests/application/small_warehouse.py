@@ -91,6 +91,9 @@ class SmallEngine:
     def count(self, query: Query) -> int:
         return len(self.found(query))
 
+    def head(self, query: Query, most: int) -> list[Row]:
+        return self.found(query)[:most]
+
     def run(
         self,
         run_id: UUID,

@@ -80,6 +80,7 @@ retrySegmentRun           yes      no         yes          no      no         no
 exportSegmentRun          yes      no         yes          no      no         no
 exportPointsFile          yes      no         no           yes     no         no
 executeSegmentRun         no       no         no           no      no         no
+deleteSegmentResult       no       no         no           no      no         no
 setSegmentSchedule        yes      no         yes          no      no         no
 withdrawSegmentSchedule   yes      no         yes          no      no         no
 fireRunSchedule           no       no         no           no      no         no

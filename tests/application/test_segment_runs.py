@@ -57,6 +57,10 @@ class ScriptedEngine:
     step: Step = at_ease
     queries: list[Query] = field(default_factory=list)
     results: dict[UUID, ResultSet] = field(default_factory=dict)
+    discarded: list[UUID] = field(default_factory=list)
+
+    def discard(self, run_id: UUID) -> None:
+        self.discarded.append(run_id)
 
     def run(
         self,

@@ -1,12 +1,19 @@
 """Segment runs: attempts of workers that may die, and reports that may come late or twice."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 from uuid import UUID
 
 import pytest
 
+from domain.result_retention import (
+    KEPT_FOR,
+    DeleteResult,
+    Retention,
+    RetentionRefusal,
+    SegmentRunResultDeleted,
+)
 from domain.run_parameters import ParameterRefusal, RunParameter, value_of
 from domain.segment_contents import DeclaredParameter, ParameterType
 from domain.segment_runs import (
@@ -26,7 +33,6 @@ from domain.segment_runs import (
     ReportProgress,
     RequestRun,
     ResultColumn,
-    Retention,
     RetryRun,
     RunRefusal,
     SegmentRunCleanedUp,
@@ -50,6 +56,7 @@ from tests.domain.segments import CONTENT, WORK_ORDER
 from tests.given import ExpectedFault, Given, all_pairs, grid, outcome
 
 run = Given(DECIDER)
+NOON = datetime(2026, 3, 1, 4, tzinfo=UTC)
 
 DEFINITION = Reference(UUID(int=0x50), 3)
 VALUES = {"data_from": "2026-02-01", "data_to": "2026-03-01", "level": "GOLD"}
@@ -98,6 +105,7 @@ COMMANDS: dict[type, Command] = {
     TerminateRun: TerminateRun("wrong month", by="lin"),
     RetryRun: RetryRun(by="lin"),
     RecordCleanUp: RecordCleanUp(1, ("spill",)),
+    DeleteResult: DeleteResult(NOON, NOON + KEPT_FOR[Retention.RESULT]),
     HandOverRun: HandOverRun(UUID(int=7)),
 }
 ANSWERS = grid("""
@@ -110,6 +118,7 @@ RecordFailure   not_found            nothing               SegmentRunFailed
 TerminateRun    not_found            SegmentRunTerminated  SegmentRunTerminated
 RetryRun        not_found            nothing               nothing
 RecordCleanUp   not_found            SegmentRunCleanedUp   SegmentRunCleanedUp
+DeleteResult    not_found            no_result             no_result
 HandOverRun     not_found            nothing               nothing
 
                 succeeded            failed                terminated
@@ -121,6 +130,7 @@ RecordFailure   nothing              nothing               nothing
 TerminateRun    run_over             run_over              nothing
 RetryRun        run_not_failed       SegmentRunRetried     run_not_failed
 RecordCleanUp   SegmentRunCleanedUp  SegmentRunCleanedUp   SegmentRunCleanedUp
+DeleteResult    SegmentRunResultDeleted  no_result         no_result
 HandOverRun     SegmentRunHandedOver  SegmentRunHandedOver  SegmentRunHandedOver
 """)
 
@@ -132,6 +142,26 @@ def test_a_run_is_handed_over_once_and_again_after_a_retry() -> None:
     again = [requested, started, failed, told, SegmentRunRetried(1, "lin"), SegmentRunStarted(2)]
     over = DECIDER.fold([*again, SegmentRunFailed(2, "time_limit", {})])
     assert DECIDER.decide(HandOverRun(), over) == [SegmentRunHandedOver(None)]
+
+
+@pytest.mark.parametrize("retention", Retention)
+def test_no_result_is_deleted_inside_its_period(retention: Retention) -> None:
+    """LOG-10, LOG-11"""
+    kept = replace(requested, retention=retention)
+    ends = NOON + KEPT_FOR[retention]
+    over = [kept, started, succeeded]
+    run.given(*over).when(DeleteResult(NOON, ends - timedelta(seconds=1))).then_refused(
+        RetentionRefusal.RESULT_KEPT
+    )
+    run.given(*over).when(DeleteResult(NOON, ends)).then(SegmentRunResultDeleted(retention))
+    run.given(*over, SegmentRunResultDeleted(retention)).when(DeleteResult(NOON, ends)).then()
+
+
+def test_results_are_kept_five_years_and_those_of_trials_thirty_days() -> None:
+    """LOG-10: whatever leap years lie between"""
+    assert KEPT_FOR[Retention.TRIAL] == timedelta(days=30)
+    for year in range(2024, 2030):
+        assert date(year, 2, 28) + KEPT_FOR[Retention.RESULT] >= date(year + 5, 2, 28)
 
 
 def test_the_grid_has_every_status_and_command() -> None:

@@ -117,6 +117,25 @@ def test_a_run_gives_what_a_bare_engine_gives_in_primary_index_order(
     assert result.snapshot == snapshot.id
 
 
+def test_a_look_at_the_first_rows_leaves_nothing(engine: DuckDBEngine, tmp_path: Path) -> None:
+    """SEG-05, LOG-11"""
+    first = engine.head(SPENDERS, 5)
+    result = run(engine, SPENDERS)
+    columns = [column.name for column in result.columns]
+    assert first == list(engine.rows(result.run_id, columns))[:5]
+    assert engine.count(SPENDERS) == result.rows
+    assert left(tmp_path / "results") == [str(result.run_id)]
+
+
+def test_whoever_only_looks_does_not_wait_long(warehouse: Warehouse, tmp_path: Path) -> None:
+    engine = limited(warehouse, tmp_path / "results", look_s=0.3)
+    for look in (lambda: engine.head(ENDLESS, 5), lambda: engine.count(ENDLESS)):
+        with pytest.raises(RunFailed) as failed:
+            look()
+        assert failed.value.values == {"seconds": "0.3"}
+    assert left(tmp_path / "results") == []
+
+
 def test_a_run_is_performed_once_and_its_result_never_changes(
     engine: DuckDBEngine, warehouse: Warehouse, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from domain import (
     catalogues,
     customer_groups,
     downloads,
+    result_retention,
     segment_definitions,
     segment_runs,
     source_grants,
@@ -237,7 +238,7 @@ GOLDEN: dict[tuple[str, int], Any] = {
         parameters=(RunParameter("data_from", ParameterType.DATE, "2026-02-01"),),
         is_trial=True,
         row_limit=100,
-        retention=segment_runs.Retention.TRIAL,
+        retention=result_retention.Retention.TRIAL,
         by="lin",
     ),
     ("segment_run.started", 1): segment_runs.SegmentRunStarted(1),
@@ -257,6 +258,9 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("segment_run.terminated", 1): segment_runs.SegmentRunTerminated("wrong timeframe", "lin"),
     ("segment_run.retried", 1): segment_runs.SegmentRunRetried(1, "lin"),
     ("segment_run.cleaned_up", 1): segment_runs.SegmentRunCleanedUp(1, ("spill",)),
+    ("segment_run.result_deleted", 1): result_retention.SegmentRunResultDeleted(
+        result_retention.Retention.TRIAL
+    ),
     ("segment_run.handed_over", 1): segment_runs.SegmentRunHandedOver(UUID(int=9)),
     ("customer_group.defined", 1): customer_groups.CustomerGroupDefined(
         "PREMIUM", "HO", customer_groups.Purpose.REWARDED, GROUP, HASH, "lin"

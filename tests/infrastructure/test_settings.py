@@ -56,6 +56,7 @@ def test_variables_are_read_and_an_empty_one_counts_as_not_set(monkeypatch: pyte
         ("DATABASE_URL", "mysql://cardinal@localhost/cardinal"),
         ("DATABASE_URL", f"postgresql://cardinal:{SECRET}@[broken/cardinal"),
         ("BROKER_URL", f"kafka://cardinal:{SECRET}@broker"),
+        ("BROKER_URL", f"redis://cardinal:{SECRET}@broker"),
         ("CARDINAL_JWKS_URL", "http://issuer.example/keys"),
         ("CARDINAL_JWKS_URL", "file:///etc/passwd"),
         ("CARDINAL_TOKEN_ALGORITHMS", "RS256,HS256"),

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain.approvals import TWO_LEVELS, ApprovalOpened, ApprovalPassed, Level, Subject
+from domain.result_retention import Retention
 from domain.run_parameters import RunParameter
 from domain.segment_contents import MappedColumn, Mask, Output, ParameterType, SegmentContent
 from domain.segment_definitions import (
@@ -20,7 +21,6 @@ from domain.segment_definitions import (
 )
 from domain.segment_runs import (
     ResultColumn,
-    Retention,
     SegmentRunCleanedUp,
     SegmentRunFailed,
     SegmentRunProgressed,
