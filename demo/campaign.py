@@ -282,7 +282,10 @@ class Campaign:
             if not order["pointsJobId"]:
                 raise DemoFailed(f"the work order has no points job: {order}")
             self.made["job"], self.made["run"] = {"id": order["pointsJobId"]}, {"id": order["runId"]}
-            run = self._ask(RUN, "segmentRun", self.made["run"])
+            run = self.operator.until(
+                "the figures of the run",
+                partial(self._when, RUN, "segmentRun", self.made["run"], lambda run: run["rowCount"]),
+            )
             run["rowCount"] = int(run["rowCount"])
             self.made["run"] |= run
             step.figures = (
@@ -313,17 +316,19 @@ class Campaign:
     def _reached(self) -> None:
         """What was held for the activity and is used up, and who qualified for it."""
         with self.steps.step("count whom it reached") as step:
-            rows = self.made["run"]["rowCount"]
+            rows, posted = self.made["run"]["rowCount"], self.made["job"]["postedPoints"]
+
+            def is_told(activity: Mapping[str, Any]) -> bool:
+                (stock,) = activity["stocks"]["nodes"]
+                given = int(stock["consumed"]) == posted and not int(stock["reserved"])
+                return given and bool(activity["figures"]["qualified"] == rows)
+
+            # The job, the stock and the count are read models of their own: each follows at its pace.
             found = self.operator.until(
-                "the count of the qualified",
-                partial(
-                    self._when, REACHED, "activity", self.made["activity"],
-                    lambda activity: activity["figures"]["qualified"] == rows,
-                ),
-            )  # fmt: skip
+                f"the count of {rows:,} qualified and of {posted:,} points of the stock consumed",
+                partial(self._when, REACHED, "activity", self.made["activity"], is_told),
+            )
             (stock,) = found["stocks"]["nodes"]
-            if int(stock["consumed"]) != self.made["job"]["postedPoints"] or int(stock["reserved"]):
-                raise DemoFailed(f"the stock is not what was posted: {stock}")
             step.figures = (
                 f"{rows:,} of {found['figures']['applicable']:,} qualified,"
                 f" {int(stock['consumed']):,} of {int(stock['total']):,} points of the stock given"

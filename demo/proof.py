@@ -27,9 +27,10 @@ TIMELINE = """query ($id: ID!) { activity(id: $id) { timeline(first: 100) { node
 
 def why(campaign: Campaign) -> Tree:
     """The chain from one posting back to the plan, as a tree."""
-    nodes = campaign.operator.ask(WHY, id=campaign.made["job"]["id"])["pointsEntries"]["nodes"]
-    if not nodes:
-        raise DemoFailed("no posting of the job is to be seen")
+    nodes = campaign.operator.until(
+        "a posting of the job",
+        lambda: campaign.operator.ask(WHY, id=campaign.made["job"]["id"])["pointsEntries"]["nodes"],
+    )
     entry, job = nodes[0], nodes[0]["why"]["job"]
     card = f" with card {entry['card']}" if entry["card"] else ""
     tree = Tree(f"[bold]why {entry['customer']} got {int(entry['points']):,} points{card}[/bold]")
