@@ -54,12 +54,13 @@ class EndpointRules:
     may_be_near: bool = False
 
 
-class ContentRefusal(StrEnum):
+class WebhookRefusal(StrEnum):
     BAD_WEBHOOK_URL = "bad_webhook_url"
     WEBHOOK_URL_NOT_HTTPS = "webhook_url_not_https"
     PRIVATE_ADDRESS = "private_address"
     UNKNOWN_EVENT_TYPE = "unknown_event_type"
     DISCLOSURE_NOT_YOURS = "disclosure_not_yours"
+    ENDPOINT_NOT_APPROVED = "endpoint_not_approved"
 
 
 # --- Rules ----------------------------------------------------------------
@@ -74,7 +75,7 @@ def content_faults(content: WebhookContent, rules: EndpointRules) -> Iterator[Fa
             yield Fault(CommonRefusal.DUPLICATE, ("discloses", index))
         elif disclosure not in rules.may_disclose:
             refused = {"disclosure": disclosure.value}
-            yield Fault(ContentRefusal.DISCLOSURE_NOT_YOURS, ("discloses", index), refused)
+            yield Fault(WebhookRefusal.DISCLOSURE_NOT_YOURS, ("discloses", index), refused)
 
 
 def selects(content: WebhookContent, type_: str) -> bool:
@@ -108,14 +109,14 @@ def _url_faults(url: str, rules: EndpointRules) -> Iterator[Fault]:
         return
     parts = _parts(url)
     if parts is None or parts.hostname is None:
-        yield Fault(ContentRefusal.BAD_WEBHOOK_URL, ("url",))
+        yield Fault(WebhookRefusal.BAD_WEBHOOK_URL, ("url",))
         return
     if rules.may_be_near:
         return
     if parts.scheme != "https":
-        yield Fault(ContentRefusal.WEBHOOK_URL_NOT_HTTPS, ("url",))
+        yield Fault(WebhookRefusal.WEBHOOK_URL_NOT_HTTPS, ("url",))
     if not _may_be_public(parts.hostname):
-        yield Fault(ContentRefusal.PRIVATE_ADDRESS, ("url",))
+        yield Fault(WebhookRefusal.PRIVATE_ADDRESS, ("url",))
 
 
 def _parts(url: str) -> SplitResult | None:
@@ -164,4 +165,4 @@ def _type_faults(types: tuple[str, ...], known: frozenset[str]) -> Iterator[Faul
         if type_ in types[:index]:
             yield Fault(CommonRefusal.DUPLICATE, ("types", index))
         elif type_ not in known and type_ not in kinds:
-            yield Fault(ContentRefusal.UNKNOWN_EVENT_TYPE, ("types", index), {"type": type_})
+            yield Fault(WebhookRefusal.UNKNOWN_EVENT_TYPE, ("types", index), {"type": type_})

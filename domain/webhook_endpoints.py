@@ -15,7 +15,7 @@ from domain.shared.content import content_hash
 from domain.shared.decider import Decider
 from domain.shared.refusal import CommonRefusal, Fault, Refused, refuse_any
 from domain.shared.text import code_faults, name_faults
-from domain.webhook_contents import EndpointRules, WebhookContent, content_faults
+from domain.webhook_contents import EndpointRules, WebhookContent, WebhookRefusal, content_faults
 
 # --- Values ---------------------------------------------------------------
 
@@ -32,10 +32,6 @@ class DisablingCause(StrEnum):
     BY_HAND = "by_hand"
     GONE = "gone"
     EXHAUSTED = "exhausted"
-
-
-class WebhookRefusal(StrEnum):
-    ENDPOINT_NOT_APPROVED = "endpoint_not_approved"
 
 
 # --- Commands -------------------------------------------------------------

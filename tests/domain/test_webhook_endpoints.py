@@ -10,10 +10,10 @@ from domain.shared.refusal import CommonRefusal
 from domain.webhook_contents import (
     TYPES_MAX,
     URL_CHARACTERS_MAX,
-    ContentRefusal,
     Disclosure,
     EndpointRules,
     WebhookContent,
+    WebhookRefusal,
     is_public_address,
     selects,
 )
@@ -218,13 +218,13 @@ def test_a_draft_tells_all_its_faults_at_once() -> None:
         (CommonRefusal.BAD_CODE, "code"),
         (CommonRefusal.CODE_TAKEN, "code"),
         (CommonRefusal.REQUIRED, "name"),
-        (ContentRefusal.WEBHOOK_URL_NOT_HTTPS, "url"),
-        (ContentRefusal.PRIVATE_ADDRESS, "url"),
+        (WebhookRefusal.WEBHOOK_URL_NOT_HTTPS, "url"),
+        (WebhookRefusal.PRIVATE_ADDRESS, "url"),
         (CommonRefusal.DUPLICATE, "types", 1),
-        (ContentRefusal.UNKNOWN_EVENT_TYPE, "types", 2),
-        (ContentRefusal.UNKNOWN_EVENT_TYPE, "types", 3),
+        (WebhookRefusal.UNKNOWN_EVENT_TYPE, "types", 2),
+        (WebhookRefusal.UNKNOWN_EVENT_TYPE, "types", 3),
         (CommonRefusal.DUPLICATE, "discloses", 1),
-        (ContentRefusal.DISCLOSURE_NOT_YOURS, "discloses", 2),
+        (WebhookRefusal.DISCLOSURE_NOT_YOURS, "discloses", 2),
     )
 
 
@@ -233,7 +233,7 @@ def test_nobody_discloses_what_he_may_not_read_also_not_by_submitting() -> None:
     told = replace(drafted, content=replace(CONTENT, discloses=(Disclosure.BUDGET,)))
     nobody = EndpointRules(KNOWN, frozenset())
     endpoint.given(told).when(SubmitEndpoint(APPROVAL, "research", nobody, "wu")).then_refused(
-        (ContentRefusal.DISCLOSURE_NOT_YOURS, "discloses", 0)
+        (WebhookRefusal.DISCLOSURE_NOT_YOURS, "discloses", 0)
     )
 
 
@@ -242,23 +242,23 @@ def test_nobody_discloses_what_he_may_not_read_also_not_by_submitting() -> None:
     [
         ("", CommonRefusal.REQUIRED),
         ("https://" + "a" * URL_CHARACTERS_MAX, CommonRefusal.TOO_LONG),
-        ("hooks.example.com", ContentRefusal.BAD_WEBHOOK_URL),
-        ("ftp://hooks.example.com/", ContentRefusal.BAD_WEBHOOK_URL),
-        ("https:///path", ContentRefusal.BAD_WEBHOOK_URL),
-        ("https://user:pass@hooks.example.com/", ContentRefusal.BAD_WEBHOOK_URL),
-        ("https://hooks.example.com/#there", ContentRefusal.BAD_WEBHOOK_URL),
-        ("https://hooks.example.com:0/", ContentRefusal.BAD_WEBHOOK_URL),
-        ("https://hooks.example.com:99999/", ContentRefusal.BAD_WEBHOOK_URL),
-        ("https://hooks.example.com\\@10.0.0.1/", ContentRefusal.BAD_WEBHOOK_URL),
-        ("https://hooks.example.com/\n", ContentRefusal.BAD_WEBHOOK_URL),
-        ("https://银行.example.com/", ContentRefusal.BAD_WEBHOOK_URL),
-        ("http://hooks.example.com/", ContentRefusal.WEBHOOK_URL_NOT_HTTPS),
-        ("https://localhost/", ContentRefusal.PRIVATE_ADDRESS),
-        ("https://cardinal.internal/", ContentRefusal.PRIVATE_ADDRESS),
-        ("https://127.0.0.1/", ContentRefusal.PRIVATE_ADDRESS),
-        ("https://127.1/", ContentRefusal.PRIVATE_ADDRESS),
-        ("https://2130706433/", ContentRefusal.PRIVATE_ADDRESS),
-        ("https://[::1]/", ContentRefusal.PRIVATE_ADDRESS),
+        ("hooks.example.com", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("ftp://hooks.example.com/", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("https:///path", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("https://user:pass@hooks.example.com/", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("https://hooks.example.com/#there", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("https://hooks.example.com:0/", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("https://hooks.example.com:99999/", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("https://hooks.example.com\\@10.0.0.1/", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("https://hooks.example.com/\n", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("https://银行.example.com/", WebhookRefusal.BAD_WEBHOOK_URL),
+        ("http://hooks.example.com/", WebhookRefusal.WEBHOOK_URL_NOT_HTTPS),
+        ("https://localhost/", WebhookRefusal.PRIVATE_ADDRESS),
+        ("https://cardinal.internal/", WebhookRefusal.PRIVATE_ADDRESS),
+        ("https://127.0.0.1/", WebhookRefusal.PRIVATE_ADDRESS),
+        ("https://127.1/", WebhookRefusal.PRIVATE_ADDRESS),
+        ("https://2130706433/", WebhookRefusal.PRIVATE_ADDRESS),
+        ("https://[::1]/", WebhookRefusal.PRIVATE_ADDRESS),
     ],
 )
 def test_an_address_that_may_not_be_sent_to_is_refused(url: str, code: str) -> None:
@@ -274,12 +274,33 @@ def test_plain_and_near_addresses_are_for_development_alone() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize(  # fmt: skip
     "address",
-    ["0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "192.168.1.1"]
-    + ["192.0.2.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "::1", "::7f00:1"]
-    + ["::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "fc00::1", "fe80::1", "fe80::1%eth0", "ff02::1"]
-    + ["2001:db8::1"],
+    [
+        "0.0.0.0",
+        "10.1.2.3",
+        "100.64.0.1",
+        "127.0.0.1",
+        "169.254.169.254",
+        "172.16.0.1",
+        "192.168.1.1",
+        "192.0.2.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::7f00:1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "fc00::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "ff02::1",
+        "2001:db8::1",
+    ],
 )
 def test_a_private_address_is_told_in_every_guise(address: str) -> None:
     """INT-10: private, own, linked, shared, reserved, and IPv4 inside IPv6."""
