@@ -274,7 +274,7 @@ def test_plain_and_near_addresses_are_for_development_alone() -> None:
     )
 
 
-@pytest.mark.parametrize(  # fmt: skip
+@pytest.mark.parametrize(
     "address",
     [
         "0.0.0.0",
