@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.access import Permission, Principal, units_of, visible
+from application.access import HEAD_OFFICE, Permission, Principal, units_of, visible
 from application.shared.approvable import Approvable, new_approval, open_approval, void_approval
 from application.shared.identifiers import uuid7
 from application.shared.records import BANK_WIDE, Position
@@ -167,6 +167,17 @@ def recipient(endpoint: WebhookEndpoint, units: frozenset[str]) -> Principal:
         org_unit=endpoint.org_unit,
         units=units_of(endpoint.org_unit, units) if endpoint.is_sent_to else frozenset(),
         system_permissions=frozenset({Permission.EVENTS_READ, *(READ_BY[each] for each in told)}),
+    )
+
+
+def deliverer(units: frozenset[str]) -> Principal:
+    """Who disables endpoints that can't be delivered to: no roles, all units, this one permission."""
+    return Principal(
+        user=SYSTEM_USER,
+        roles=frozenset(),
+        org_unit=HEAD_OFFICE,
+        units=units,
+        system_permissions=frozenset({Permission.WEBHOOKS_DELIVER}),
     )
 
 

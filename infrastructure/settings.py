@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 from pydantic import SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from application.access import HEAD_OFFICE, Role
 from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
 from infrastructure.settings_values import expected, listed, pairs, require, setting
+from infrastructure.webhook_settings import WebhookSettings
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 UNITS_MAX = 1_000
@@ -32,7 +33,7 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-class Settings(BaseSettings):
+class Settings(WebhookSettings):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
     model_config = SettingsConfigDict(

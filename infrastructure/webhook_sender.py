@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -117,7 +118,7 @@ class WebhookSender:
             ) as response,
         ):
             found = b""
-            with anyio.move_on_after(EXCERPT_S):
+            with suppress(httpcore.NetworkError, httpcore.ProtocolError), anyio.move_on_after(EXCERPT_S):
                 async for part in response.aiter_stream():
                     found += part[: EXCERPT_BYTES_MAX - len(found)]
                     if len(found) == EXCERPT_BYTES_MAX:
@@ -152,11 +153,6 @@ class _Network(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failed = error
         raise failed
-
-    async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        raise PrivateAddress(path)
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
