@@ -434,12 +434,11 @@ class Settings(WebhookSettings):
 
     def require_issuer(self) -> None:
         """Raise SettingsFault when this is production and nobody is named whose tokens are good."""
-        faults = []
-        if self.has_login and self.jwks_url is None and self.jwks_file is None:
+        has_keys = self.jwks_url is not None or self.jwks_file is not None
+        if not self.is_production or (self.has_login and not has_keys):
             return
-        if self.is_production and self.jwks_url is None and self.jwks_file is None:
-            faults.append("CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production")
-        if self.is_production and "token_issuer" not in self.model_fields_set:
+        faults = [] if has_keys else ["CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production"]
+        if "token_issuer" not in self.model_fields_set:
             faults.append("CARDINAL_TOKEN_ISSUER must be set in production")
         if faults:
             raise SettingsFault(*faults)
