@@ -346,7 +346,7 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
 IN_CAPITALS = frozenset({
     "status", "awaiting", "channels", "level", "verdict", "type", "role", "route", "goal", "frequency",
     "timeframe", "purpose", "membership", "kind", "format", "mask", "retention", "priority", "next_step",
-    "former_status", "strategy", "exclusions", "exclusion", "tasks",
+    "former_status", "strategy", "exclusions", "exclusion", "tasks", "discloses", "disabled_cause",
 })  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 
