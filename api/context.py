@@ -15,6 +15,7 @@ from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log, Position
+from application.shared.webhooks import WebhookDesk
 
 if TYPE_CHECKING:
     from api.admission import Admission
@@ -51,6 +52,7 @@ class Context:
     connection_params: Mapping[str, object] | None = None
     engine: Engine | None = None
     accounts: Accounts | None = None
+    webhooks: WebhookDesk | None = None
     still_holds: Callable[[Principal], bool] = lambda _: True
     address: str = ""
 

@@ -87,7 +87,7 @@ def shapes(hint: Any, depth: int = 0) -> Sequence[Any]:
 
 def _shapes_of_fields(hint: type, depth: int) -> Sequence[Any]:
     hints = get_type_hints(hint)
-    found = {field.name: shapes(hints[field.name], depth + 1) for field in fields(hint)}  # type: ignore[arg-type]
+    found = {field.name: shapes(hints[field.name], depth + 1) for field in fields(hint)}
     full = hint(**{name: values[0] for name, values in found.items()})
     others = [replace(full, **{name: value}) for name, values in found.items() for value in values[1:]]
     return [full, *others]

@@ -15,6 +15,7 @@ from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log
+from application.shared.webhooks import WebhookDesk
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Services:
     tags: EntityTags
     engine: Engine | None = None
     accounts: Accounts | None = None
+    webhooks: WebhookDesk | None = None
 
     def context(
         self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
@@ -61,6 +63,7 @@ class Services:
             admission=self.admission,
             engine=self.engine,
             accounts=self.accounts,
+            webhooks=self.webhooks,
             still_holds=self.authentication.still_holds,
             address=address,
         )

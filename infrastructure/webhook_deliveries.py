@@ -62,15 +62,16 @@ from due where (l.endpoint_id, l.stream_id) = (due.endpoint_id, due.stream_id)
 returning l.endpoint_id, l.stream_id, l.failures
 """
 OLDEST = """
-select id, event_id, stream_id, version, attempts from webhook.deliveries
+select id, event_id, stream_id, version, attempt_count from webhook.deliveries
 where endpoint_id = %s and stream_id = %s and status = 'pending' order by epoch, position limit 1
 """
 RECORD = f"select {RECORDED} from log.events where stream_id = %s and version = %s and event_id = %s"
 HELD = "select from webhook.lines where endpoint_id = %s and stream_id = %s and lease = %s for update"
 END = """
-update webhook.deliveries set status = %s, ended_at = now() where id = %s and status = 'pending'
+update webhook.deliveries set status = %s, ended_at = now(), retry_at = null
+where id = %s and status = 'pending'
 """
-COUNT = "update webhook.deliveries set attempts = %s where id = %s"
+COUNT = "update webhook.deliveries set attempt_count = %s, retry_at = now() + %s where id = %s"
 TELL = """
 insert into webhook.attempts
     (id, delivery_id, org_unit, number, started_at, duration_ms, outcome, status_code, response)
@@ -181,23 +182,27 @@ class WebhookDeliveries:
     def _attempt(self, line: Line, due: Due, endpoint: WebhookEndpoint, url: str, body: bytes) -> None:
         started_at = datetime.now(UTC)
         answer = self._send(due, endpoint, url, body, started_at)
-        is_last = line.failures + 1 > len(self.retries)
         with self.pool.connection() as connection, connection.transaction():
             if connection.execute(HELD, [line.endpoint, line.stream, line.lease]).fetchone() is None:
                 return  # somebody else has the line: what he does counts
             number = due.attempts + 1
             told = [number, started_at, answer.duration_ms, answer.outcome, answer.status_code]
-            connection.execute(COUNT, [number, due.id])
+            wait = self._wait(line, answer)
+            connection.execute(COUNT, [number, wait, due.id])
             connection.execute(TELL, [uuid7(), due.id, endpoint.org_unit, *told, answer.response])
             if answer.outcome is Outcome.DELIVERED:
                 connection.execute(END, ["delivered", due.id])
                 self._next(connection, line)
                 return
-            is_over = is_last or answer.outcome is Outcome.GONE
-            wait = SUSPENDING if is_over else _jittered(self.retries[line.failures])
             connection.execute(LATER, [wait, line.endpoint, line.stream])
-        if is_over:
+        if self._is_over(line, answer):
             self._give_up(line, due, answer)
+
+    def _is_over(self, line: Line, answer: Answer) -> bool:
+        return answer.outcome is Outcome.GONE or line.failures >= len(self.retries)
+
+    def _wait(self, line: Line, answer: Answer) -> timedelta:
+        return SUSPENDING if self._is_over(line, answer) else _jittered(self.retries[line.failures])
 
     def _send(self, due: Due, endpoint: WebhookEndpoint, url: str, body: bytes, now: datetime) -> Answer:
         id_ = self.public_id(due.event)

@@ -54,7 +54,7 @@ where endpoint_id = %s and status = 'pending'
 """
 DROP_LINES = "delete from webhook.lines where endpoint_id = %s and lease is null"
 AGAIN = """
-update webhook.deliveries set status = 'pending', ended_at = null
+update webhook.deliveries set status = 'pending', ended_at = null, retry_at = null
 where endpoint_id = %s and event_id = %s returning stream_id
 """
 DUE = """

@@ -31,8 +31,10 @@ class SecretsUnavailable(Exception):
 class WebhookSecrets:
     """The desk for commands, and the secrets for who signs. Safe to share between threads."""
 
-    def __init__(self, pool: ConnectionPool[psycopg.Connection[Any]], key_file: Path) -> None:
-        self._pool, self._key_file = pool, key_file
+    def __init__(
+        self, pool: ConnectionPool[psycopg.Connection[Any]], key_file: Path, *, may_be_near: bool = False
+    ) -> None:
+        self._pool, self._key_file, self.may_be_near = pool, key_file, may_be_near
 
     def new_secret(self, secret: UUID) -> str:
         text = PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()

@@ -16,6 +16,11 @@ class Delivery:
 class WebhookDesk(Protocol):
     """What goes with commands on endpoints. A secret is told once; what is kept of it is enciphered."""
 
+    @property
+    def may_be_near(self) -> bool:
+        """Whether endpoints may have private addresses and plain HTTP: never in production."""
+        ...
+
     def new_secret(self, secret: UUID) -> str:
         """Make the secret of that id: `whsec_` and 32 random bytes in base64."""
         ...

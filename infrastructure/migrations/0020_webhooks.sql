@@ -72,7 +72,8 @@ create table webhook.deliveries (
     position    bigint      not null,
     event_type  text        not null,
     status      text        not null check (status in ('pending', 'delivered', 'dropped')),
-    attempts    integer     not null default 0,
+    attempt_count integer   not null default 0,
+    retry_at    timestamptz,
     queued_at   timestamptz not null default now(),
     ended_at    timestamptz,
     unique (endpoint_id, event_id)
