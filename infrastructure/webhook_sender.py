@@ -64,11 +64,16 @@ class WebhookSender:
     """Sends from any thread; the network is one event loop's, so that a limit ends whatever waits."""
 
     def __init__(
-        self, *, may_be_near: bool = False, total_s: float = TOTAL_S, resolve: Resolve | None = None
+        self,
+        *,
+        may_be_near: bool = False,
+        total_s: float = TOTAL_S,
+        resolve: Resolve | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._network = _Network(may_be_near, resolve or _resolve)
         self._total_s = total_s
-        self._tls = ssl.create_default_context()
+        self._tls = tls or ssl.create_default_context()
         self._loop = start_blocking_portal()
 
     def __enter__(self) -> "WebhookSender":
