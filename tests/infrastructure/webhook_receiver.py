@@ -30,7 +30,7 @@ class Receiver:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.secret = ""
         self.received: list[Received] = []
-        self.behave: Callable[[BaseHTTPRequestHandler, Received], int] = lambda _, __: 204
+        self.behave: Callable[[BaseHTTPRequestHandler, Received], int] = lambda _, __: 200
         self.stopped = threading.Event()
         served = self
 
