@@ -151,6 +151,25 @@ def test_secrets_are_not_in_the_log_nor_in_clear_in_the_database(
         other.secrets(ids)
 
 
+def test_the_page_for_integrators_verifies_what_is_sent(world: WebhookWorld, receiver: Receiver) -> None:
+    """SEC-07: its lines as they stand there; forged, changed and repeated ones are not taken."""
+    page = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
+    lines: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], lines)
+    take, seen = lines["take"], set[str]()
+    bodies: list[tuple[bytes, dict[str, str]]] = []
+    receiver.keep = lambda body, headers: bodies.append((body, headers))
+    listening(world, receiver)
+    stream = world.happens()
+    world.run()
+    [(body, headers)] = bodies
+    assert take(body + b" ", headers, receiver.secret, seen) is None
+    assert take(body, {**headers, "webhook-id": "ev_2"}, receiver.secret, seen) is None
+    assert take(body, headers, "whsec_" + "A" * 44, seen) is None
+    assert take(body, headers, receiver.secret, seen)["subject"] == act(stream)
+    assert take(body, headers, receiver.secret, seen) is None
+
+
 # --- Order ------------------------------------------------------------------
 
 

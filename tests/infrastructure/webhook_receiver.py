@@ -31,6 +31,7 @@ class Receiver:
         self.secret = ""
         self.received: list[Received] = []
         self.behave: Callable[[BaseHTTPRequestHandler, Received], int] = lambda _, __: 200
+        self.keep: Callable[[bytes, dict[str, str]], None] = lambda _, __: None
         self.stopped = threading.Event()
         served = self
 
@@ -60,6 +61,7 @@ class Receiver:
     def take(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers["content-length"]))
         headers = {name.lower(): value for name, value in request.headers.items()}
+        self.keep(body, headers)
         try:
             event = Webhook(self.secret).verify(body, headers) if self.secret else None
         except WebhookVerificationError:
