@@ -21,7 +21,7 @@ from api.public_mappings import MAPPINGS
 from api.webhook_events import schema_id, sent_events
 from application.shared.records import Context, Position, Record
 from domain.approvals import Subject
-from domain.group_rules import Comparison, Condition, Dimension, Rule, Transactions, Window
+from domain.group_rules import Comparison, Condition, Dimension, Rule
 from domain.shared.money import Money
 from domain.webhook_contents import Disclosure
 
@@ -34,14 +34,6 @@ _KEY = "a key of a map"
 _MOMENT = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_SPENT = Rule(
-    condition=Condition(
-        Dimension.TRANSACTION_SUM,
-        Comparison.AT_LEAST,
-        ("5000.00",),
-        Transactions(Window(30, date(2026, 1, 1), date(2026, 2, 1)), ("dining",), ("pos",), "CNY"),
-    )
-)
 _PLAIN = Rule(condition=Condition(Dimension.TRANSACTION_SUM, Comparison.AT_LEAST, ("5000.00",)))
 
 _GIVEN: Mapping[type, Sequence[Any]] = {
@@ -57,8 +49,11 @@ _GIVEN: Mapping[type, Sequence[Any]] = {
     # Not every combination of these is one.
     Money: (Money(12_345, "CNY"),),
     Subject: (Subject("activity", _ID, 2, "0" * 64, "SPRING-26", "HO"),),
-    Rule: (_SPENT, _PLAIN, Rule(all_of=(_SPENT,)), Rule(any_of=(_SPENT,)), Rule(negated=_SPENT)),
+    Rule: (_PLAIN,),
 }
+
+OF_ANY_DEPTH: Mapping[str, frozenset[str]] = {"customer_group": frozenset({"rule"})}
+"""Fields that hold things of their own kind, by the kind of subject: they are objects, and no more is said."""
 
 
 # --- Every shape of an event ----------------------------------------------
@@ -172,6 +167,8 @@ def data_schemas() -> Mapping[str, Schema]:
         told = [sent(kind, each, discloses) for each in data for discloses in (tuple(Disclosure), ())]
         name = f"{type_}.v{mapping.version}"
         schema = both([*([found[name]] if name in found else []), *map(schema_of, told)])
+        for field in OF_ANY_DEPTH.get(kind, frozenset()) & schema["properties"].keys():
+            schema["properties"][field] = {"type": ["null", "object"]}
         found[name] = schema
     return {
         name: {"$schema": DIALECT, "$id": _id_of(name), "title": name, **schema}
