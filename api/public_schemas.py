@@ -53,7 +53,7 @@ _GIVEN: Mapping[type, Sequence[Any]] = {
 }
 
 OF_ANY_DEPTH: Mapping[str, frozenset[str]] = {"customer_group": frozenset({"rule"})}
-"""Fields that hold things of their own kind, by the kind of subject: they are objects, and no more is said."""
+"""Fields that hold things of their own kind, by the kind of subject: no more is said than that."""
 
 
 # --- Every shape of an event ----------------------------------------------

@@ -26,8 +26,10 @@ from domain.webhook_endpoints import (
     WebhookResendRequested,
 )
 from infrastructure.event_log import EventLog
+from infrastructure.process_runner import FOLLOWED
 
 BATCH_MAX = 500
+FOLLOWED_MAX = 5_000
 OWED_MAX = 10_000
 NAME = "webhooks"
 
@@ -138,16 +140,17 @@ class WebhookQueue:
     # --- What is said of endpoints ---
 
     def _follow_endpoints(self) -> bool:
-        records = self._log.follow(self._followed, BATCH_MAX)
-        if not records:
+        rows = self._connection.execute(FOLLOWED, [*self._followed, FOLLOWED_MAX]).fetchall()
+        if not rows:
             return False
-        end = records[-1].position
+        end = Position(*rows[-1][3:])
         with self._connection.transaction():
             moved = self._connection.execute(ADVANCE, [*end, NAME, *self._followed])
             if moved.rowcount != 1:
                 raise Superseded
-            for record in records:
-                if record.stream_type == DECIDER.stream_type:
+            for stream_id, stream_type, version, _, _ in rows:
+                if stream_type == DECIDER.stream_type:
+                    *_, record = self._log.records(stream_id, version)
                     self._heed(record)
         self._followed = end
         return True
