@@ -20,17 +20,19 @@ from api.entity_tags import EntityTags
 from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp
 from api.http_errors import error_response
+from api.live_log import LiveLog
 from api.login import KEYS_PATH, LOGIN_PATHS, LoginApp
 from api.persisted_documents import PersistedDocuments
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
+from api.points_files import JOBS_PATH, PointsFiles
 from api.rates import RateRules, Rates
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
-from api.tail import Tail
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.access import Role
+from application.points_copies import Shelf
 from application.shared.approvable import ApprovalPolicy
 from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
@@ -98,6 +100,7 @@ class GraphQL:
     graphiql: bool = False
     time_zone: ZoneInfo = DEFAULT_ZONE
     engine: Engine | None = None
+    shelf: Shelf | None = None
     access: AccessSettings | None = None
     webhooks: WebhookSettings | None = None
     _login: LoginApp | None = None
@@ -107,12 +110,14 @@ class GraphQL:
     _exports: Exports | None = None
     _results: ResultFiles | None = None
     _forms: WorkOrderForms | None = None
+    _points: PointsFiles | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._app is not None, "the lifespan comes first"
         assert self._exports is not None
         assert self._results is not None
         assert self._forms is not None
+        assert self._points is not None
         path = scope["path"] if scope["type"] == "http" else ""
         if path == ACTIVITIES_PATH:
             await self._exports(scope, receive, send)
@@ -125,8 +130,15 @@ class GraphQL:
             await self._results(scope, receive, send)
         elif path.startswith(f"{FORMS_PATH}/"):
             await self._forms(scope, receive, send)
+        elif path.startswith(f"{JOBS_PATH}/"):
+            await self._points(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    def end_streams(self) -> None:
+        """End what would never end by itself."""
+        if self._app is not None:
+            self._app.end_streams()
 
     def lifespan(self, _: Starlette) -> AbstractAsyncContextManager[None]:
         return self._opened()
@@ -149,7 +161,6 @@ class GraphQL:
             async with reading.connection() as connection:
                 await check_views(schema, connection, timeline=TIMELINE)
             reads = Reads(schema, reading, timeline=TIMELINE)
-            tail = Tail(reads.one)
             await to_thread.run_sync(state.start)
             authentication, desk = self._way_in(state, commands, log)
             documents = PersistedDocuments(reads.one, self.registered_only)
@@ -163,7 +174,7 @@ class GraphQL:
                 progress=progress,
                 projections=NAMES,
                 page_sizes=self.page_sizes,
-                tail=tail,
+                live_log=LiveLog(log, reads.one),
                 admission=Admission(reads, documents, Rates(self.rates)),
                 tags=EntityTags(reads.one, PROJECTION_OF, _release()),
                 engine=self.engine,
@@ -172,10 +183,10 @@ class GraphQL:
             self._exports = Exports(services, self.time_zone, Workbook)
             self._results = ResultFiles(services)
             self._forms = WorkOrderForms(services)
+            self._points = PointsFiles(services, self.shelf)
             try:
                 yield
             finally:
-                await tail.close()
                 await to_thread.run_sync(state.close)
                 notices.close()
                 commands.close()
