@@ -66,7 +66,7 @@ select id, event_id, stream_id, version, attempt_count from webhook.deliveries
 where endpoint_id = %s and stream_id = %s and status = 'pending' order by epoch, position limit 1
 """
 RECORD = f"select {RECORDED} from log.events where stream_id = %s and version = %s and event_id = %s"
-HELD = "select from webhook.lines where endpoint_id = %s and stream_id = %s and lease = %s for update"
+HELD = "select 1 from webhook.lines where endpoint_id = %s and stream_id = %s and lease = %s for update"
 END = """
 update webhook.deliveries set status = %s, ended_at = now(), retry_at = null
 where id = %s and status = 'pending'

@@ -61,7 +61,8 @@ where endpoint_id = %s and event_id = %s returning stream_id
 """
 DUE = """
 insert into webhook.lines as l (endpoint_id, stream_id) values (%s, %s)
-on conflict (endpoint_id, stream_id) do update set due_at = least(l.due_at, now()), failures = 0
+on conflict (endpoint_id, stream_id) do update
+set due_at = case when l.lease is null then now() else l.due_at end, failures = 0
 """
 READERS = """
 select epoch, position, array_agg(id) from webhook.endpoints where is_on group by 1, 2 order by 1, 2

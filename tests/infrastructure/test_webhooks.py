@@ -111,7 +111,8 @@ def test_budgets_are_told_where_that_was_approved(world: WebhookWorld, receiver:
         world.happens()
         world.run()
         assert [event["data"]["plan"]["budget"] for event in receiver.delivered] == [None]
-        assert [event["data"]["plan"]["budget"] for event in other.delivered] != [None]
+        [told] = other.delivered
+        assert set(told["data"]["plan"]["budget"]) == {"amount", "currency"}
 
 
 def test_both_secrets_sign_while_one_is_changed(world: WebhookWorld, receiver: Receiver) -> None:
@@ -449,17 +450,18 @@ def test_a_queue_that_was_killed_half_way_leaves_nothing_out(world: WebhookWorld
     """INT-10: position and deliveries are of one transaction, also where another leads meanwhile."""
     endpoint = listening(world, receiver)
     streams = [world.happens() for _ in range(3)]
-    dying = world.execute(
-        "create function webhook.die() returns trigger language plpgsql as $$begin raise 'killed'; end$$;"
-        "create trigger die before insert on webhook.lines execute function webhook.die()"
-    )
-    assert dying == []
+    with psycopg.connect(world.url, autocommit=True) as owner:
+        owner.execute(
+            "create function webhook.die() returns trigger language plpgsql as $$begin raise 'killed'; end$$;"
+            "create trigger die before insert on webhook.lines execute function webhook.die()"
+        )
     with closing(database.connect(world.url)) as connection:
         queue = WebhookQueue(connection, world.log, webhook_events.type_of, UNITS)
         assert queue.lead()
         with pytest.raises(psycopg.errors.RaiseException):
             queue.step()
-    world.execute("drop trigger die on webhook.lines")
+    with psycopg.connect(world.url, autocommit=True) as owner:
+        owner.execute("drop trigger die on webhook.lines")
     assert world.statuses(endpoint) == []
     world.run()
     assert sorted(subject for subject, _ in subjects(receiver)) == sorted(map(act, streams))
