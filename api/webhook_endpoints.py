@@ -25,7 +25,7 @@ from application.shared.webhooks import WebhookDesk
 from application.shared.work import Work
 from application.webhook_endpoints import WebhookPolicy
 from domain.webhook_contents import Disclosure, WebhookContent
-from domain.webhook_endpoints import DisablingCause
+from domain.webhook_statuses import DisablingCause
 
 PROJECTIONS = ("webhook_endpoints", "approvals", "timeline")
 

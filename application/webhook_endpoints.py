@@ -20,7 +20,6 @@ from domain.webhook_endpoints import (
     Command,
     DeleteEndpoint,
     DisableEndpoint,
-    DisablingCause,
     DraftEndpoint,
     EnableEndpoint,
     EndOldEndpointSecret,
@@ -36,6 +35,7 @@ from domain.webhook_endpoints import (
     WithdrawEndpoint,
     endpoint_hash,
 )
+from domain.webhook_statuses import DisablingCause
 
 CODES = "webhook_endpoint.code"
 SYSTEM_USER = "system:webhooks"
@@ -140,7 +140,7 @@ def resend(work: Work, delivery: Delivery | None) -> UUID:
     """Try one event again, now. Refuse what was never to be delivered, or to whom the principal sees not."""
     if delivery is None:
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
-    command = ResendDelivery(delivery.event, is_known=True, by=work.principal.user)
+    command = ResendDelivery(delivery.event, work.principal.user)
     return _decided(work, delivery.endpoint, command)
 
 

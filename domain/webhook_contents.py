@@ -67,6 +67,7 @@ class WebhookRefusal(StrEnum):
 
 
 def content_faults(content: WebhookContent, rules: EndpointRules) -> Iterator[Fault]:
+    """Everything that is wrong with a content, for who asks and in this house."""
     yield from name_faults(content.name, NAME_CHARACTERS_MAX, "name")
     yield from _url_faults(content.url, rules)
     yield from _type_faults(content.types, rules.known_types)

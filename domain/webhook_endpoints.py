@@ -16,23 +16,13 @@ from domain.shared.decider import Decider
 from domain.shared.refusal import CommonRefusal, Fault, Refused, refuse_any
 from domain.shared.text import code_faults, name_faults
 from domain.webhook_contents import EndpointRules, WebhookContent, WebhookRefusal, content_faults
+from domain.webhook_statuses import EDITABLE, DisablingCause, Status
 
 # --- Values ---------------------------------------------------------------
 
 REVISIONS_MAX = 1_000
 REASON_CHARACTERS_MAX = 500
 SECRETS_MAX = 2
-
-
-class DisablingCause(StrEnum):
-    """BY_HAND: somebody's word; GONE: the address answered 410; EXHAUSTED: an event failed at every time that
-    it was tried.
-    """
-
-    BY_HAND = "by_hand"
-    GONE = "gone"
-    EXHAUSTED = "exhausted"
-
 
 # --- Commands -------------------------------------------------------------
 
@@ -128,10 +118,9 @@ class ReplayEvents:
 
 @dataclass(frozen=True, slots=True)
 class ResendDelivery:
-    """Try one event again now; `is_known`: it was to be delivered to this endpoint."""
+    """Try one event again now, that was to be delivered to this endpoint."""
 
     event: UUID
-    is_known: bool
     by: str
 
 
@@ -274,18 +263,6 @@ Event = (
 # --- State ----------------------------------------------------------------
 
 
-class Status(StrEnum):
-    UNKNOWN = "unknown"
-    DRAFT = "draft"
-    IN_APPROVAL = "in_approval"
-    APPROVED = "approved"
-    REJECTED = "rejected"
-    DELETED = "deleted"
-
-
-EDITABLE = (Status.DRAFT, Status.REJECTED, Status.IN_APPROVAL, Status.APPROVED)
-
-
 @dataclass(frozen=True, slots=True)
 class WebhookEndpoint:
     """`status` and `content` are those of the newest revision; `approved` is what events are sent by, None as
@@ -379,10 +356,8 @@ def decide(command: Command, endpoint: WebhookEndpoint) -> Sequence[Event]:
         case ReplayEvents(after=after, by=by):
             _require_approved(endpoint)
             return [WebhookReplayRequested(after, by)]
-        case ResendDelivery(event=event, is_known=is_known, by=by):
+        case ResendDelivery(event=event, by=by):
             _require_approved(endpoint)
-            if not is_known:
-                raise Refused.because(CommonRefusal.NOT_FOUND, "event")
             return [WebhookResendRequested(event, by)]
         case DeleteEndpoint(by=by):
             if endpoint.status is Status.DELETED:
@@ -427,7 +402,7 @@ def _submit(command: SubmitEndpoint, endpoint: WebhookEndpoint) -> Sequence[Even
 
 def _record_verdict(command: RecordApproval | RecordRejection, endpoint: WebhookEndpoint) -> Sequence[Event]:
     _require_status(endpoint, (Status.IN_APPROVAL,), ActivityRefusal.NOT_IN_APPROVAL)
-    if endpoint.approval != command.approval:  # it was submitted anew while the verdict was on its way
+    if endpoint.approval != command.approval:  # submitted anew while the verdict was on its way
         raise Refused.because(ActivityRefusal.NOT_IN_APPROVAL, status=endpoint.status)
     if isinstance(command, RecordRejection):
         return [WebhookEndpointRejected(endpoint.revision, command.approval, command.level, command.reason)]

@@ -20,7 +20,8 @@ from application.shared.identifiers import uuid7
 from application.shared.records import Record
 from application.webhook_endpoints import gets, recipient
 from domain.webhook_contents import WebhookContent
-from domain.webhook_endpoints import DECIDER, DisablingCause, WebhookEndpoint
+from domain.webhook_endpoints import DECIDER, WebhookEndpoint
+from domain.webhook_statuses import DisablingCause
 from infrastructure.event_log import EventLog
 from infrastructure.stored_records import RECORDED, record
 from infrastructure.webhook_secrets import SecretsUnavailable, WebhookSecrets

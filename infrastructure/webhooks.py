@@ -15,7 +15,7 @@ import psycopg
 
 from application import webhook_endpoints
 from application.shared.handler import Handler, Request
-from domain.webhook_endpoints import DisablingCause
+from domain.webhook_statuses import DisablingCause
 from infrastructure import database
 from infrastructure.event_log import EventLog
 from infrastructure.settings import Settings

@@ -16,7 +16,8 @@ from domain.approvals import DECIDER as APPROVAL
 from domain.approvals import ApprovalRefusal, Level, Status
 from domain.shared.refusal import CommonRefusal
 from domain.webhook_contents import Disclosure, WebhookContent, WebhookRefusal
-from domain.webhook_endpoints import DECIDER, DisablingCause, WebhookEndpoint
+from domain.webhook_endpoints import DECIDER, WebhookEndpoint
+from domain.webhook_statuses import DisablingCause
 from tests.application.bank import ALL_UNITS, IN_SHANGHAI, LIN, RAO, TAN, Bank, person
 from tests.given import refused
 

@@ -23,7 +23,6 @@ from domain.webhook_endpoints import (
     Command,
     DeleteEndpoint,
     DisableEndpoint,
-    DisablingCause,
     DraftEndpoint,
     EnableEndpoint,
     EndOldEndpointSecret,
@@ -35,7 +34,6 @@ from domain.webhook_endpoints import (
     ResendDelivery,
     ReviseEndpoint,
     RotateEndpointSecret,
-    Status,
     SubmitEndpoint,
     WebhookEndpointApproved,
     WebhookEndpointDeleted,
@@ -49,6 +47,7 @@ from domain.webhook_endpoints import (
     WithdrawEndpoint,
     endpoint_hash,
 )
+from domain.webhook_statuses import DisablingCause, Status
 from tests.domain.examples import APPROVAL, OTHER_APPROVAL
 from tests.given import Given, all_pairs, grid, outcome
 
@@ -93,7 +92,7 @@ COMMANDS: dict[type, Command] = {
     RotateEndpointSecret: RotateEndpointSecret(S2, by="lin"),
     EndOldEndpointSecret: EndOldEndpointSecret(by="lin"),
     ReplayEvents: ReplayEvents(AFTER, by="lin"),
-    ResendDelivery: ResendDelivery(EVENT, is_known=True, by="lin"),
+    ResendDelivery: ResendDelivery(EVENT, by="lin"),
     DeleteEndpoint: DeleteEndpoint(by="lin"),
 }
 ANSWERS = grid("""
@@ -198,12 +197,6 @@ def test_two_secrets_sign_at_most_and_the_old_one_can_be_ended() -> None:
     ended = OldWebhookSecretEnded(S1, "lin")
     endpoint.given(drafted, rotated[0]).when(EndOldEndpointSecret("lin")).then(ended)
     assert DECIDER.fold([drafted, rotated[0], ended]).secrets == (S2,)
-
-
-def test_only_what_was_to_be_delivered_here_is_sent_again() -> None:
-    """INT-10: an event of another unit is not got by its id."""
-    unknown = ResendDelivery(EVENT, is_known=False, by="lin")
-    endpoint.given(*HISTORIES[Status.APPROVED]).when(unknown).then_refused((CommonRefusal.NOT_FOUND, "event"))
 
 
 def test_a_draft_tells_all_its_faults_at_once() -> None:

@@ -17,6 +17,7 @@ import pytest
 from api import webhook_events
 from domain import webhook_endpoints as we
 from domain.webhook_contents import Disclosure
+from domain.webhook_statuses import DisablingCause
 from infrastructure import database
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
@@ -271,7 +272,7 @@ def test_an_event_that_fails_to_the_last_disables_its_endpoint(
     [disabled] = [
         r.event for r in world.log.records(endpoint) if isinstance(r.event, we.WebhookEndpointDisabled)
     ]
-    assert (disabled.cause, disabled.reason) == (we.DisablingCause.EXHAUSTED, "HTTP 500")
+    assert (disabled.cause, disabled.reason) == (DisablingCause.EXHAUSTED, "HTTP 500")
     second = world.happens()
     world.later()
     world.run()
@@ -291,7 +292,7 @@ def test_gone_disables_at_once(world: WebhookWorld, receiver: Receiver) -> None:
     world.run()
     assert len(receiver.received) == 1
     last = list(world.log.records(endpoint))[-1]
-    assert last.event.cause is we.DisablingCause.GONE
+    assert last.event.cause is DisablingCause.GONE
     assert last.context.actor == "system:webhooks"
     world.later()
     world.run()
@@ -305,7 +306,7 @@ def test_what_is_disabled_by_hand_stands_still_and_goes_on_without_a_gap(
     endpoint = listening(world, receiver)
     streams = [world.happens()]
     world.run()
-    world.to_endpoint(endpoint, we.WebhookEndpointDisabled(we.DisablingCause.BY_HAND, "moving", "lin"))
+    world.to_endpoint(endpoint, we.WebhookEndpointDisabled(DisablingCause.BY_HAND, "moving", "lin"))
     streams += [world.happens() for _ in range(3)]
     world.run()
     assert len(receiver.received) == 1

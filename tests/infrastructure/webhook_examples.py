@@ -5,6 +5,7 @@ from uuid import UUID
 
 from domain import webhook_endpoints as we
 from domain.webhook_contents import Disclosure, WebhookContent
+from domain.webhook_statuses import DisablingCause
 
 ONE = UUID("0195505a-0000-7000-8000-000000000001")
 OTHER = UUID("0195505a-0000-7000-8000-000000000002")
@@ -24,7 +25,7 @@ EXAMPLES: dict[tuple[str, int], Any] = {
     ("webhook_endpoint.approved", 1): we.WebhookEndpointApproved(2, OTHER, HASH),
     ("webhook_endpoint.rejected", 1): we.WebhookEndpointRejected(2, OTHER, "technology", "谁的 whose?"),
     ("webhook_endpoint.disabled", 1): we.WebhookEndpointDisabled(
-        we.DisablingCause.GONE, "HTTP 410", "system:webhooks", OTHER
+        DisablingCause.GONE, "HTTP 410", "system:webhooks", OTHER
     ),
     ("webhook_endpoint.enabled", 1): we.WebhookEndpointEnabled("lin"),
     ("webhook_endpoint.secret_rotated", 1): we.WebhookSecretRotated(OTHER, "lin"),
