@@ -33,6 +33,7 @@ from infrastructure.database import pool
 from infrastructure.duckdb_engine import DuckDBEngine
 from infrastructure.event_log import EventLog
 from infrastructure.file_folder import DirectoryFolder
+from infrastructure.pending_points import PendingTable
 from infrastructure.points_counterpart import Counterpart, Rules
 from infrastructure.points_gateway import DirectoryGateway
 from infrastructure.warehouse import Warehouse
@@ -103,7 +104,8 @@ class Place:
             engine = cast(Engine, Watched(stored, tell))
             desk = ExecutionDesk(bank.handler, ALL_UNITS)
             gateway, folder = DirectoryGateway(self.home / "gateway"), DirectoryFolder(self.home / "points")
-            points = PointsDesk(bank.handler, engine, gateway, folder, ALL_UNITS)
+            pending = PendingTable(connections)
+            points = PointsDesk(bank.handler, engine, gateway, folder, pending, ALL_UNITS)
             while (order := bank.log.load(WORK_ORDER, order_id).state).status is not Status.COMPLETED:
                 if (step := work_order_execution.next_step(order)) is not None:
                     assert step.task == START_WORK_ORDER
