@@ -71,7 +71,7 @@ create table webhook.deliveries (
     epoch       integer     not null,
     position    bigint      not null,
     event_type  text        not null,
-    status      text        not null check (status in ('pending', 'delivered', 'dropped')),
+    status      text        not null default 'pending' check (status in ('pending', 'delivered', 'dropped')),
     attempt_count integer   not null default 0,
     retry_at    timestamptz,
     queued_at   timestamptz not null default now(),
