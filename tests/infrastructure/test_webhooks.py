@@ -206,7 +206,7 @@ def test_a_failing_event_holds_back_later_ones_of_its_aggregate_only(
 
         receiver.behave = refuse
         world.run()
-        assert subjects(receiver) == [(act(bad), 1), (act(good), 1)]
+        assert sorted(subjects(receiver)) == sorted([(act(bad), 1), (act(good), 1)])
         assert sorted(subjects(other)) == sorted([(act(bad), 1), (act(bad), 2), (act(good), 1)])
         receiver.behave = answering(204)
         world.later()
