@@ -71,7 +71,8 @@ class ApprovalDecision:
 class Approval(Node):
     version: int
     subject_kind: str = column(
-        description="activity, work_order, cancellation or segment_definition: the type of `subject`."
+        description="activity, work_order, cancellation, segment_definition or webhook_endpoint:"
+        " the type of `subject`."
     )
     subject_label: str = column(description="What people call it: its code or number.")
     subject_revision: int

@@ -14,6 +14,7 @@ from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import BANK_WIDE, Log, Record
+from application.shared.webhooks import WebhookDesk
 
 if TYPE_CHECKING:
     from api.admission import Admission
@@ -39,6 +40,7 @@ class Context:
     admission: "Admission"
     engine: Engine | None = None
     accounts: Accounts | None = None
+    webhooks: WebhookDesk | None = None
     address: str = ""
     stream: Stream | None = None
 

@@ -16,6 +16,7 @@ from api.messages import message
 from api.planner import ids
 from api.planner.positions import Position
 from api.planner.views import payload
+from api.public_disclosures import OF_CUSTOMERS, without, without_budget
 from api.public_events import PublicEvent, public_event
 from api.refusals import forbidden
 from application.access import Permission
@@ -24,9 +25,6 @@ from projections.shared.ids import PREFIXES
 
 BATCH = 200
 PAGE_MAX = 500
-OF_BUDGETS = frozenset({"budget", "points_job"})
-TELLING = frozenset({"percent", "values"})
-"""What tells of amounts besides themselves: how much of a budget is used, and what a job lacked."""
 SCANNED_MAX = 5_000
 TYPES_MAX = 50
 PROJECTED_WAIT_S = 2.0
@@ -154,7 +152,7 @@ def _visible(context: Context, record: records.Record[Any], select: EventSelecti
     shown = public_event(record)
     if shown is None or (select and not _selected(shown, record, select)):
         return ()
-    return (_event(record, shown, Permission.BUDGET_READ in context.principal.permissions),)
+    return (_event(record, shown, context.principal.permissions),)
 
 
 def _selected(shown: PublicEvent, record: records.Record[Any], select: EventSelection) -> bool:
@@ -164,16 +162,12 @@ def _selected(shown: PublicEvent, record: records.Record[Any], select: EventSele
     return select.subject is None or select.subject in (subject, shown.data.get("subjectId"))
 
 
-def _is_money(value: object) -> bool:
-    return isinstance(value, dict) and value.keys() == {"amount", "currency"}
-
-
-def _event(record: records.Record[Any], shown: PublicEvent, sees_budget: bool) -> Event:
+def _event(record: records.Record[Any], shown: PublicEvent, permissions: frozenset[Permission]) -> Event:
     context, data = record.context, shown.data
-    if "plan" in data and not sees_budget:
-        data = {**data, "plan": {**data["plan"], "budget": None, "costLines": None}}
-    if record.stream_type in OF_BUDGETS and not sees_budget:
-        data = {n: None if n in TELLING or _is_money(value) else value for n, value in data.items()}
+    if Permission.BUDGET_READ not in permissions:
+        data = without_budget(record.stream_type, data)
+    if Permission.CUSTOMERS_READ not in permissions:
+        data = without(OF_CUSTOMERS.get(record.stream_type, ()), data)
     return Event(
         position=Position(*record.position),
         id=strawberry.ID(ids.encode("ev", record.event_id)),

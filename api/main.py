@@ -268,9 +268,12 @@ def worker() -> None:
     """Perform tasks."""
 
     def work(settings: "Settings", database: "Database", signals: Signals) -> None:
+        from api import webhook_events
         from infrastructure.task_worker import working
+        from infrastructure.webhooks import Publication, delivering
 
-        with working(settings, database.url):
+        publication = Publication(webhook_events.type_of, webhook_events.body, webhook_events.event_id)
+        with working(settings, database.url), delivering(settings, database.url, publication):
             _at_work()
             signals.wait()
 
@@ -366,7 +369,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
     from api.rates import RateRules
     from api.server import limited, serve
     from api.services import PageSizes
-    from api.wiring import AccessSettings, GraphQL
+    from api.wiring import AccessSettings, GraphQL, WebhookSettings
     from application.points_copies import PointsShelf
     from infrastructure.file_folder import points_folder
     from infrastructure.metrics import Metrics
@@ -390,6 +393,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             engine=engine,
             shelf=PointsShelf(engine, gateway_of(settings), points_folder(settings.home)),
             access=AccessSettings.of(settings, metrics.counting),
+            webhooks=WebhookSettings.of(settings),
             graphiql=not settings.is_production,
             rates=RateRules(
                 settings.rate_capacity,

@@ -71,6 +71,7 @@ KIND_WORDS: Mapping[str, tuple[str, str]] = {
     "revocation": ("吊销", "revocation"),
     "run_schedule": ("执行计划", "schedule"),
     "business_calendar": ("工作日历", "business calendar"),
+    "webhook_endpoint": ("事件推送端点", "webhook endpoint"),
 }
 WORDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "status": STATUS_WORDS,

@@ -6,6 +6,7 @@ from typing import Literal
 from api.access_messages import ACCESS_MESSAGES
 from api.message_words import in_words
 from api.points_messages import POINTS_MESSAGES
+from api.webhook_messages import WEBHOOK_MESSAGES
 from api.work_order_messages import WORK_ORDER_MESSAGES
 
 Language = Literal["zh", "en"]
@@ -157,6 +158,7 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "not_cancellable": ("当前状态（{status}）不可取消。", "It can't be cancelled while it is {status}."),
     "already_over": ("活动时间已过。", "Its period is over."),
     **POINTS_MESSAGES,
+    **WEBHOOK_MESSAGES,
     # Approvals.
     "wrong_level": ("当前等待的是 {awaited}。", "The level awaited now is {awaited}."),
     "not_your_level": ("您不能代表 {level} 审批。", "You do not decide for {level}."),

@@ -20,6 +20,7 @@ from api.public_points import POINTS_MAPPINGS
 from api.public_schedules import SCHEDULE_MAPPINGS, public_frequency, public_timeframe
 from api.public_segments import SEGMENT_MAPPINGS
 from api.public_stocks import STOCK_MAPPINGS
+from api.public_webhooks import WEBHOOK_MAPPINGS
 from api.public_work_orders import WORK_ORDER_MAPPINGS
 from application.shared.records import Record
 from domain import activities as a
@@ -176,6 +177,7 @@ _MAPPINGS.update(POINTS_MAPPINGS)
 _MAPPINGS.update(ACCESS_MAPPINGS)
 _MAPPINGS.update(STOCK_MAPPINGS)
 _MAPPINGS.update(FIGURES_MAPPINGS)
+_MAPPINGS.update(WEBHOOK_MAPPINGS)
 
 _MAPPINGS[c.EntryAdded] = _Mapping("added", _added)
 _MAPPINGS[c.EntryMoved] = _Mapping("moved", _moved)

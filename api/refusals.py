@@ -38,6 +38,7 @@ from domain.source_grants import GrantRefusal
 from domain.stocks import StockRefusal
 from domain.timeframes import TimeframeRefusal
 from domain.users import UserRefusal
+from domain.webhook_contents import WebhookRefusal
 from domain.work_order_contents import ContentRefusal
 from domain.work_order_statuses import WorkOrderRefusal
 
@@ -73,6 +74,7 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     ServiceAccountRefusal,
     DelegationRefusal,
     ScheduleRefusal,
+    WebhookRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"

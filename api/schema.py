@@ -46,6 +46,7 @@ from api.source_grants import SourceGrant, SourceGrantMutations, SourceQueries
 from api.stocks import Stock, StockMutations
 from api.users import User, UserMutations
 from api.viewer import ViewerQueries
+from api.webhook_endpoints import BOX, WebhookEndpoint, WebhookEndpointMutations
 from api.work_orders import WorkOrder, WorkOrderMutations
 
 
@@ -130,6 +131,10 @@ class ReadQueries:
     revocations: Connection[Revocation] = many(description="What was revoked, the newest first.")
     sessions: Connection[Session] = many(description="Logins, the newest first.")
     access_entries: Connection[AccessEntry] = many(description="Who came in, or tried to, newest first.")
+    webhook_endpoint: WebhookEndpoint | None = one()
+    webhook_endpoints: Connection[WebhookEndpoint] = many(
+        box=BOX, description="The endpoints in sight; DISABLED are those that could not be delivered to."
+    )
     approval: Approval | None = one()
     approvals: Connection[Approval] = many(description="All approvals in sight.")
     approval_inbox: Connection[Approval] = many(
@@ -178,6 +183,7 @@ Mutation = merge_types(
         RevocationMutations,
         BusinessCalendarMutations,
         RunScheduleMutations,
+        WebhookEndpointMutations,
     ),
 )
 

@@ -18,6 +18,7 @@ from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
 from application.shared.records import Log, Position
+from application.shared.webhooks import WebhookDesk
 
 MIN_POSITION_WAIT_S = 5.0
 
@@ -46,6 +47,7 @@ class Services:
     tags: EntityTags
     engine: Engine | None = None
     accounts: Accounts | None = None
+    webhooks: WebhookDesk | None = None
 
     def context(
         self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
@@ -66,6 +68,7 @@ class Services:
             admission=self.admission,
             engine=self.engine,
             accounts=self.accounts,
+            webhooks=self.webhooks,
             address=address,
         )
 

@@ -37,6 +37,7 @@ from application.shared.approvable import ApprovalPolicy
 from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from application.shared.handler import Handler
+from infrastructure import webhooks
 from infrastructure.access_state import AccessState
 from infrastructure.access_store import AccessStore
 from infrastructure.append_notices import AppendNotices
@@ -49,6 +50,7 @@ from infrastructure.projection_registry import PROJECTION_OF
 from infrastructure.settings import Settings
 from infrastructure.signing_keys import SigningKeys
 from infrastructure.token_gate import TokenGate
+from infrastructure.webhook_secrets import WebhookSecrets
 from infrastructure.workbooks import Workbook
 from projections.registry import NAMES
 
@@ -73,6 +75,18 @@ class AccessSettings:
         return cls(settings.units, folder, audience, settings.has_login, counting)
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """The file of the key of webhooks' secrets; whether endpoints may have private addresses."""
+
+    key_file: Path
+    may_be_near: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> "WebhookSettings":
+        return cls(webhooks.key_file(settings), webhooks.may_be_near(settings))
+
+
 @dataclass(slots=True)
 class GraphQL:
     """An ASGI application that begins with its lifespan and ends with it."""
@@ -88,6 +102,7 @@ class GraphQL:
     engine: Engine | None = None
     shelf: Shelf | None = None
     access: AccessSettings | None = None
+    webhooks: WebhookSettings | None = None
     _login: LoginApp | None = None
     rates: RateRules = field(default_factory=RateRules)
     registered_only: frozenset[Role] = frozenset()
@@ -152,6 +167,7 @@ class GraphQL:
             services = Services(
                 authentication=authentication,
                 accounts=desk,
+                webhooks=self._webhooks(commands),
                 handler=Handler(log, policy=self.policy, zone=self.time_zone),
                 log=log,
                 reads=reads,
@@ -174,6 +190,12 @@ class GraphQL:
                 await to_thread.run_sync(state.close)
                 notices.close()
                 commands.close()
+
+    def _webhooks(self, commands: ConnectionPool[Any]) -> WebhookSecrets | None:
+        given = self.webhooks
+        if given is None:
+            return None
+        return WebhookSecrets(commands, given.key_file, may_be_near=given.may_be_near)
 
     def _way_in(
         self, state: AccessState, commands: ConnectionPool[Any], log: EventLog

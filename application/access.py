@@ -57,6 +57,8 @@ class Permission(StrEnum):
     ACCOUNTS_MAINTAIN = "accounts.maintain"
     WORK_DELEGATE = "work.delegate"
     SCHEDULES_PERFORM = "schedules.perform"
+    WEBHOOKS_MAINTAIN = "webhooks.maintain"
+    WEBHOOKS_DELIVER = "webhooks.deliver"
 
 
 _STAFF = frozenset(
@@ -80,17 +82,19 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     | _WORK_ORDERS
     | _SEGMENTS
     | {Permission.PARAMETERS_MAINTAIN, Permission.ACTIVITIES_PLAN, Permission.ACTIVITIES_RUN}
-    | {Permission.STOCKS_AWARD, Permission.CUSTOMERS_READ}
+    | {Permission.STOCKS_AWARD, Permission.CUSTOMERS_READ, Permission.WEBHOOKS_MAINTAIN}
     | {Permission.GROUPS_MAINTAIN, Permission.GROUPS_PREVIEW},
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
     Role.TECHNOLOGIST: _STAFF
     | _SEGMENTS
     | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
     Role.AUDITOR: _STAFF | {Permission.ACCOUNTS_READ, Permission.POINTS_EXPORT},
-    Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ, Permission.STOCKS_AWARD}),
+    Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ, Permission.STOCKS_AWARD})
+    | {Permission.WEBHOOKS_MAINTAIN},
     Role.ADMINISTRATOR: _STAFF
     | _ACCOUNTS
-    | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT, Permission.WORK_DELEGATE},
+    | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT, Permission.WORK_DELEGATE}
+    | {Permission.WEBHOOKS_MAINTAIN},
 }
 
 GRANTABLE = (
@@ -195,6 +199,14 @@ OPERATIONS: Mapping[str, Permission] = {
     "revokeTokens": Permission.ACCOUNTS_MAINTAIN,
     "delegate": Permission.WORK_DELEGATE,
     "endDelegation": Permission.WORK_DELEGATE,
+    **{
+        f"{verb}WebhookEndpoint": Permission.WEBHOOKS_MAINTAIN
+        for verb in ("draft", "revise", "submit", "withdraw", "disable", "enable", "replay", "delete")
+    },
+    "rotateWebhookSecret": Permission.WEBHOOKS_MAINTAIN,
+    "endOldWebhookSecret": Permission.WEBHOOKS_MAINTAIN,
+    "resendWebhookDelivery": Permission.WEBHOOKS_MAINTAIN,
+    "suspendWebhookEndpoint": Permission.WEBHOOKS_DELIVER,
 }
 """Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from application import activities, cancellations, segment_definitions, work_orders
+from application import activities, cancellations, segment_definitions, webhook_endpoints, work_orders
 from application.shared.approvable import Approvable
 from application.shared.work import Work
 from domain.approvals import (
@@ -23,6 +23,7 @@ SUBJECTS: Mapping[str, Approvable] = {
     "work_order": work_orders.APPROVABLE,
     "cancellation": cancellations.APPROVABLE,
     "segment_definition": segment_definitions.APPROVABLE,
+    "webhook_endpoint": webhook_endpoints.APPROVABLE,
 }
 """Everything that can be approved, by stream type."""
 

@@ -34,6 +34,7 @@ from domain import (
     source_grants,
     stocks,
     users,
+    webhook_endpoints,
     work_orders,
 )
 from domain import work_order_executions as executions
@@ -198,6 +199,19 @@ EVENT_TYPES = (
     EventType("delegation.granted", delegations.WorkDelegated),
     EventType("delegation.ended", delegations.DelegationEnded),
     EventType("revocation.made", revocations.TokensRevoked),
+    EventType("webhook_endpoint.drafted", webhook_endpoints.WebhookEndpointDrafted),
+    EventType("webhook_endpoint.revised", webhook_endpoints.WebhookEndpointRevised),
+    EventType("webhook_endpoint.submitted", webhook_endpoints.WebhookEndpointSubmitted),
+    EventType("webhook_endpoint.withdrawn", webhook_endpoints.WebhookEndpointWithdrawn),
+    EventType("webhook_endpoint.approved", webhook_endpoints.WebhookEndpointApproved),
+    EventType("webhook_endpoint.rejected", webhook_endpoints.WebhookEndpointRejected),
+    EventType("webhook_endpoint.disabled", webhook_endpoints.WebhookEndpointDisabled),
+    EventType("webhook_endpoint.enabled", webhook_endpoints.WebhookEndpointEnabled),
+    EventType("webhook_endpoint.secret_rotated", webhook_endpoints.WebhookSecretRotated),
+    EventType("webhook_endpoint.old_secret_ended", webhook_endpoints.OldWebhookSecretEnded),
+    EventType("webhook_endpoint.replay_requested", webhook_endpoints.WebhookReplayRequested),
+    EventType("webhook_endpoint.resend_requested", webhook_endpoints.WebhookResendRequested),
+    EventType("webhook_endpoint.deleted", webhook_endpoints.WebhookEndpointDeleted),
 )
 
 BY_NAME: Mapping[str, EventType] = {type_.name: type_ for type_ in EVENT_TYPES}

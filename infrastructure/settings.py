@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 from pydantic import SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from application.access import HEAD_OFFICE, Role
 from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
 from infrastructure.settings_values import expected, listed, pairs, require, setting
+from infrastructure.webhook_settings import WebhookSettings
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
 UNITS_MAX = 1_000
@@ -32,7 +33,7 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-class Settings(BaseSettings):
+class Settings(WebhookSettings):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
     model_config = SettingsConfigDict(
@@ -433,12 +434,11 @@ class Settings(BaseSettings):
 
     def require_issuer(self) -> None:
         """Raise SettingsFault when this is production and nobody is named whose tokens are good."""
-        faults = []
-        if self.has_login and self.jwks_url is None and self.jwks_file is None:
+        has_keys = self.jwks_url is not None or self.jwks_file is not None
+        if not self.is_production or (self.has_login and not has_keys):
             return
-        if self.is_production and self.jwks_url is None and self.jwks_file is None:
-            faults.append("CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production")
-        if self.is_production and "token_issuer" not in self.model_fields_set:
+        faults = [] if has_keys else ["CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production"]
+        if "token_issuer" not in self.model_fields_set:
             faults.append("CARDINAL_TOKEN_ISSUER must be set in production")
         if faults:
             raise SettingsFault(*faults)

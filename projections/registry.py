@@ -28,6 +28,7 @@ from projections.source_grants import SOURCE_GRANTS
 from projections.stocks import STOCK_MOVEMENTS, STOCKS
 from projections.timeline import TIMELINE
 from projections.users import USERS
+from projections.webhook_endpoints import WEBHOOK_ENDPOINTS
 from projections.work_orders import WORK_ORDERS
 
 PROJECTIONS: tuple[RowProjection[Any], ...] = (
@@ -57,6 +58,7 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     BUSINESS_CALENDARS,
     RUN_SCHEDULES,
     GROUP_EXTRACTIONS,
+    WEBHOOK_ENDPOINTS,
 )
 ENTRIES: tuple[EntryProjection[Any], ...] = (
     ACTIVITY_COUNTS,

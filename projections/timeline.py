@@ -41,6 +41,7 @@ from projections.shared.rows import RowProjection, instant_text
 from projections.source_grants import SOURCE_GRANTS, SourceGrantRow
 from projections.stocks import STOCKS, StockRow
 from projections.users import USERS, UserRow
+from projections.webhook_endpoints import WEBHOOK_ENDPOINTS, WebhookEndpointRow
 from projections.work_orders import WORK_ORDERS, WorkOrderRow
 
 TIMELINE = "timeline"
@@ -228,6 +229,18 @@ def _extraction_related(row: GroupExtractionRow) -> tuple[UUID | None, ...]:
     return (row.activity_id, row.customer_group_id, row.schedule_id)
 
 
+def _webhook_unit(row: WebhookEndpointRow) -> str:
+    return row.org_unit
+
+
+def _webhook_revision(row: WebhookEndpointRow) -> int:
+    return row.revision
+
+
+def _webhook_related(row: WebhookEndpointRow) -> tuple[UUID | None, ...]:
+    return (row.approval_id,)
+
+
 TOLD = (
     _shared_entry(ACTIVITY_TYPES, "activity_type"),
     _shared_entry(COST_TYPES, "cost_type"),
@@ -253,6 +266,7 @@ TOLD = (
     Told(REVOCATIONS, "revocation", _account_unit, lambda _: 1, lambda _: ()),
     Told(BUSINESS_CALENDARS, "business_calendar", lambda _: None, _calendar_revision, lambda _: ()),
     Told(RUN_SCHEDULES, "run_schedule", _scheduled_unit, lambda _: 1, _schedule_related),
+    Told(WEBHOOK_ENDPOINTS, "webhook_endpoint", _webhook_unit, _webhook_revision, _webhook_related),
     Told(GROUP_EXTRACTIONS, "group_extraction", _scheduled_unit, _extraction_revision, _extraction_related),
 )
 STREAM_TYPES = frozenset(told.stream_type for told in TOLD)
@@ -332,7 +346,7 @@ def _shown(row: Any) -> tuple[Sequence[str], Callable[[Any], tuple[Any, ...]]]:
 IN_CAPITALS = frozenset({
     "status", "awaiting", "channels", "level", "verdict", "type", "role", "route", "goal", "frequency",
     "timeframe", "purpose", "membership", "kind", "format", "mask", "retention", "priority", "next_step",
-    "former_status", "strategy", "exclusions", "exclusion", "tasks",
+    "former_status", "strategy", "exclusions", "exclusion", "tasks", "discloses", "disabled_cause",
 })  # fmt: skip
 """Columns that hold names of an enumeration, which clients know in capitals."""
 

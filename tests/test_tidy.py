@@ -36,17 +36,20 @@ API_WITHOUT_NAMESAKE = {
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
     "access_messages", "message_words", "viewer",
-    "points_messages", "work_order_messages",
+    "points_messages", "webhook_messages", "work_order_messages",
     # one kind of catalogue each, with the fields that it defines
     "activity_forms", "departments", "reward_types",
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
     "events", "history", "public_access", "public_events", "public_figures", "public_mappings",
-    "public_points", "public_schedules", "public_segments", "public_stocks", "public_work_orders", "watch",
+    "public_points", "public_schedules", "public_segments", "public_stocks", "public_webhooks",
+    "public_work_orders", "watch",
     # pushed as it is recorded
     "changes", "event_streams", "feeds", "graphql_errors", "live_log", "socket_protocol",
     "subscription_requests",
+    # what leaves for webhooks, and its contract
+    "event_document", "public_disclosures", "public_schemas", "webhook_events",
     # what a run has found, a work order as a document
     "result_files", "work_order_forms",
 }  # fmt: skip

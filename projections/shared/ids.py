@@ -30,6 +30,7 @@ PREFIXES: Mapping[str, str] = {
     "business_calendar": "bc",
     "run_schedule": "rs",
     "group_extraction": "ge",
+    "webhook_endpoint": "we",
 }
 """The prefix of each stream type that outsiders may know of; never changed."""
 

@@ -105,6 +105,11 @@ INPUTS = {
     "disableServiceAccount": "ServiceAccountReasonInput",
     "enableServiceAccount": "ServiceAccountInput",
     **dict.fromkeys(("rotateSecret", "endOldSecret"), "ServiceAccountInput"),
+    **{
+        f"{verb}WebhookEndpoint": "WebhookEndpointInput"
+        for verb in ("submit", "withdraw", "enable", "delete")
+    },
+    **dict.fromkeys(("rotateWebhookSecret", "endOldWebhookSecret"), "WebhookEndpointInput"),
     "retryPointsJob": "PointsJobInput",
     "withdrawPointsJob": "PointsJobReasonInput",
     "acceptPointsJobDifferences": "PointsJobReasonInput",

@@ -318,12 +318,17 @@ def test_a_job_is_opened_withdrawn_and_refused_through_the_api(house: House, wor
 
 
 def test_integrators_hear_of_jobs_and_postings(house: House, world: PointsWorld) -> None:
+    """SEC-03: of a posting not whose, and of a job not what it cost."""
     world.settled([("HEAR", "", 500)])
     query = """query ($types: [String!]) { events(first: 500, select: {types: $types}) {
         events { type data subjectId } } }"""
     heard = house.data("integrator", query, types=["points_ledger.posted", "points_job.settled"])["events"]
-    mine = [event for event in heard["events"] if event["data"].get("customer") == "HEAR"]
-    assert [(event["type"], event["data"]["points"]) for event in mine] == [("points_ledger.posted", 500)]
+    posted = [event for event in heard["events"] if event["type"] == "points_ledger.posted"]
+    assert {event["data"][name] for event in posted for name in ("customer", "card")} == {None}
+    read = house.data("operator", query, types=["points_ledger.posted"])["events"]["events"]
+    [mine] = [event for event in read if event["data"]["customer"] == "HEAR"]
+    assert mine["data"]["points"] == 500
+    assert [e["data"]["points"] for e in posted if e["subjectId"] == mine["subjectId"]] == [500]
     settled = [event for event in heard["events"] if event["type"] == "points_job.settled"]
     assert settled
     assert {event["data"]["consumed"] for event in settled} == {None}

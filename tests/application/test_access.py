@@ -144,6 +144,20 @@ endOldSecret          no       no         no           no      no         yes
 revokeTokens          no       no         no           no      no         yes
 delegate              no       no         no           no      no         yes
 endDelegation         no       no         no           no      no         yes
+
+                        operator researcher technologist auditor integrator administrator
+draftWebhookEndpoint    yes      no         no           no      yes        yes
+reviseWebhookEndpoint   yes      no         no           no      yes        yes
+submitWebhookEndpoint   yes      no         no           no      yes        yes
+withdrawWebhookEndpoint yes      no         no           no      yes        yes
+disableWebhookEndpoint  yes      no         no           no      yes        yes
+enableWebhookEndpoint   yes      no         no           no      yes        yes
+replayWebhookEndpoint   yes      no         no           no      yes        yes
+deleteWebhookEndpoint   yes      no         no           no      yes        yes
+rotateWebhookSecret     yes      no         no           no      yes        yes
+endOldWebhookSecret     yes      no         no           no      yes        yes
+resendWebhookDelivery   yes      no         no           no      yes        yes
+suspendWebhookEndpoint  no       no         no           no      no         no
 """)
 
 

@@ -62,6 +62,7 @@ from tests.infrastructure import (
     figures_examples,
     points_examples,
     schedule_examples,
+    webhook_examples,
 )
 
 FOLDER = Path(__file__).parents[1] / "golden"
@@ -274,6 +275,7 @@ GOLDEN: dict[tuple[str, int], Any] = {
     **access_examples.GOLDEN,
     **figures_examples.EXAMPLES,
     **schedule_examples.EXAMPLES,
+    **webhook_examples.EXAMPLES,
     ("work_order.drafted", 1): work_orders.WorkOrderDrafted(
         "WO-2026-000001", WorkOrderKind.EVALUATION, "HO", WANTED, "lin"
     ),
