@@ -260,10 +260,10 @@ def _comparisons(
             case "isNull":
                 yield f"{column} is {'' if value else 'not '}null"
             case "in":
-                if len(value) > MAX_MEMBERS:
-                    raise refused("LIMIT_EXCEEDED", f"more than {MAX_MEMBERS} members in a list")
-                members = [bound for member in value if (bound := kind.bound(member)) is not None]
-                yield f"{column} = any({request.bind(members or '{}', f'{kind.sql}[]')})"
+                yield f"{column} = any({_members(request, kind, value, f'{kind.sql}[]')})"
+            case "has" | "hasSome":
+                members = value if operator == "hasSome" else [value]
+                yield f"{column}::{kind.sql} && {_members(request, kind, members, kind.sql)}"
             case "within":
                 assert within is not None, "only the ids of a tree have this operator"
                 table, ancestor, descendant = within
@@ -274,3 +274,11 @@ def _comparisons(
                 yield f"{column} ilike {request.bind(f'%{pattern}%', 'text')}"
             case _:
                 yield f"{column} {OPERATORS[operator]} {request.bind(kind.bound(value), kind.sql)}"
+
+
+def _members(request: Request, kind: Kind, given: list[Any], sql_type: str) -> str:
+    """A bound list, without what is an id of another type: that equals nothing."""
+    if len(given) > MAX_MEMBERS:
+        raise refused("LIMIT_EXCEEDED", f"more than {MAX_MEMBERS} members in a list")
+    bound = [found for member in given if (found := kind.bound(member)) is not None]
+    return request.bind(bound or "{}", sql_type)

@@ -220,11 +220,12 @@ class Writer:
         operator = self.rng.choice(
             [*type_.fields, *(word for word in ("contains", "within") * 4 if word in type_.fields)]
         )
-        kind = type_.name.removesuffix("Compare")
+        kind = type_.name.removesuffix("Compare").removesuffix("List")
         if operator == "isNull":
             return f"{{isNull: {self.rng.choice(['true', 'false'])}}}"
-        if operator == "in":
-            return f"{{in: [{', '.join(self._value(kind, name) for _ in range(self.rng.randrange(4)))}]}}"
+        if operator in ("in", "hasSome"):
+            members = [self._value(kind, name) for _ in range(self.rng.randrange(4))]
+            return f"{{{operator}: [{', '.join(members)}]}}"
         if operator == "within":
             roots = [row["ancestor_id"] for row in self.rows["activity_closure"]]
             return f"{{within: {self._variable('ID!', f'act_{self.rng.choice(roots).hex}')}}}"
@@ -250,7 +251,8 @@ class Writer:
             case "String":
                 return self._variable("String!", rng.choice([*TEXTS, "A03", "research", "lin", HOSTILE[8]]))
             case "ID" | "TreeID":
-                table = "activities" if name in ("parentId", "activityId") else rng.choice(list(PREFIXES))
+                own = ("parentId", "activityId", "similarIds")
+                table = "activities" if name in own else rng.choice(list(PREFIXES))
                 return self._variable(
                     "ID!", rng.choice([f"{PREFIXES[table]}_{rng.choice(self.rows[table])['id'].hex}", "no"])
                 )

@@ -115,6 +115,9 @@ class Naive:
             ("Activity", "parent"): lambda r, i: self._found(i, "Activity", r["parent_id"], r["$at"]),
             ("Activity", "parentId"): lambda r, _: global_id("Activity", r["parent_id"]),
             ("WorkOrder", "activityId"): lambda r, _: global_id("Activity", r["activity_id"]),
+            ("WorkOrder", "similarIds"): lambda r, _: (
+                r["similar_ids"] and [global_id("Activity", key) for key in r["similar_ids"]]
+            ),
             ("WorkOrder", "isMine"): lambda r, i: (
                 r["priority"] > 0 and r["unit"] in i.context.units and i.context.user == "lin"
             ),
@@ -307,6 +310,9 @@ class Naive:
             return False
         if operator == "in":
             return any(stored == self._read(stored, text, name) for text in given)
+        if operator in ("has", "hasSome"):
+            wanted = given if operator == "hasSome" else [given]
+            return any(member == self._read(member, text, name) for member in stored for text in wanted)
         if operator == "within":
             root = key_of("Activity", given)
             return {"ancestor_id": root, "descendant_id": stored} in self.rows["activity_closure"]

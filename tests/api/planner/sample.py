@@ -145,6 +145,7 @@ class WorkOrder(Node):
         "activity_id", Activity, within=("read.activity_closure", "ancestor_id", "descendant_id")
     )
     activity: Activity | None = one("activity_id")
+    similar_ids: list[strawberry.ID] | None = ref("similar_ids", Activity)
     is_mine: bool = computed(
         "{row}.priority > 0 and {row}.unit = any({viewer.units}) and {viewer.user} = 'lin'"
     )
@@ -265,7 +266,7 @@ create table read.work_orders (
     priority int not null,
     is_urgent boolean not null, amount numeric(14, 2) not null, execute_on date,
     created_at timestamptz not null,
-    activity_id uuid);
+    activity_id uuid, similar_ids uuid[]);
 create table read.activity_closure (ancestor_id uuid not null, descendant_id uuid not null);
 create table read.approvals (
     id uuid primary key, level text not null, state text not null, actor text,
@@ -335,6 +336,7 @@ def make_rows(seed: int = 7) -> Rows:
             "created_at": start
             + timedelta(seconds=rng.randrange(50), microseconds=rng.choice([0, 250_000, 1])),
             "activity_id": rng.choice(activities),
+            "similar_ids": None if i % 9 == 0 else [activities[i * k % 45] for k in range(1, i % 4 + 1)],
         }
         for i in range(90)
     ]
