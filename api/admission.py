@@ -1,11 +1,8 @@
-"""Before an operation is answered: may this principal run this document, and does his bucket pay for it?
-
-HTTP asks before it plans. What comes by WebSocket goes through strawberry's pipeline, so there the same
-question is asked by an extension of it.
-"""
+"""Before an operation is answered: may this principal run this document, and does his bucket pay for it?"""
 
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
@@ -38,20 +35,17 @@ class Admission:
             raise Malformed(403, "INTROSPECTION_FORBIDDEN")
         return shown
 
-    async def require(self, source: str, name: str | None, context: Context) -> None:
-        """The same for an operation that came whole by a socket. Raise GraphQLError with the code."""
+    async def require(self, body: dict[str, Any], context: Context) -> Mapping[str, int]:
+        """The same for an operation that came by a socket, whose `query` it completes. Raise GraphQLError."""
         more = dict[str, object]()
         try:
-            await self.documents.source({"query": source}, context.principal)
-            self.admit(source, name, context.principal)
+            body["query"] = await self.documents.source(body, context.principal)
+            return self.admit(body["query"], body.get("operationName"), context.principal)
         except Malformed as refused:
             code = refused.code
         except RateLimited as limited:
             code, more = "RATE_LIMITED", {"retryAfter": limited.retry_after_s, "cost": limited.shown}
-        else:
-            return
-        told = {"code": code, "requestId": context.request_id, **more}
-        raise GraphQLError(sentence(code, context.language), extensions=told)
+        raise GraphQLError(sentence(code, context.language), extensions={"code": code, **more})
 
     def may_read_schema(self, principal: Principal) -> bool:
         """Who is held to registered documents has no use for the schema."""
@@ -60,17 +54,6 @@ class Admission:
     def shown(self, errors: Sequence[GraphQLError], principal: Principal) -> list[GraphQLError]:
         """The errors of a document; without suggestions for who may not read the schema."""
         return [*errors] if self.may_read_schema(principal) else [unsuggesting(error) for error in errors]
-
-
-class Admitted(SchemaExtension):
-    """Admits what HTTP has not admitted before. Stands before SharedDocuments, which parses."""
-
-    async def on_parse(self) -> AsyncIterator[None]:
-        execution = self.execution_context
-        context: Context = execution.context
-        if not context.is_admitted and execution.query is not None:
-            await context.admission.require(execution.query, execution.operation_name, context)
-        yield
 
 
 class Unsuggesting(SchemaExtension):

@@ -1,39 +1,29 @@
 """What a resolver may touch: who asks, the handler for commands, and the read side."""
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 
+from api.live_log import LiveLog, Progress, Stream
 from api.messages import Language
 from api.planner.reads import Reads
 from api.planner.requests import Viewer
-from api.tail import Tail
 from application.access import CUSTOMER, Principal, visible
 from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
-from application.shared.records import Log, Position
+from application.shared.records import BANK_WIDE, Log, Record
 
 if TYPE_CHECKING:
     from api.admission import Admission
 
 
-class Progress(Protocol):
-    """How far the projections are."""
-
-    async def reached(self, position: Position, names: Sequence[str], timeout_s: float) -> bool:
-        """Whether all of these projections got to the position within the time."""
-        ...
-
-
 @dataclass(slots=True)
 class Context:
-    """One request, or one WebSocket: there the principal is known only once the client has said who it is.
+    """One request. `address` is the network's, for the record of who took what out.
 
-    `address` is the network's, for the record of who took what out. `is_admitted`: its one operation has
-    passed the gate and is paid for.
+    `stream` is the log as a subscription reads it; other operations have none.
     """
 
     principal: Principal
@@ -45,14 +35,17 @@ class Context:
     log: Log
     reads: Reads
     progress: Progress
-    tail: Tail
+    live_log: LiveLog
     admission: "Admission"
-    is_admitted: bool = False
-    connection_params: Mapping[str, object] | None = None
     engine: Engine | None = None
     accounts: Accounts | None = None
-    still_holds: Callable[[Principal], bool] = lambda _: True
     address: str = ""
+    stream: Stream | None = None
+
+    def sees(self, record: Record[Any]) -> bool:
+        """Whether the record is the business of a unit that the viewer sees, or of the whole bank."""
+        unit = record.context.org_unit
+        return unit == BANK_WIDE or unit in visible(record.stream_type, self.principal)
 
 
 Info = strawberry.Info[Context, Any]

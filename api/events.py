@@ -18,7 +18,7 @@ from api.planner.positions import Position
 from api.planner.views import payload
 from api.public_events import PublicEvent, public_event
 from api.refusals import forbidden
-from application.access import Permission, visible
+from application.access import Permission
 from application.shared import records
 from projections.shared.ids import PREFIXES
 
@@ -29,8 +29,9 @@ TELLING = frozenset({"percent", "values"})
 """What tells of amounts besides themselves: how much of a budget is used, and what a job lacked."""
 SCANNED_MAX = 5_000
 TYPES_MAX = 50
-IDLE_WAIT_S = 30.0
 PROJECTED_WAIT_S = 2.0
+SHOWN_IN = {"activity": "activities", "approval": "approvals"}
+"""The projection of what an event shows of its subject."""
 
 
 @strawberry.type(description="One fact of the log, in the form that integrators may rely on.")
@@ -112,24 +113,23 @@ class EventSubscription:
         " all that came since that position; without, from now on."
     )
     async def events(
-        self, info: Info, after: Position | None = None, select: EventSelection | None = None
+        self,
+        info: Info,
+        after: Position | None = None,  # noqa: ARG002
+        select: EventSelection | None = None,
     ) -> AsyncGenerator[Event, None]:
         context = info.context
         _require_permitted(context, select)
-        at = records.Position(*after) if after else await context.tail.newest()
-        while True:
-            seen = context.tail.mark()
-            batch = await to_thread.run_sync(context.log.follow, at, BATCH)
-            found = [event for record in batch for event in _visible(context, record, select)]
-            if found:
-                last = batch[-1].position
-                await context.progress.reached(last, ("activities", "approvals"), PROJECTED_WAIT_S)
-            for event in found:
-                yield event
-            if batch:
-                at = batch[-1].position
-            else:
-                await context.tail.wait(seen, IDLE_WAIT_S)
+        assert context.stream is not None, "a subscription has a stream, which begins at `after`"
+
+        def tell(record: records.Record[Any]) -> Event | None:
+            return next(iter(_visible(context, record, select)), None)
+
+        def needed(event: Event) -> tuple[str, ...]:
+            return (SHOWN_IN[event.subject_kind],) if event.subject_kind in SHOWN_IN else ()
+
+        async for event in context.stream.told(tell, needed, PROJECTED_WAIT_S):
+            yield event
 
 
 def _start(after: Position | None) -> records.Position:
@@ -149,8 +149,7 @@ def _refused(context: Context, code: str, sentence: str, **values: str) -> Graph
 
 def _visible(context: Context, record: records.Record[Any], select: EventSelection | None) -> Sequence[Event]:
     """The event, if the viewer sees its unit and asked for it."""
-    unit = record.context.org_unit
-    if unit != records.BANK_WIDE and unit not in visible(record.stream_type, context.principal):
+    if not context.sees(record):
         return ()
     shown = public_event(record)
     if shown is None or (select and not _selected(shown, record, select)):

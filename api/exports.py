@@ -125,7 +125,7 @@ class Exports:
     async def _pages(
         self, context: Context, chosen: Mapping[str, Any] | None
     ) -> AsyncIterator[list[dict[str, Any]]]:
-        position = await context.tail.newest()
+        position = await context.live_log.newest()
         await self._require_projected(context, position)
         viewer = replace(context.viewer, page_limit=PAGE_ROWS)
         variables: dict[str, Any] = {

@@ -6,7 +6,6 @@ HTTP follows the GraphQL-over-HTTP specification; errors carry a code and the re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
 import strawberry
 import structlog
 from graphql import GraphQLError
@@ -18,23 +17,24 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from api.authentication import refusal
+from api.changes import PERSONAL
 from api.context import Context
 from api.entity_tags import matches
+from api.event_streams import EventStream, EventStreams, as_events, wants_events
+from api.feeds import Feeds, text_of
 from api.graphiql import is_visit, page
+from api.graphql_errors import answer_of, code_of, with_cost
 from api.graphql_requests import Media, accepted, body_of
 from api.graphql_sockets import Sockets
-from api.http_errors import Malformed, error_response, request_id, sentence
+from api.http_errors import Malformed, error_response, request_id
 from api.messages import language_of
-from api.planner.positions import decode
-from api.planner.reads import DATABASE_FAULTS, Prepared, is_away, is_too_slow
+from api.planner.reads import DATABASE_FAULTS, Prepared
 from api.rates import RateLimited, TooManyAtOnce
 from api.services import Services
+from api.subscription_requests import SubscriptionRequests
 from application.access import Principal
 from application.authentication import TokenRefused
-from application.shared.records import Position as LogPosition
 
-MIN_POSITION_WAIT_S = 5.0
-MESSAGE_CHARACTERS_MAX = 500
 # What is kept of an answer is looked at anew each time, and kept for one person only.
 KEPT = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Accept, Accept-Language"}
 NOT_KEPT = {"Cache-Control": "no-store"}
@@ -47,7 +47,14 @@ class GraphQLApp:
 
     def __init__(self, schema: strawberry.Schema, services: Services, *, graphiql: bool = False) -> None:
         self._schema, self._services, self._graphiql = schema, services, graphiql
-        self._sockets = Sockets(schema, services)
+        requests = SubscriptionRequests(schema, services.reads, PERSONAL)
+        self._feeds = Feeds(schema, services)
+        self._sockets = Sockets(schema, services, requests, self._feeds)
+        self._streams = EventStreams(services, requests, self._feeds)
+
+    def end_streams(self) -> None:
+        """End the streams that would never end by themselves; sockets are closed by the server."""
+        self._feeds.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -60,6 +67,8 @@ class GraphQLApp:
         media = accepted(request.headers.get("accept", "*/*"))
         try:
             response = await self._respond(request, media)
+            if isinstance(response, Response) and _is_for_events(request, response):
+                response = as_events(response)
         except TokenRefused as refused:
             response = refusal(scope, refused)
         except (Malformed, RateLimited, TooManyAtOnce) as refused:
@@ -68,14 +77,14 @@ class GraphQLApp:
             response = _failed(scope, media, error)
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request, media: Media) -> Response:
+    async def _respond(self, request: Request, media: Media) -> Response | EventStream:
         principal = self._services.authentication.principal_of(request.headers)
         if not principal.permissions:
             raise Malformed(403, "NO_ROLE")
         with self._services.admission.rates.request(principal.user):
             return await self._answered(request, media, principal)
 
-    async def _answered(self, request: Request, media: Media, principal: Principal) -> Response:
+    async def _answered(self, request: Request, media: Media, principal: Principal) -> Response | EventStream:
         services, admission = self._services, self._services.admission
         body = await body_of(request)
         body["query"] = await admission.documents.source(body, principal)
@@ -87,14 +96,15 @@ class GraphQLApp:
             request.headers.get("idempotency-key"),
             request.client.host if request.client else "",
         )
-        context.is_admitted = True
         document = services.reads.document(body["query"])
         if document.errors:
             return _answer(admission.shown(document.errors, principal), None, context, media, cost)
         admission.documents.remember(body)
         if document.operations[body.get("operationName")].operation is GraphQLOperation.SUBSCRIPTION:
-            raise Malformed(400, "SUBSCRIBE_BY_WEBSOCKET")
-        if not await self._is_projected(body):
+            if not wants_events(request.headers.get("accept", ""), is_subscription=True):
+                raise Malformed(400, "SUBSCRIBE_BY_WEBSOCKET")
+            return self._streams.response(request, body, context)
+        if not await services.is_projected(body):
             return error_response(request.scope, 503, "BEHIND", {"Retry-After": "1"}, media.type)
         prepared = services.reads.prepared(body, context.viewer)
         if prepared is None:
@@ -117,9 +127,8 @@ class GraphQLApp:
             headers = {**KEPT, "ETag": tag} if tag else NOT_KEPT
             if tag and matches(tag, request.headers.get("if-none-match", "")):
                 return Response(status_code=304, headers=headers)
-        found = await services.reads.one(*prepared)
-        costs = b',"extensions":{"cost":%b}}' % orjson.dumps(cost)
-        return Response(b"".join((memoryview(found)[:-1], costs)), headers=headers, media_type=media.type)
+        found = with_cost(await services.reads.one(*prepared), cost)
+        return Response(found, headers=headers, media_type=media.type)
 
     async def _execute(
         self,
@@ -142,18 +151,6 @@ class GraphQLApp:
             raise Malformed(405, "METHOD_NOT_ALLOWED") from None
         return _answer(result.errors or (), result.data, context, media, cost)
 
-    async def _is_projected(self, body: Mapping[str, Any]) -> bool:
-        """Wait, bounded, for `extensions.minPosition`: the reader has written, or heard of, that position."""
-        wanted = (body.get("extensions") or {}).get("minPosition")
-        if wanted is None:
-            return True
-        try:
-            position = LogPosition(*decode(wanted))
-        except (ValueError, TypeError):
-            raise Malformed(400, "BAD_REQUEST") from None
-        services = self._services
-        return await services.progress.reached(position, services.projections, MIN_POSITION_WAIT_S)
-
 
 def _answer(
     errors: Sequence[GraphQLError],
@@ -162,15 +159,14 @@ def _answer(
     media: Media,
     cost: Mapping[str, int],
 ) -> Response:
-    """Without `data` where all errors concern the request as a whole."""
-    answer: dict[str, Any] = {"data": data, "extensions": {"cost": cost}}
-    status = 200
-    if errors:
-        answer["errors"] = [shown(error, context) for error in errors]
-        if data is None and all(error.path is None for error in errors):
-            del answer["data"]
-            status = media.malformed_status
-    return Response(orjson.dumps(answer, default=str), status, NOT_KEPT, media.type)
+    answer = answer_of(data, errors, context, cost)
+    status = 200 if "data" in answer else media.malformed_status
+    return Response(text_of(answer), status, NOT_KEPT, media.type)
+
+
+def _is_for_events(request: Request, response: Response) -> bool:
+    accept = request.headers.get("accept", "")
+    return response.status_code in (200, 400) and wants_events(accept, is_subscription=False)
 
 
 def _refused(scope: Scope, media: Media, refused: Malformed | RateLimited | TooManyAtOnce) -> Response:
@@ -189,29 +185,6 @@ def _refused(scope: Scope, media: Media, refused: Malformed | RateLimited | TooM
 
 def _failed(scope: Scope, media: Media, error: Exception) -> Response:
     logger.error("read_failed", request_id=request_id(scope), error=repr(error))
-    code = _code(error)
+    code = code_of(error)
     headers = {"Retry-After": "1"} if code == "UNAVAILABLE" else {}
     return error_response(scope, 500 if code == "INTERNAL" else 503, code, headers, media.type)
-
-
-def _code(fault: BaseException) -> str:
-    if is_too_slow(fault):
-        return "TOO_SLOW"
-    return "UNAVAILABLE" if is_away(fault) else "INTERNAL"
-
-
-def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
-    """The error as clients see it: only what was raised for them keeps its words."""
-    cause = error.original_error
-    code = (error.extensions or {}).get("code")
-    if code is None and cause is not None and not isinstance(cause, GraphQLError):
-        code = _code(cause)
-        text = sentence(code, context.language)
-    else:
-        text = error.message
-    if len(text) > MESSAGE_CHARACTERS_MAX:  # it repeats what was sent
-        text = f"{text[:MESSAGE_CHARACTERS_MAX]}…"
-    formatted: dict[str, Any] = {**error.formatted, "message": text}
-    own = {name: value for name, value in (error.extensions or {}).items() if code != "INTERNAL"}
-    formatted["extensions"] = {**own, "code": code or "BAD_INPUT", "requestId": context.request_id}
-    return formatted

@@ -58,7 +58,7 @@ async def _posted(request: Request) -> dict[str, Any]:
     if any("charset" in p and p.split("=")[-1].strip(' "') not in ("utf-8", "utf8") for p in parameters):
         raise Malformed(415, "UNSUPPORTED_MEDIA_TYPE")
     try:
-        return _well_formed(orjson.loads(await request.body()))
+        return well_formed(orjson.loads(await request.body()))
     except orjson.JSONDecodeError:
         raise Malformed(400, "BAD_REQUEST") from None
 
@@ -73,10 +73,10 @@ def _queried(request: Request) -> dict[str, Any]:
             body[name] = orjson.loads(parameters[name]) if parameters.get(name) else None
         except orjson.JSONDecodeError:
             raise Malformed(400, "BAD_REQUEST") from None
-    return _well_formed(body)
+    return well_formed(body)
 
 
-def _well_formed(body: object) -> dict[str, Any]:
+def well_formed(body: object) -> dict[str, Any]:
     """A map with a document or the digest of one, and a name and maps where there are any. Batches are not
     taken.
     """

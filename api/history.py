@@ -24,6 +24,7 @@ class FieldChange:
     scope="org_unit",
     scope_nullable=True,
     order=("epoch", "sequence"),
+    position=("epoch", "position"),
     description="One event: who did what, when, for whom and why, and what it changed.",
 )
 class HistoryEntry(Node):

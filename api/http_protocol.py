@@ -4,6 +4,8 @@ from asyncio import BaseTransport, TimerHandle
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.socket_protocol import Impatient
+
 HEAD_BYTES_MAX = 32 * 1024
 HEAD_TIMEOUT_S = 15.0
 # How long we go on reading what is thrown away, so that the client gets our answer and no reset.
@@ -15,7 +17,7 @@ _TOO_LARGE = (
 )
 
 
-class BoundedHttp(HttpToolsProtocol):
+class BoundedHttp(Impatient, HttpToolsProtocol):
     """Answers 431 to a head that goes on for more than 32 KiB after the packet in which it began.
 
     Hangs up on one that takes longer than 15 s.

@@ -402,7 +402,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
         )
         limits = {"connections_max": settings.requests_max, "message_bytes_max": settings.body_bytes_max}
         _at_work()
-        serve(limited(app, **limits), listener, signals)
+        serve(limited(app, **limits), listener, signals, graphql.end_streams)
 
 
 if __name__ == "__main__":

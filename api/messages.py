@@ -17,6 +17,13 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "required": ("必填。", "This is required."),
     "too_long": ("最多 {most} 个字符。", "At most {most} characters."),
     "too_many": ("最多 {most} 项。", "At most {most} items."),
+    "too_many_subscriptions": ("同时最多 {most} 个订阅。", "At most {most} subscriptions at a time."),
+    "slow_subscriber": (
+        "接收过慢，订阅已中断；请以 after 从该位置继续。",
+        "You took what came too slowly: go on with `after` at this position.",
+    ),
+    "not_of_kind": ("该编号不属于此类对象。", "This id is not of such a thing."),
+    "rights_changed": ("您的权限已变更，请重新连接。", "Your rights have changed: connect again."),
     "duplicate": ("同一项出现了不止一次。", "The same item is given more than once."),
     "bad_characters": ("含有不允许的字符。", "It holds characters that are not allowed."),
     "bad_code": (

@@ -1,28 +1,28 @@
 """The GraphQL schema: every capability's types put together."""
 
 import strawberry
-import structlog
 from graphql import GraphQLError
-from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
-from strawberry.types.execution import ExecutionContext, PreExecutionError
+from strawberry.types.execution import ExecutionContext
 
 from api.activities import Activity, ActivityMutations
 from api.activity_figures import ActivityFigures, ActivityFiguresMutations, ActivityFiguresQueries
 from api.activity_forms import ActivityForm, ActivityFormMutations
-from api.admission import Admitted, Unsuggesting
+from api.admission import Unsuggesting
 from api.approvals import INBOX, Approval, ApprovalMutations
 from api.budgets import Budget
 from api.business_calendars import BusinessCalendar, BusinessCalendarMutations
 from api.cancellations import CancellationMutations, CancellationRequest
 from api.catalogues import ActivityType, CatalogueMutations, CostType
+from api.changes import ChangeSubscription
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
 from api.delegations import Delegation, DelegationMutations
 from api.departments import Department, DepartmentMutations
 from api.differences import DifferenceQueries
 from api.downloads import Download
 from api.events import EventQueries, EventSubscription
+from api.graphql_errors import log_faults
 from api.group_extractions import GroupExtraction, GroupExtractionQueries
 from api.history import HistoryEntry
 from api.planner.reads import SharedDocuments
@@ -41,8 +41,6 @@ from api.stocks import Stock, StockMutations
 from api.users import User, UserMutations
 from api.viewer import ViewerQueries
 from api.work_orders import WorkOrder, WorkOrderMutations
-
-logger = structlog.get_logger()
 
 
 @strawberry.type
@@ -176,37 +174,23 @@ Mutation = merge_types(
     ),
 )
 
+Subscription = merge_types("Subscription", (EventSubscription, ChangeSubscription))
+
 
 class Schema(strawberry.Schema):
-    """Strawberry's, with two things mended: what an extension refuses is told also over WebSocket, where it
-    would end the operation in silence; and logs get faults of ours only, without documents, which may hold
-    what logs must not.
-    """
-
-    async def _prepare_operation_async(
-        self, context: ExecutionContext, extensions_runner: SchemaExtensionsRunner
-    ) -> PreExecutionError | None:
-        try:
-            return await super()._prepare_operation_async(context, extensions_runner)
-        except GraphQLError as error:
-            context.pre_execution_errors = [error]
-            return PreExecutionError(data=None, errors=[error])
+    """Strawberry's, but that logs get faults of ours only: documents may hold what logs must not."""
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
         context = execution_context.context if execution_context else None
-        for error in errors:
-            cause = error.original_error
-            if cause is not None and not isinstance(cause, GraphQLError) and not error.extensions:
-                asked = getattr(context, "request_id", "")
-                logger.error("resolver_failed", request_id=asked, error=repr(cause), exc_info=cause)
+        log_faults(errors, getattr(context, "request_id", ""))
 
 
 schema = Schema(
     Query,
     Mutation,
-    EventSubscription,
-    extensions=[Admitted, SharedDocuments, Unsuggesting],
+    Subscription,
+    extensions=[SharedDocuments, Unsuggesting],
     config=StrawberryConfig(scalar_map=SCALARS),
 )

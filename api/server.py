@@ -1,6 +1,7 @@
 """Serving the HTTP application: uvicorn with limits, and an orderly end."""
 
 import socket
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp
 from api.http_protocol import BoundedHttp
 from api.listener import BACKLOG
 from api.processes import Signals
+from api.socket_protocol import BoundedSocket
 
 # Below the time that the supervisor gives a child.
 GRACE_S = 6
@@ -19,14 +21,18 @@ SOCKET_MESSAGES_MAX = 32
 class Server(uvicorn.Server):
     """Takes over the signals while it serves; the first one starts the time for the forced end."""
 
-    def __init__(self, config: uvicorn.Config, signals: Signals) -> None:
+    def __init__(self, config: uvicorn.Config, signals: Signals, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
-        self._signals = signals
+        self._signals, self._end_streams = signals, end_streams
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if not self.should_exit:
             self._signals.arm()
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._end_streams()
+        await super().shutdown(sockets)
 
 
 def limited(app: ASGIApp, *, connections_max: int, message_bytes_max: int) -> uvicorn.Config:
@@ -35,7 +41,8 @@ def limited(app: ASGIApp, *, connections_max: int, message_bytes_max: int) -> uv
         app,
         loop="uvloop",
         http=BoundedHttp,
-        ws="websockets-sansio",
+        ws=BoundedSocket,
+        ws_per_message_deflate=False,  # 20 µs and more for each message of each subscriber
         ws_max_size=message_bytes_max,
         ws_max_queue=SOCKET_MESSAGES_MAX,
         lifespan="on",
@@ -50,6 +57,11 @@ def limited(app: ASGIApp, *, connections_max: int, message_bytes_max: int) -> uv
     )
 
 
-def serve(config: uvicorn.Config, listener: socket.socket, signals: Signals) -> None:
-    """Serve until a signal comes; requests that are under way then have 6 s to end."""
-    Server(config, signals).run([listener])
+def serve(
+    config: uvicorn.Config, listener: socket.socket, signals: Signals, end_streams: Callable[[], None]
+) -> None:
+    """Serve until a signal comes; requests that are under way then have 6 s to end.
+
+    What would never end by itself is ended by `end_streams`.
+    """
+    Server(config, signals, end_streams).run([listener])

@@ -1,20 +1,25 @@
 """What the answers of one process are made from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from api.admission import Admission
 from api.authentication import Authentication
-from api.context import Context, Progress, viewer_of
+from api.context import Context, viewer_of
 from api.entity_tags import EntityTags
+from api.http_errors import Malformed
+from api.live_log import LiveLog, Progress
 from api.messages import Language
+from api.planner.positions import decode
 from api.planner.reads import Reads
-from api.tail import Tail
 from application.access import Principal, Role
 from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
-from application.shared.records import Log
+from application.shared.records import Log, Position
+
+MIN_POSITION_WAIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Services:
     progress: Progress
     projections: Sequence[str]
     page_sizes: PageSizes
-    tail: Tail
+    live_log: LiveLog
     admission: Admission
     tags: EntityTags
     engine: Engine | None = None
@@ -57,10 +62,23 @@ class Services:
             log=self.log,
             reads=self.reads,
             progress=self.progress,
-            tail=self.tail,
+            live_log=self.live_log,
             admission=self.admission,
             engine=self.engine,
             accounts=self.accounts,
-            still_holds=self.authentication.still_holds,
             address=address,
         )
+
+    async def is_projected(self, body: Mapping[str, Any]) -> bool:
+        """Wait, bounded, for `extensions.minPosition`: the reader has written, or heard of, that position.
+
+        Raise Malformed for what is no position.
+        """
+        wanted = (body.get("extensions") or {}).get("minPosition")
+        if wanted is None:
+            return True
+        try:
+            position = Position(*decode(wanted))
+        except (ValueError, TypeError):
+            raise Malformed(400, "BAD_REQUEST") from None
+        return await self.progress.reached(position, self.projections, MIN_POSITION_WAIT_S)

@@ -20,6 +20,7 @@ from api.entity_tags import EntityTags
 from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp
 from api.http_errors import error_response
+from api.live_log import LiveLog
 from api.login import KEYS_PATH, LOGIN_PATHS, LoginApp
 from api.persisted_documents import PersistedDocuments
 from api.planner.checks import check_views
@@ -28,7 +29,6 @@ from api.rates import RateRules, Rates
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
-from api.tail import Tail
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.access import Role
 from application.shared.approvable import ApprovalPolicy
@@ -113,6 +113,11 @@ class GraphQL:
         else:
             await self._app(scope, receive, send)
 
+    def end_streams(self) -> None:
+        """End what would never end by itself."""
+        if self._app is not None:
+            self._app.end_streams()
+
     def lifespan(self, _: Starlette) -> AbstractAsyncContextManager[None]:
         return self._opened()
 
@@ -134,7 +139,6 @@ class GraphQL:
             async with reading.connection() as connection:
                 await check_views(schema, connection, timeline=TIMELINE)
             reads = Reads(schema, reading, timeline=TIMELINE)
-            tail = Tail(reads.one)
             await to_thread.run_sync(state.start)
             authentication, desk = self._way_in(state, commands, log)
             documents = PersistedDocuments(reads.one, self.registered_only)
@@ -147,7 +151,7 @@ class GraphQL:
                 progress=progress,
                 projections=NAMES,
                 page_sizes=self.page_sizes,
-                tail=tail,
+                live_log=LiveLog(log, reads.one),
                 admission=Admission(reads, documents, Rates(self.rates)),
                 tags=EntityTags(reads.one, PROJECTION_OF, _release()),
                 engine=self.engine,
@@ -159,7 +163,6 @@ class GraphQL:
             try:
                 yield
             finally:
-                await tail.close()
                 await to_thread.run_sync(state.close)
                 notices.close()
                 commands.close()

@@ -13,6 +13,7 @@ from infrastructure import database
 
 POLL_S = 0.02
 IDLE_S = 0.25
+GAP_S = 0.004
 RECONNECT_S = 0.5
 WAITING_MAX = 10_000
 
@@ -89,6 +90,9 @@ class Progress:
                         await self._look(connection)
                         timeout_s = POLL_S if self._waiting else IDLE_S
                         async for _ in connection.notifies(timeout=timeout_s, stop_after=1):
+                            pass
+                        await asyncio.sleep(GAP_S)  # each event moves all projections: they are heard at once
+                        async for _ in connection.notifies(timeout=0):
                             pass
             except psycopg.Error as error:
                 logger.warning("Progress of the projections is unknown for now: %s", error)

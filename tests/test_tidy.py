@@ -43,8 +43,10 @@ API_WITHOUT_NAMESAKE = {
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
     "events", "history", "public_access", "public_events", "public_figures", "public_mappings",
-    "public_points",
-    "public_schedules", "public_segments", "public_stocks", "public_work_orders", "tail", "watch",
+    "public_points", "public_schedules", "public_segments", "public_stocks", "public_work_orders", "watch",
+    # pushed as it is recorded
+    "changes", "event_streams", "feeds", "graphql_errors", "live_log", "socket_protocol",
+    "subscription_requests",
     # what a run has found, a work order as a document
     "result_files", "work_order_forms",
 }  # fmt: skip

@@ -103,7 +103,8 @@ def _table_faults(schema: strawberry.Schema, tables: Tables, timeline: str | Non
             needs = [("id", _UUID, True), *_needs(type_, str, True)]
             if view.scope:
                 needs.append((view.scope, _TEXTS, not view.scope_nullable))
-            yield from _faults(type_.name, tables, view.table, needs)
+            recorded = [(name, _INTEGERS, True) for name in view.position or ()]
+            yield from _faults(type_.name, tables, view.table, needs + recorded)
             if view.versions:
                 needs += [(place, _INTEGERS, True) for place in _PLACES]
                 yield from _faults(type_.name, tables, view.versions, needs)

@@ -347,6 +347,9 @@ class Planner:
                 return f" and {begun} <= {then} and {ended} > {then}" if then else ""
 
             scope += self._slot(at)
+        if (recorded := view.position) and (instant := self._instant) is not now:
+            row = ", ".join(f"{alias}.{name}" for name in recorded)
+            scope += self._slot(lambda r: f" and ({row}) <= {then}" if (then := instant(r)) else "")
         return f"{table} {alias} where {scope}"
 
     def _row_types(self, type_: Any) -> list[GraphQLObjectType]:

@@ -137,6 +137,7 @@ class View:
     order: tuple[str, ...]
     versions: str | None
     units: str
+    position: tuple[str, str] | None = None
 
 
 class ReadField(StrawberryField):
@@ -326,6 +327,7 @@ def view(
     scope_nullable: bool = False,
     order: tuple[str, ...] = (),
     versions: str | None = None,
+    position: tuple[str, str] | None = None,
     kind: str | None = None,
     units: str = "units",
     description: str | None = None,
@@ -342,12 +344,15 @@ def view(
     `versions` is a table with the same columns and `version`, `epoch_from`, `position_from`, `epoch_to`,
     `position_to` (exclusive): root fields get an argument `asOf`, and all relations below are read at the
     same instant, as far as their views have versions; the others are read as they are now. Scope is judged by
-    the row as it was.
+    the row as it was. `position` are the columns (epoch, position) of rows that are recorded once for all:
+    below an instant there are only those that had been recorded by then.
     """
 
     def declare(cls: type[T]) -> type[T]:
         own = kind or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-        cls.__view__ = View(table, prefix, own, scope, scope_nullable, order, versions, units)  # type: ignore[attr-defined]
+        cls.__view__ = View(  # type: ignore[attr-defined]
+            table, prefix, own, scope, scope_nullable, order, versions, units, position
+        )
         return _planned(cls, {name: Column() for name in get_annotations(cls)}, description)
 
     return declare

@@ -1,6 +1,5 @@
 """A running house for tests of the API: projector, HTTP server and sample users in one process."""
 
-import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -10,10 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 
 from api.application import create_app
+from api.listener import listen, url_of
+from api.processes import Signals
+from api.server import Server, limited
 from api.wiring import GraphQL
 from application.access import Principal, units_of
 from application.authentication import TokenCode, TokenRefused
@@ -135,7 +136,10 @@ def running_house(
         lifespan=graphql.lifespan,
     )
     try:
-        with _served(app) as address, httpx.Client(base_url=f"http://{address}", timeout=30) as client:
+        with (
+            _served(app, graphql) as address,
+            httpx.Client(base_url=f"http://{address}", timeout=30) as client,
+        ):
             yield House(address, client, appended)
     finally:
         stop.set()
@@ -143,17 +147,18 @@ def running_house(
 
 
 @contextmanager
-def _served(app: Starlette) -> Iterator[str]:
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, access_log=False, lifespan="on")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+def _served(app: Starlette, graphql: GraphQL) -> Iterator[str]:
+    """Served as in production."""
+    listener = listen("127.0.0.1", 0)
+    config = limited(app, connections_max=200, message_bytes_max=65_536)
+    server = Server(config, Signals(), graphql.end_streams)
+    thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     while not server.started:
         assert thread.is_alive(), "the application did not start"
         time.sleep(0.01)
-    host, port = server.servers[0].sockets[0].getsockname()[:2]
     try:
-        yield f"{host}:{port}"
+        yield url_of(listener).removeprefix("http://")
     finally:
         server.should_exit = True
         thread.join()

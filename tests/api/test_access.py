@@ -1,7 +1,6 @@
 """Users, logins, programs, delegations and rights to see, through HTTP as their clients do it."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,16 +11,15 @@ from uuid import uuid4
 import httpx
 import jwt
 import pytest
-import websockets
 
-from api import graphql_sockets
 from api.planner.views import View
 from api.schema import schema
 from api.wiring import AccessSettings
 from application.access import ACCOUNT_KINDS, DATA_KINDS
 from infrastructure.signing_keys import SigningKeys
 from tests.api.house import UNITS, House, running_house
-from tests.api.test_events import subscriber
+from tests.api.subscriber import subscriber
+from tests.api.test_points_ledgers import adjustment
 
 PASSWORD = "meadow-lantern-quartz"
 KEYS_FOLDER = "signing-keys"
@@ -330,27 +328,30 @@ def test_a_rotated_key_signs_while_the_one_before_still_verifies(house: House, f
     assert {jwt.get_unverified_header(token)["kid"] for token in (before, after)} <= kids
 
 
-def test_a_websocket_is_closed_when_its_holder_is_disabled(
+def test_a_websocket_and_a_stream_end_when_their_holder_is_disabled(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SYS-02, SEC-03: within seconds, with 4403."""
-    monkeypatch.setattr(graphql_sockets, "RIGHTS_CHECK_S", 0.2)
+    monkeypatch.setattr("api.graphql_sockets.LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("api.event_streams.LOOK_EVERY_S", 0.2)
     name, id_ = settled(house)
     token = entered(house, name)["accessToken"]
+    followed = "subscription { events { id } }"
 
     async def scenario() -> None:
         async with subscriber(house, token) as client:
-            await client.subscribe()
-            await asyncio.sleep(0.5)
+            await client.subscribe(followed)
             await asyncio.to_thread(
                 house.done, "admin", "disableUser", "user { id }", id=id_, reason="has left"
             )
-            with contextlib.suppress(websockets.ConnectionClosed):
-                while True:
-                    await client.receive(10)
-            assert client.socket.close_code == 4403
+            assert await client.closed() == (4403, '{"code":"RIGHTS_CHANGED"}')
 
-    asyncio.run(scenario())
+    headers = {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
+    with house.client.stream("POST", "/graphql", json={"query": followed}, headers=headers) as stream:
+        asyncio.run(scenario())
+        text = "".join(stream.iter_text())
+    assert '"code":"RIGHTS_CHANGED"' in text
+    assert text.endswith("event: complete\ndata:\n\n")
 
 
 # --- Programs ----------------------------------------------------------------
@@ -477,6 +478,32 @@ def test_data_rights_and_activity_rights_are_apart(house: House) -> None:
     assert seen(house, token, retired)["retireCustomerGroup"]["userErrors"] == [{"code": "OTHER_UNITS"}]
     hidden = f'mutation {{ retireCustomerGroup(input: {{id: "{ids["SH"]}"}}) {{ userErrors {{ code }} }} }}'
     assert seen(house, other, hidden)["retireCustomerGroup"]["userErrors"] == [{"code": "NOT_FOUND"}]
+
+
+def test_customers_data_are_seen_by_the_data_right_alone(house: House) -> None:
+    """SYS-08: data right on SH, activity right on SH and HO: of HO's customers nothing, not even by id."""
+    group(house, "operator")
+    ids = {}
+    for unit, user in (("HO", "operator"), ("SH", "branch")):
+        given = adjustment(f"C{uuid4().hex[:8].upper()}", 5)
+        made = house.done(user, "adjustPoints", "pointsAccount { id entries { nodes { id } } }", **given)
+        ids[unit] = made["id"], made["entries"]["nodes"][0]["id"]
+    name, _ = settled(house, "SH", dataUnits=["SH"], activityUnits=["SH", "HO"])
+    token = entered(house, name)["accessToken"]
+    found = seen(house, token, "{ pointsAccounts { nodes { orgUnit } } pointsEntries { nodes { orgUnit } } }")
+    for nodes in found.values():
+        assert {each["orgUnit"] for each in nodes["nodes"]} == {"SH"}
+    for unit, both in ids.items():
+        for id_ in both:
+            shown = seen(house, token, f'{{ node(id: "{id_}") {{ id }} }}')["node"]
+            assert shown == (None if unit == "HO" else {"id": id_})
+    events = "{ events(first: 500) { events { subjectKind orgUnit } } }"
+    units: dict[str, set[str | None]] = {}
+    for each in seen(house, token, events)["events"]["events"]:
+        units.setdefault(each["subjectKind"], set()).add(each["orgUnit"])
+    assert units["points_ledger"] == {"SH"}
+    assert "HO" in units["customer_group"]
+    assert "user" not in units, "of accounts those are told who read accounts"
 
 
 def test_every_list_asks_for_the_right_that_its_kind_has() -> None:

@@ -1,11 +1,13 @@
 """Activities through the API: drafting, revising, life, the past."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from tests.api.campaigns import (
     ACTIVITY,
+    APPROVAL,
     activity_type,
     approved,
     code,
@@ -13,6 +15,7 @@ from tests.api.campaigns import (
     drafted,
     plan,
     submitted,
+    verdict,
 )
 from tests.api.house import House
 
@@ -332,3 +335,27 @@ def test_the_same_key_and_input_get_the_first_answer_and_another_input_is_refuse
     assert refused["userErrors"]
     mended = house.do("operator", "draftActivity", key="k2", **{**given, "code": code()})
     assert mended["userErrors"] == []
+
+
+def test_history_and_timeline_end_at_the_instant_that_is_asked_for(house: House) -> None:
+    """ES-03: what came later is no part of the past, neither its own nor that of its approvals."""
+    activity = submitted(house)
+    house.done("researcher", "approve", APPROVAL, **verdict(activity["approval"], "RESEARCH"))
+    document = """query ($id: ID!, $asOf: AsOf) { activity(id: $id, asOf: $asOf) {
+        history { nodes { eventType version position } totalCount } timeline { nodes { position eventType } }
+        approvals { nodes { history { totalCount } } } } }"""
+    now = house.data("auditor", document, id=activity["id"])["activity"]
+    assert [entry["version"] for entry in now["history"]["nodes"]] == [1, 2]
+    assert len(now["timeline"]["nodes"]) == 4
+    drafted_at, submitted_at, opened_at, passed_at = (e["position"] for e in now["timeline"]["nodes"])
+
+    def shown(as_of: Any) -> tuple[int, int, list[int]]:
+        then = house.data("auditor", document, id=activity["id"], asOf=as_of)["activity"]
+        assert then["history"]["totalCount"] == len(then["history"]["nodes"])
+        approvals = [approval["history"]["totalCount"] for approval in then["approvals"]["nodes"]]
+        return then["history"]["totalCount"], len(then["timeline"]["nodes"]), approvals
+
+    assert shown({"version": 1}) == (1, 1, [])
+    assert shown({"position": drafted_at}) == (1, 1, [])
+    assert shown({"position": max(submitted_at, opened_at)}) == (2, 3, [1])
+    assert shown({"position": passed_at}) == (2, 4, [2])

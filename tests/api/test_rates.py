@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from api.admission import Admission
+from api.persisted_documents import PersistedDocuments
 from api.planner.limits import MAX_FIELDS, MAX_ROOTS
 from api.planner.reads import Document, read_document
 from api.rates import (
@@ -19,6 +21,7 @@ from api.rates import (
     price,
 )
 from api.schema import schema
+from tests.api.house import principal
 
 
 class Clock:
@@ -81,6 +84,20 @@ def test_the_bucket_gives_exactly_what_it_holds_and_says_when_there_is_more() ->
     assert given.charge("li", 100)["available"] == 0, "what is refused takes nothing"
     clock.now_s += 3_600
     assert given.charge("li", 1)["available"] == 999, "it never holds more than its capacity"
+
+
+def test_nothing_is_parsed_on_credit() -> None:
+    class Unread:
+        def document(self, source: str) -> Document:
+            raise AssertionError(f"{source} was parsed")
+
+    given, _ = rates(capacity=1_000, restored_per_s=1)
+    admission = Admission(Unread(), PersistedDocuments(None), given)  # type: ignore[arg-type]
+    with pytest.raises(AssertionError):
+        admission.admit("{", None, principal("auditor"))
+    given.charge("auditor", 1_000)
+    with pytest.raises(RateLimited):
+        admission.admit("{", None, principal("auditor"))
 
 
 def test_everybody_has_a_bucket_of_his_own() -> None:

@@ -1,0 +1,83 @@
+"""Errors and answers of GraphQL as clients see them, by whichever way they asked."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import structlog
+from graphql import GraphQLError
+
+from api.context import Context
+from api.http_errors import SENTENCES
+from api.messages import MESSAGES, Language, message
+from api.planner.reads import is_away, is_too_slow
+
+MESSAGE_CHARACTERS_MAX = 500
+
+logger = structlog.get_logger()
+
+
+def code_of(fault: BaseException) -> str:
+    if is_too_slow(fault):
+        return "TOO_SLOW"
+    return "UNAVAILABLE" if is_away(fault) else "INTERNAL"
+
+
+def sentence(code: str, language: Language) -> str:
+    """The sentence of a code of `messages` or of `http_errors`."""
+    if code.lower() in MESSAGES:
+        return message(code, {}, language)
+    chinese, english = SENTENCES[code]
+    return chinese if language == "zh" else english
+
+
+def refused(code: str, language: Language, **extensions: object) -> GraphQLError:
+    """What ends an operation as a whole."""
+    return GraphQLError(sentence(code, language), extensions={"code": code, **extensions})
+
+
+def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
+    """The error as clients see it: only what was raised for them keeps its words."""
+    cause = error.original_error
+    code = (error.extensions or {}).get("code")
+    if code is None and cause is not None and not isinstance(cause, GraphQLError):
+        code = code_of(cause)
+        text = sentence(code, context.language)
+    else:
+        text = error.message
+    if len(text) > MESSAGE_CHARACTERS_MAX:  # it repeats what was sent
+        text = f"{text[:MESSAGE_CHARACTERS_MAX]}…"
+    formatted: dict[str, Any] = {**error.formatted, "message": text}
+    own = {name: value for name, value in (error.extensions or {}).items() if code != "INTERNAL"}
+    formatted["extensions"] = {**own, "code": code or "BAD_INPUT", "requestId": context.request_id}
+    return formatted
+
+
+def answer_of(
+    data: Mapping[str, Any] | None,
+    errors: Sequence[GraphQLError] | None,
+    context: Context,
+    cost: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """The body of a response; without `data` where all errors concern the request as a whole."""
+    answer: dict[str, Any] = {"data": data}
+    if errors:
+        answer["errors"] = [shown(error, context) for error in errors]
+        if data is None and all(error.path is None for error in errors):
+            del answer["data"]
+    if cost is not None:
+        answer["extensions"] = {"cost": cost}
+    return answer
+
+
+def with_cost(planned: bytes, cost: Mapping[str, int]) -> bytes:
+    """The body of a planned answer, which ends with a brace, with what it cost."""
+    return b"".join((memoryview(planned)[:-1], b',"extensions":{"cost":%b}}' % orjson.dumps(cost)))
+
+
+def log_faults(errors: Sequence[GraphQLError] | None, request_id: str) -> None:
+    """What is no client's fault, without the document."""
+    for error in errors or ():
+        cause = error.original_error
+        if cause is not None and not isinstance(cause, GraphQLError) and not error.extensions:
+            logger.error("resolver_failed", request_id=request_id, error=repr(cause), exc_info=cause)
