@@ -45,6 +45,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from strawberry.extensions import SchemaExtension
 
 from api.planner.checks import declaration_faults, raise_any
+from api.planner.declared import permissions_of
 from api.planner.limits import MAX_SOURCE_CHARACTERS, MAX_TOKENS, Cost, measured, variables_error
 from api.planner.plans import NotPlannable, Planner
 from api.planner.requests import Parts, Request, TextArray, Viewer, refused, statement
@@ -152,6 +153,8 @@ class Reads:
         self.extensions_sql = extensions_sql
         self._documents: Kept[Document] = Kept(MAX_DOCUMENT_CHARACTERS)
         self._plans: Kept[Parts | None] = Kept(MAX_PLAN_CHARACTERS)
+        # Of the permissions, plans hang on those that fields ask for: other differences share plans.
+        self._asked_for = permissions_of(self.schema)
 
     async def answer(self, body: Mapping[str, Any], viewer: Viewer) -> bytes | None:
         """The response body to a decoded request body, status 200; None where `prepared` is None.
@@ -177,7 +180,7 @@ class Reads:
         if isinstance(variables, list):
             return None
         chosen = tuple(variables.coerced.get(name) for name in sorted(document.conditions))
-        key = (source, name, viewer.permissions, chosen)
+        key = (source, name, viewer.permissions & self._asked_for, chosen)
         plan = self._plans.get(key, lambda: self._compiled(document, operation, variables, viewer))
         try:
             return None if plan is None else _prepared(plan, variables, viewer)

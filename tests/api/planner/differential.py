@@ -19,6 +19,7 @@ def differences(bank: Bank, seeds: range, stop_at_first: bool = False) -> tuple[
         for viewer in (STAFF, CHIEF):
             for _ in range(2):
                 rolled = {name: rng.random() < 0.5 for name in document.conditions}
+                rolled |= {n: rng.randrange(8) for n, v in document.variables.items() if type(v) is int}
                 difference, ahead = _difference(bank, document, rolled, viewer)
                 planned += ahead
                 if difference:
@@ -29,11 +30,11 @@ def differences(bank: Bank, seeds: range, stop_at_first: bool = False) -> tuple[
 
 
 def _difference(
-    bank: Bank, document: Document, rolled: dict[str, bool], viewer: Viewer
+    bank: Bank, document: Document, rolled: dict[str, bool | int], viewer: Viewer
 ) -> tuple[str | None, bool]:
     own, others = document.variables | rolled, document.variables | rolled
     for name, probe in document.probes.items():
-        used = {n: v for n, v in document.variables.items() if f"${n}:" in probe}
+        used = {n: v for n, v in (document.variables | rolled).items() if f"${n}:" in probe}
         cursors = []
         for data in (bank.ask(probe, used, viewer).data, bank.naive.ask(probe, used, viewer).data):
             cursors.append(next(iter(data.values()))["pageInfo"]["endCursor"] if data else None)

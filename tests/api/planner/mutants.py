@@ -92,11 +92,18 @@ MUTANTS = {
     "masked columns compared": Mutant(
         "pages", "if not permitted(field, request.viewer.permissions):", "if False:"
     ),
-    "a plan of other permissions": Mutant(
-        "reads", "(source, name, viewer.permissions, chosen)", "(source, name, chosen)"
+    "a plan of other permissions": Mutant("reads", "viewer.permissions & self._asked_for, ", ""),
+    "a plan of other conditions": Mutant("reads", "self._asked_for, chosen)", "self._asked_for)"),
+    "a plan of other arguments": Mutant(
+        "pages",
+        "if all(_is_literal(argument.value) for argument in details.node.arguments or ()):",
+        "if True:",
     ),
-    "a plan of other conditions": Mutant(
-        "reads", "(source, name, viewer.permissions, chosen)", "(source, name, viewer.permissions)"
+    "a list in a list is literal": Mutant(
+        "pages", "all(_is_literal(member) for member in value.values)", "True"
+    ),
+    "an object is literal": Mutant(
+        "pages", "all(_is_literal(member.value) for member in value.fields)", "True"
     ),
     "include is no condition": Mutant("reads", 'in ("skip", "include")', 'in ("skip",)'),
     "skip is no condition": Mutant("reads", 'in ("skip", "include")', 'in ("include",)'),
@@ -163,19 +170,18 @@ MUTANTS = {
     ),
     "before is after": Mutant("pages", "(before, True)", "(before, False)"),
     "ties left to chance": Mutant(
-        "pages", '{key.way(flipped)}" for key in keys)', '{key.way(flipped)}" for key in keys[:-1] or keys)'
+        "pages", "for key in self.keys)", "for key in self.keys[:-1] or self.keys)"
     ),
     "ties always upwards": Mutant("pages", "bool(chosen) and list(chosen.values())[-1].descending", "False"),
-    "no order of the view's own": Mutant("pages", "or list(self.view.order)", "or []"),
+    "no order of the view's own": Mutant("pages", "or self.view.order", "or ()"),
     "one way for all keys": Mutant("pages", "self.descending != flipped", "flipped"),
     "last is first": Mutant("pages", "self.descending != flipped", "self.descending"),
-    "last in the order read": Mutant(
-        "pages", '_order(keys, False)}" if backward', '_order(keys, False)}" if False'
-    ),
-    "more behind for more ahead": Mutant("pages", "way = -1 if backward else 1", "way = 1"),
-    "nothing lies behind": Mutant("pages", "if behind is None else", "if True else"),
-    "behind is what is after": Mutant("pages", "behind = before if backward else after", "behind = after"),
-    "a page of none has an end": Mutant("pages", "least(1, {size})", "1"),
+    "last in the order read": Mutant("pages", '(False)}" if self.backward', '(False)}" if False'),
+    "more behind for more ahead": Mutant("pages", "if is_next != self.backward:", "if is_next:"),
+    "nothing lies behind": Mutant("pages", "if self.behind else", "if False else"),
+    "behind is what is after": Mutant("pages", "(before if backward else after)", "(after)"),
+    "a page of none has an end": Mutant("pages", "least(1, {self.size})", "1"),
+    "the end is the start": Mutant("pages", "if is_start else", "if True else"),
     # --- filters
     "not keeps null": Mutant("pages", "is not true", "is false"),
     "any is all": Mutant("pages", 'f" {word} ".join', '" and ".join'),
