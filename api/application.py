@@ -17,6 +17,7 @@ from api.exports import ACTIVITIES_PATH
 from api.health import Parts, health_routes
 from api.http_errors import error_response
 from api.login import KEYS_PATH, LOGIN_PATHS
+from api.points_files import JOBS_PATH
 from api.request_log import Observe, RequestLog
 from api.result_files import RESULTS_PATH
 from api.work_order_forms import FORMS_PATH
@@ -50,7 +51,7 @@ def create_app(
         endpoint = _Endpoint(graphql_app)
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
         routes += [Route(ACTIVITIES_PATH, endpoint), Route(f"{RESULTS_PATH}/{{id}}", endpoint)]
-        routes.append(Route(f"{FORMS_PATH}/{{id}}", endpoint))
+        routes += [Route(f"{FORMS_PATH}/{{id}}", endpoint), Route(f"{JOBS_PATH}/{{id}}/{{file}}", endpoint)]
         routes += [Route(path, endpoint) for path in (*LOGIN_PATHS, KEYS_PATH)]
     app = Starlette(
         routes=routes,

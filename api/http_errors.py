@@ -83,6 +83,11 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     ),
     "SUBSCRIBE_BY_WEBSOCKET": ("订阅请使用 WebSocket。", "Subscriptions go by WebSocket."),
     "NO_RESULT": ("该执行没有结果。", "The run has no result."),
+    "NO_FILE": ("该任务没有可下载的文件。", "The job has no such file, or none that may leave."),
+    "FILE_LOST": (
+        "文件已丢失且无法重新生成，请联系技术人员。",
+        "The file is lost and can't be made again: ask the technical staff.",
+    ),
     "RESULT_UNUSABLE": (
         "结果无法按映射导出，请联系技术人员。",
         "The result can't be written by this mapping: ask the technical staff.",

@@ -28,7 +28,9 @@ from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
     from infrastructure.embedded_database import Database
+    from infrastructure.readiness import Readiness
     from infrastructure.settings import Settings
+    from infrastructure.token_keys import TrustedKeys
 
 DATABASE_REMEDY = "See that the server runs, and that DATABASE_URL names it (docs/settings.md)."
 
@@ -346,33 +348,37 @@ def _announce(settings: "Settings", url: str) -> None:
     say_ready(url, [(user.name, user.org_unit, user.about) for user in sample], f"{home}{shown} token")
 
 
+def _readiness(settings: "Settings", database: "Database", keys: "TrustedKeys") -> "Readiness":
+    from infrastructure.readiness import Part, Readiness
+    from projections.registry import NAMES
+
+    return Readiness(
+        database.url,
+        NAMES,
+        settings.lag_max_s,
+        settings.horizon_age_max_s,
+        more=lambda: [Part("token keys", keys.fault)],
+    )
+
+
 def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
     from api.application import KNOWN_PATHS, create_app
     from api.rates import RateRules
     from api.server import limited, serve
     from api.services import PageSizes
     from api.wiring import AccessSettings, GraphQL
+    from application.points_copies import PointsShelf
+    from infrastructure.file_folder import points_folder
     from infrastructure.metrics import Metrics
-    from infrastructure.readiness import Part, Readiness
+    from infrastructure.points_gateway import gateway_of
     from infrastructure.segment_engine import segment_engine
     from infrastructure.tokens import TokenRules, Verifier, trusted_keys
-    from projections.registry import NAMES
 
-    with (
-        closing(trusted_keys(settings)) as keys,
-        closing(
-            Readiness(
-                database.url,
-                NAMES,
-                settings.lag_max_s,
-                settings.horizon_age_max_s,
-                more=lambda: [Part("token keys", keys.fault)],
-            )
-        ) as readiness,
-    ):
+    with closing(trusted_keys(settings)) as keys, closing(_readiness(settings, database, keys)) as readiness:
         keys.start()
         readiness.start()
         metrics = Metrics(KNOWN_PATHS, readiness.parts)
+        engine = segment_engine(settings)
         graphql = GraphQL(
             database.url,
             Verifier(keys, TokenRules.of(settings)).verify,
@@ -381,7 +387,8 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             PageSizes(settings.page_size_max, settings.page_size_integrator_max),
             settings.database_connections_max,
             time_zone=settings.time_zone,
-            engine=segment_engine(settings),
+            engine=engine,
+            shelf=PointsShelf(engine, gateway_of(settings), points_folder(settings.home)),
             access=AccessSettings.of(settings, metrics.counting),
             graphiql=not settings.is_production,
             rates=RateRules(

@@ -2,9 +2,11 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
+import orjson
 import strawberry
 
 from api.commands import NOWHERE, Payload, execute, key_of
@@ -25,11 +27,29 @@ from api.planner.views import (
 )
 from api.points_jobs import PointsJob, PointsOrigin
 from application import points_ledgers
+from application.access import CUSTOMER, visible
+from application.customer_groups import is_customer
 from application.points_ledgers import Adjustment
+from application.shared.work import Work
 from domain.points_ledgers import Account
 
 PROJECTIONS = ("points_entries", "points_accounts")
 LEDGER_OF = "select coalesce((select ledger_id::text from read.points_entries where id = $1::text::uuid), '')"
+
+# A line stands in the balance once it has an entry.
+UNDER_WAY = """
+from points.under_way u join read.points_jobs j on j.id = u.job_id
+where j.status in ('reserved', 'filed', 'released', 'sent', 'recalling', 'awaiting_acknowledgement',
+'acknowledgement_faulty', 'acknowledged') and not exists (
+select from read.points_entries e where e.job_id = u.job_id and e.line_number = u.line)"""
+# What comes is posted to the year that is open.
+PENDING = f"""
+(select coalesce(sum(u.points), 0)::bigint {UNDER_WAY}
+and u.customer = {{row}}.customer and j.programme = {{row}}.programme and {{row}}.status = 'open')"""
+PENDING_OF = f"""
+select coalesce(json_agg(found order by found.programme), '[]')::text from (
+select j.programme, sum(u.points)::bigint as points, count(distinct u.job_id)::integer as jobs {UNDER_WAY}
+and u.customer = $1 and j.org_unit = any($2) group by j.programme) found"""
 
 PointsContra = strawberry.enum(
     Account, name="PointsLedgerAccount", description="The accounts of the double entry."
@@ -118,6 +138,10 @@ class PointsAccount(Node):
     used: Points
     expired: Points
     balance: Points
+    pending: Points = computed(
+        PENDING,
+        description="On its way by jobs that have reserved it and are not posted: not in the balance yet.",
+    )
     postings: int
     entries: Connection[PointsEntry] = many("ledger_id", description="Its postings, oldest first.")
     created_at: datetime
@@ -136,6 +160,24 @@ class PointsContraAccount(Node):
     year: int
     account: PointsContra  # type: ignore[valid-type]
     balance: Points
+
+
+@strawberry.type(description="What a customer will get of one programme, by jobs that are not posted yet.")
+class PendingPoints:
+    programme: str
+    points: Points
+    jobs: int = strawberry.field(description="How many jobs these come by.")
+
+
+@strawberry.type
+class PendingPointsQueries:
+    @strawberry.field(
+        description="What is on its way to a customer, by programme, also where he has no account yet."
+    )
+    async def pending_points(self, info: Info, customer: str) -> list[PendingPoints]:
+        units = sorted(visible("points_account", info.context.principal))
+        found = await info.context.reads.one(PENDING_OF, [customer, units])
+        return [PendingPoints(**each) for each in orjson.loads(found)]
 
 
 # --- Mutations ------------------------------------------------------------
@@ -187,7 +229,16 @@ class PointsLedgerMutations:
             card=input.card,
             contra=input.contra,
         )
-        return await _on_ledger(info, "adjustPoints", input, lambda work: points_ledgers.adjust(work, given))
+        engine = info.context.engine
+        units = visible(CUSTOMER, info.context.principal)
+
+        def use_case(work: Work) -> UUID:
+            if engine is None:
+                return points_ledgers.adjust(work, given)
+            knows = partial(is_customer, engine, units=units, today=work.today)
+            return points_ledgers.adjust(work, given, knows)
+
+        return await _on_ledger(info, "adjustPoints", input, use_case)
 
     @strawberry.mutation(description="Post the counter-entry of an entry; an entry is reversed once.")
     async def reverse_points_entry(self, info: Info, input: ReversePointsEntryInput) -> PointsAccountPayload:

@@ -42,6 +42,18 @@ POINTS_MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "already_released": ("文件已放行（{status}），不能撤回。", "Its file has been released: it is {status}."),
     "job_not_failed": ("任务未失败（{status}）。", "The job has not failed but is {status}."),
+    "no_points_file": (
+        "没有可下载的积分文件（{status}）。",
+        "There is no such file to be had: it is {status}.",
+    ),
+    "no_such_customer": (
+        "没有该客户，或不在您的范围内。",
+        "There is no such customer, or he is not of your units.",
+    ),
+    "customers_unavailable": (
+        "暂时无法核对客户，请稍后再试。",
+        "Customers can't be looked up for the moment: try again.",
+    ),
     "nothing_to_accept": ("没有待确认的差异。", "There are no differences to accept."),
     "work_order_held": ("工单已取消或正在申请取消。", "The work order is cancelled, or about to be."),
     "activity_cancelled": ("活动已取消。", "The activity is cancelled."),

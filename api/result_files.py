@@ -20,9 +20,10 @@ from api.exports import NotExported, answered
 from api.services import Services
 from application import downloads
 from application.access import Principal, authorise
-from application.segment_runs import mapping_for_export
+from application.segment_runs import mapping_for_export, require_result
 from application.shared.engines import Encoding, Exported, FileLayout, RunFailed
 from application.shared.handler import Request as Command
+from application.shared.work import Work
 from domain.segment_runs import RunRefusal
 from domain.shared.refusal import Refused
 
@@ -83,16 +84,21 @@ class ResultFiles:
             if engine is None:
                 raise NotExported(503, "UNAVAILABLE")
             exported: Exported = engine.export(run_id, mapping, path, layout)
+            given = {"id": str(run_id), "rows": exported.rows, "sha256": exported.sha256, "address": address}
+            command = Command(principal, OPERATION, given)
+            handler(command, lambda work: _record(work, run_id, exported, address))
         except Refused as refused:
             has_no_result = refused.faults[0].code is RunRefusal.NO_RESULT
             raise NotExported(*((409, "NO_RESULT") if has_no_result else (404, "NOT_FOUND"))) from None
         except RunFailed as failed:
             logger.warning("a result was not exported", run=str(run_id), code=failed.code, **failed.values)
             raise NotExported(422, "RESULT_UNUSABLE") from None
-        given = {"id": str(run_id), "rows": exported.rows, "sha256": exported.sha256, "address": address}
-        command = Command(principal, OPERATION, given)
-        chosen = f'{{"id":"{run_id}"}}'
-        handler(command, lambda work: downloads.record(work, SUBJECT, chosen, exported.rows, address))
+
+
+def _record(work: Work, run_id: UUID, exported: Exported, address: str) -> UUID:
+    """What may leave is looked at again, so that nothing does that was barred while the file was made."""
+    require_result(work, run_id)
+    return downloads.record(work, SUBJECT, f'{{"id":"{run_id}"}}', exported.rows, address)
 
 
 def _layout(request: Request) -> FileLayout:

@@ -29,7 +29,13 @@ from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
 from api.points_jobs import PointsJob, PointsJobMutations
-from api.points_ledgers import PointsAccount, PointsContraAccount, PointsEntry, PointsLedgerMutations
+from api.points_ledgers import (
+    PendingPointsQueries,
+    PointsAccount,
+    PointsContraAccount,
+    PointsEntry,
+    PointsLedgerMutations,
+)
 from api.revocations import AccessEntry, Revocation, RevocationMutations, Session
 from api.reward_types import RewardType, RewardTypeMutations
 from api.run_schedules import RunSchedule, RunScheduleMutations
@@ -139,6 +145,7 @@ Query = merge_types(
         ReadQueries,
         EventQueries,
         DifferenceQueries,
+        PendingPointsQueries,
         CustomerGroupQueries,
         ActivityFiguresQueries,
         GroupExtractionQueries,

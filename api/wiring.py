@@ -25,12 +25,14 @@ from api.login import KEYS_PATH, LOGIN_PATHS, LoginApp
 from api.persisted_documents import PersistedDocuments
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
+from api.points_files import JOBS_PATH, PointsFiles
 from api.rates import RateRules, Rates
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
 from api.work_order_forms import FORMS_PATH, WorkOrderForms
 from application.access import Role
+from application.points_copies import Shelf
 from application.shared.approvable import ApprovalPolicy
 from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
@@ -84,6 +86,7 @@ class GraphQL:
     graphiql: bool = False
     time_zone: ZoneInfo = DEFAULT_ZONE
     engine: Engine | None = None
+    shelf: Shelf | None = None
     access: AccessSettings | None = None
     _login: LoginApp | None = None
     rates: RateRules = field(default_factory=RateRules)
@@ -92,12 +95,14 @@ class GraphQL:
     _exports: Exports | None = None
     _results: ResultFiles | None = None
     _forms: WorkOrderForms | None = None
+    _points: PointsFiles | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._app is not None, "the lifespan comes first"
         assert self._exports is not None
         assert self._results is not None
         assert self._forms is not None
+        assert self._points is not None
         path = scope["path"] if scope["type"] == "http" else ""
         if path == ACTIVITIES_PATH:
             await self._exports(scope, receive, send)
@@ -110,6 +115,8 @@ class GraphQL:
             await self._results(scope, receive, send)
         elif path.startswith(f"{FORMS_PATH}/"):
             await self._forms(scope, receive, send)
+        elif path.startswith(f"{JOBS_PATH}/"):
+            await self._points(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -160,6 +167,7 @@ class GraphQL:
             self._exports = Exports(services, self.time_zone, Workbook)
             self._results = ResultFiles(services)
             self._forms = WorkOrderForms(services)
+            self._points = PointsFiles(services, self.shelf)
             try:
                 yield
             finally:

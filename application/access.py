@@ -36,6 +36,7 @@ class Permission(StrEnum):
     ACTIVITIES_END = "activities.end"
     POINTS_RUN = "points.run"
     POINTS_ADJUST = "points.adjust"
+    POINTS_EXPORT = "points.export"
     POINTS_DELIVER = "points.deliver"
     BUDGETS_EXPIRE = "budgets.expire"
     BUDGETS_CLOSE = "budgets.close"
@@ -69,7 +70,7 @@ _STAFF = frozenset(
 )
 _WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
 _SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
-_POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST})
+_POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST, Permission.POINTS_EXPORT})
 _ACCOUNTS = frozenset({Permission.ACCOUNTS_READ, Permission.ACCOUNTS_MAINTAIN})
 _HEAD_OFFICE_ONLY = _ACCOUNTS | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT}
 
@@ -85,7 +86,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.TECHNOLOGIST: _STAFF
     | _SEGMENTS
     | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
-    Role.AUDITOR: _STAFF | {Permission.ACCOUNTS_READ},
+    Role.AUDITOR: _STAFF | {Permission.ACCOUNTS_READ, Permission.POINTS_EXPORT},
     Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ, Permission.STOCKS_AWARD}),
     Role.ADMINISTRATOR: _STAFF
     | _ACCOUNTS
@@ -145,6 +146,7 @@ OPERATIONS: Mapping[str, Permission] = {
     "acceptPointsJobDifferences": Permission.POINTS_RUN,
     "resendPointsFile": Permission.POINTS_RUN,
     "recallPointsFile": Permission.POINTS_RUN,
+    "exportPointsFile": Permission.POINTS_EXPORT,
     "advancePointsJob": Permission.POINTS_DELIVER,
     "adjustPoints": Permission.POINTS_ADJUST,
     "reversePointsEntry": Permission.POINTS_ADJUST,

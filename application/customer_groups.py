@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import islice
 from uuid import UUID
 
@@ -170,6 +171,11 @@ def draft_query(
     """
     refuse_any([*membership_faults(rule, members), *_timeframe_faults(extraction)])
     return compiled(rule, members, visible(CUSTOMER, work.principal), extraction)
+
+
+def is_customer(engine: Engine, customer: str, units: frozenset[str], today: date) -> bool:
+    """Whether the warehouse has the customer in one of these units. Raise RunFailed."""
+    return engine.count(compiled(None, (customer,), units, Extraction(today))) == 1
 
 
 def preview(engine: Engine, query: Query) -> Preview:

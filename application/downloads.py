@@ -8,8 +8,12 @@ from domain.downloads import DECIDER, RecordDownload
 
 
 def record(work: Work, subject: str, filter: str, rows: int, address: str) -> UUID:
-    """Write down that the principal gets these rows; refuse what the log may not hold."""
+    """Write down that the principal gets these rows; refuse what the log may not hold.
+
+    It is his unit's business that he takes them, whosever they are.
+    """
     download_id = uuid7()
+    work.org_unit = work.principal.org_unit
     principal = work.principal
     command = RecordDownload(subject, filter, rows, address, principal.org_unit, principal.user)
     work.begin(DECIDER, download_id, command)

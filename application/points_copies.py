@@ -5,12 +5,13 @@ So either is as good as kept, as long as it has the checksum that was recorded.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 from uuid import UUID
 
 from application.shared.file_folders import FileFolder
-from application.shared.gateways import PointsGateway
+from application.shared.gateways import AcknowledgementInvalid, PointsGateway
 from domain.points_files import (
     AcknowledgementLine,
     Faulty,
@@ -46,6 +47,15 @@ class Shelf(Protocol):
     def gateway(self) -> PointsGateway: ...
     @property
     def folder(self) -> FileFolder: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PointsShelf:
+    """The shelf of a process that hands files out."""
+
+    results: Results
+    gateway: PointsGateway
+    folder: FileFolder
 
 
 # --- Kept copies ----------------------------------------------------------
@@ -139,12 +149,13 @@ def _answers(job: PointsJob, pieces: Iterable[bytes]) -> Iterator[Acknowledgemen
     return (part for part in parts if isinstance(part, AcknowledgementLine))
 
 
-def is_sound_answer(job: PointsJob, content: bytes) -> bool:
-    """Whether it is an acknowledgement of the job's file that can be believed."""
+def is_answered(shelf: Shelf, job: PointsJob) -> bool:
+    """Whether an acknowledgement is at the gateway that can be believed. Raise GatewayError."""
     try:
-        for _ in _answers(job, [content]):
+        content = shelf.gateway.acknowledgement(job.has.header.file_name)
+        for _ in _answers(job, [] if content is None else [content]):
             pass
-    except Faulty:
+    except (AcknowledgementInvalid, Faulty):
         return False
     return True
 

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from enum import StrEnum
 from uuid import UUID
 
-from application.shared.identifiers import uuid7
+from application.access import queries_customers
+from application.shared.identifiers import named_uuid
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
 from domain.activities import ActivityRefusal
@@ -15,7 +17,7 @@ from domain.budgets import Refund, Release, budget_id
 from domain.points_files import PROGRAMME, SEQUENCE_MAX, PointsHeader
 from domain.points_job_answers import AcceptDifferences
 from domain.points_job_recalls import PointsJobPointsReversed, RecallFile, RecordReversal, ResendFile
-from domain.points_job_statuses import Status
+from domain.points_job_statuses import JobRefusal, Status
 from domain.points_job_terms import Cause, Columns, Failure, Terms, TermsRefusal
 from domain.points_jobs import DECIDER, FailJob, OpenJob, PointsJob, RetryJob, WithdrawJob, reservation_key
 from domain.segment_contents import SegmentContent
@@ -32,6 +34,7 @@ from domain.stocks import DECIDER as STOCK
 from domain.stocks import ReleaseStock, ReturnStock
 from domain.work_order_executions import RecordExecutionFailure, RecordPointsJob
 from domain.work_orders import DECIDER as WORK_ORDER
+from domain.work_orders import is_barred
 
 CUSTOMER, CARD, POINTS = "CUSTOMER", "CARD", "POINTS"
 """The targets of a definition's mapping that points are made of."""
@@ -76,7 +79,7 @@ def open_job(work: Work, run_id: UUID, terms: PointsTerms) -> UUID:
     definition, content = _definition(work, run)
     if not PROGRAMME.fullmatch(terms.programme):
         raise Refused.because(TermsRefusal.BAD_PROGRAMME, "programme")
-    job_id = uuid7()
+    job_id = named_uuid(run_id.bytes, "points_job")  # the same one whoever opens it, and so the same file
     approvals = (definition.approval, order.approval, activity.approval)
     assert run.definition is not None
     command = OpenJob(
@@ -165,6 +168,44 @@ def accept_differences(work: Work, job_id: UUID, reason: str) -> UUID:
     _subject(work, job_id)
     work.decide(DECIDER, job_id, AcceptDifferences(reason, work.principal.user))
     return job_id
+
+
+class FileKind(StrEnum):
+    """What of a job may be downloaded."""
+
+    FILE = "file"
+    ACKNOWLEDGEMENT = "acknowledgement"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file of a job, as it was recorded when it was made or came; `lines` are its detail lines."""
+
+    job: PointsJob
+    kind: FileKind
+    lines: int
+    checksum: str
+
+
+def kept_file(work: Work, job_id: UUID, kind: FileKind) -> KeptFile:
+    """What was recorded of a file that may leave. An acknowledgement that can't be believed counts no lines.
+
+    Refuse a job out of sight, a file that is not there yet, and any of a work order whose cancellation is
+    asked for or granted.
+    """
+    job = work.subject(DECIDER, job_id, lambda job: job.org_unit, looks_only=True)
+    if not queries_customers(work.principal, job.org_unit):
+        raise Refused.because(CommonRefusal.NOT_FOUND, "id")
+    order = job.has.cause.work_order
+    is_held = order is not None and is_barred(work.state(WORK_ORDER, order))
+    if not is_held and kind is FileKind.FILE and job.filed is not None:
+        return KeptFile(job, kind, job.filed.lines, job.filed.sha256)
+    if not is_held and kind is FileKind.ACKNOWLEDGEMENT and job.answered is not None:
+        answered = job.answered
+        return KeptFile(job, kind, answered.accepted + answered.rejected, answered.sha256)
+    if not is_held and kind is FileKind.ACKNOWLEDGEMENT and job.seen_faulty:
+        return KeptFile(job, kind, 0, job.seen_faulty)
+    raise Refused.because(JobRefusal.NO_POINTS_FILE, status=job.status)
 
 
 def fail(work: Work, job_id: UUID, code: Failure, **values: object) -> None:

@@ -1,11 +1,13 @@
 """The use cases of points ledgers: adjustments and reversals by hand; the old year's balance goes along."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
 from application import points_jobs
 from application.access import visible
+from application.shared.engines import RunFailed
 from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.points_ledgers import (
@@ -45,11 +47,19 @@ class Adjustment:
     contra: Account = Account.ISSUANCE
 
 
-def adjust(work: Work, given: Adjustment) -> UUID:
-    """One posting of general points; the ledger of this year that holds it."""
+Knows = Callable[[str], bool]
+"""Whether the warehouse has the customer among those that the principal reaches. Raises RunFailed."""
+
+
+def adjust(work: Work, given: Adjustment, knows: Knows | None = None) -> UUID:
+    """One posting of general points; the ledger of this year that holds it.
+
+    The first one of a holder opens his account, for a customer that the warehouse `knows`: a slip of the pen
+    must not make another. Without a warehouse nobody can tell.
+    """
     holder, today = Holder(given.programme, given.customer), work.today
     ledger = ledger_id(holder, today.year)
-    _require_sight(work, holder, today)
+    is_new = not _require_sight(work, holder, today)
     command = Post(
         posting_key=f"adjustment {uuid7().hex}",
         holder=holder,
@@ -67,7 +77,18 @@ def adjust(work: Work, given: Adjustment) -> UUID:
         opening=_opening(work, holder, today),
     )
     work.decide(DECIDER, ledger, command)
+    if is_new and knows is not None:
+        _require_customer(given.customer, knows)
     return ledger
+
+
+def _require_customer(customer: str, knows: Knows) -> None:
+    try:
+        is_known = knows(customer)
+    except RunFailed:
+        raise Refused.because(LedgerRefusal.CUSTOMERS_UNAVAILABLE, "customer") from None
+    if not is_known:
+        raise Refused.because(LedgerRefusal.NO_SUCH_CUSTOMER, "customer")
 
 
 def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
@@ -116,16 +137,17 @@ def _unit_of(work: Work, ledger: UUID) -> str | None:
     return next(iter(work.log.records(ledger, up_to=1))).context.org_unit
 
 
-def _require_sight(work: Work, holder: Holder, today: date) -> None:
-    """Refuse a customer whose account the principal does not see: he could take its points or probe its
-    balance.
+def _require_sight(work: Work, holder: Holder, today: date) -> bool:
+    """Whether the holder has an account. Refuse one that the principal does not see: he could take its points
+    or probe its balance.
     """
     for year in (today.year, *years_before(today.year)):
         unit = _unit_of(work, ledger_id(holder, year))
         if unit is not None:
             if unit not in visible(DECIDER.stream_type, work.principal):
                 raise Refused.because(CommonRefusal.NOT_FOUND, "customer")
-            return
+            return True
+    return False
 
 
 def _original(work: Work, ledger: UUID, entry: UUID) -> PointsPosted:

@@ -20,15 +20,16 @@ from application.points_copies import (
     answers,
     extracted,
     filed,
-    is_sound_answer,
+    is_answered,
     keep_acknowledgement,
     keep_points_file,
 )
 from application.points_jobs import come_to_nothing, fail, require_approved
 from application.points_postings import Posting
 from application.shared.file_folders import FileFolder
-from application.shared.gateways import AcknowledgementInvalid, GatewayError, PointsGateway
+from application.shared.gateways import GatewayError, PointsGateway
 from application.shared.handler import Handler, Request
+from application.shared.pending_points import PendingPoints
 from application.shared.records import Context, Log
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
@@ -92,6 +93,7 @@ class PointsDesk:
     results: Results
     gateway: PointsGateway
     folder: FileFolder
+    pending: PendingPoints
     units: frozenset[str]
     reserve_for: timedelta = timedelta(days=3)
     answer_within: timedelta = timedelta(days=1)
@@ -128,18 +130,28 @@ class PointsDesk:
 
 
 def reserve(desk: PointsDesk, job_id: UUID) -> None:
-    """Count the result and reserve its cost; a result or a budget that won't do fails the job."""
+    """Count the result and reserve its cost; a result or a budget that won't do fails the job.
+
+    From here on customers see what is on its way to them.
+    """
     job = desk.job(job_id)
     if job.status is not Status.OPENED:
         return
     lines, points, faults = 0, 0, list[FileFault]()
-    for line in extracted(desk, job.has):
-        lines, points = lines + 1, points + line.points
-        fault = line_fault(line, lines)
-        if fault is not None:
+
+    def sound() -> Iterator[tuple[int, str, int]]:
+        nonlocal lines, points
+        for line in extracted(desk, job.has):
+            lines, points = lines + 1, points + line.points
+            fault = line_fault(line, lines)
+            if fault is None:
+                yield lines, line.customer, line.points
+                continue
             faults.append(FileFault(fault[0], lines, fault[1]))
             if len(faults) == FAULTS_MAX:
-                break
+                return
+
+    desk.pending.keep(job_id, sound())
     desk.run(job_id, lambda work, now: _reserve(desk, work, now, lines, points, faults))
 
 
@@ -242,19 +254,10 @@ def send(desk: PointsDesk, job_id: UUID) -> None:
     job = desk.job(job_id)
     if job.status is Status.RELEASED and job.filed is not None:
         sending = job.recall.sending
-        if sending == 1 or not _is_answered(desk, job):
+        if sending == 1 or not is_answered(desk, job):
             name = keep_points_file(desk, job)
             desk.gateway.deliver(desk.folder.path(name), name, job.filed.sha256, sending)
         desk.tell(job_id, RecordSending(desk.handler.clock() + desk.answer_within))
-
-
-def _is_answered(desk: PointsDesk, job: PointsJob) -> bool:
-    """Whether an acknowledgement is there that can be believed: then nothing need be sent, or taken back."""
-    try:
-        content = desk.gateway.acknowledgement(job.has.header.file_name)
-    except AcknowledgementInvalid:
-        return False
-    return content is not None and is_sound_answer(job, content)
 
 
 def _release(work: Work, job: PointsJob) -> None:
@@ -300,7 +303,7 @@ def recall(desk: PointsDesk, job_id: UUID) -> None:
         return
     is_back = desk.gateway.withdraw(job.has.header.file_name)
     if not is_back and job.recall.begun.confirmation:
-        is_back = not _is_answered(desk, job)
+        is_back = not is_answered(desk, job)
     desk.run(job_id, lambda work, job: _recalled(work, job, is_back))
 
 
@@ -403,6 +406,7 @@ def reconcile(desk: PointsDesk, job_id: UUID) -> None:
 
 def settle(desk: PointsDesk, job_id: UUID) -> None:
     """What was posted, and not reversed since, is consumed in budget and stock; the rest is free again."""
+    desk.pending.forget(job_id)
     desk.run(job_id, lambda work, job: _settle(work, job))
 
 

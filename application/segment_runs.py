@@ -78,7 +78,12 @@ def request(
 
 
 def request_pinned(
-    work: Work, pinned: Reference, content_hash: str, parameters: Mapping[str, str], work_order: UUID
+    work: Work,
+    run_id: UUID,
+    pinned: Reference,
+    content_hash: str,
+    parameters: Mapping[str, str],
+    work_order: UUID,
 ) -> UUID:
     """Queue a run of the revision that the work order was scheduled with, also when a newer one has been
     approved since. Refuse one that was never approved, or not with this hash (empty: any).
@@ -98,7 +103,7 @@ def request_pinned(
         by=work.principal.user,
         work_order=work_order,
     )
-    return _queue(work, command)
+    return _queue(work, command, run_id)
 
 
 def try_out(work: Work, definition_id: UUID, parameters: Mapping[str, str], row_limit: int) -> UUID:
@@ -142,8 +147,8 @@ def _definition(work: Work, definition_id: UUID) -> SegmentDefinition:
     return definition
 
 
-def _queue(work: Work, command: RequestRun) -> UUID:
-    run_id, definition_id = uuid7(), command.definition.id
+def _queue(work: Work, command: RequestRun, run_id: UUID | None = None) -> UUID:
+    run_id, definition_id = run_id or uuid7(), command.definition.id
     is_free = live_run(work, definition_id, command.is_trial) is None
     code = f"SR-{run_id.hex[-12:].upper()}"
     work.begin(DECIDER, run_id, replace(command, code=code, is_free=is_free))
@@ -314,17 +319,21 @@ def mapping_for_export(handler: Handler, principal: Principal, run_id: UUID) -> 
     Refuse a run that the principal does not see, one without a result, and one of a work order whose
     cancellation is asked for or granted.
     """
-    run = handler.log.load(DECIDER, run_id).state
-    work = handler.look(principal)
-    work.subject(DECIDER, run_id, lambda run: run.org_unit, looks_only=True)
-    if not queries_customers(principal, run.org_unit):
+    run = require_result(handler.look(principal), run_id)
+    assert run.definition is not None
+    return mapped_fields(content_of(handler.log, run.definition), is_approved=not run.is_trial)
+
+
+def require_result(work: Work, run_id: UUID) -> SegmentRun:
+    """The run, of which a file may leave; refusals as above. Within a command this holds until the append."""
+    run = work.subject(DECIDER, run_id, lambda run: run.org_unit, looks_only=True)
+    if not queries_customers(work.principal, run.org_unit):
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
     if run.status is not Status.SUCCEEDED:
         raise Refused.because(RunRefusal.NO_RESULT, status=run.status)
     if run.work_order is not None and is_barred(order := work.state(WORK_ORDER, run.work_order)):
         raise Refused.because(RunRefusal.NO_RESULT, status=order.status)
-    assert run.definition is not None
-    return mapped_fields(content_of(handler.log, run.definition), is_approved=not run.is_trial)
+    return run
 
 
 def mapped_fields(content: SegmentContent, is_approved: bool) -> tuple[MappedField, ...]:

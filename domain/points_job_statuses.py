@@ -10,6 +10,7 @@ class JobRefusal(StrEnum):
     NOTHING_TO_ACCEPT = "nothing_to_accept"
     WORK_ORDER_HELD = "work_order_held"
     ACTIVITY_CANCELLED = "activity_cancelled"
+    NO_POINTS_FILE = "no_points_file"
 
 
 class Status(StrEnum):

@@ -81,6 +81,8 @@ class LedgerRefusal(StrEnum):
     ZERO_POINTS = "zero_points"
     BAD_POSTING = "bad_posting"
     BAD_CONTRA = "bad_contra"
+    NO_SUCH_CUSTOMER = "no_such_customer"
+    CUSTOMERS_UNAVAILABLE = "customers_unavailable"
 
 
 # --- Commands -------------------------------------------------------------

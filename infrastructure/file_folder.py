@@ -48,6 +48,11 @@ class DirectoryFolder:
         return self._directory / name
 
 
+def points_folder(home: Path) -> DirectoryFolder:
+    """Where the house keeps its points files and what was answered to them."""
+    return DirectoryFolder(home / "points")
+
+
 def _to_disk(directory: Path) -> None:
     """A rename is durable once its directory is."""
     descriptor = os.open(directory, os.O_RDONLY)

@@ -20,7 +20,8 @@ from infrastructure import actors, task_relay
 from infrastructure.append_notices import AppendNotices
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
-from infrastructure.file_folder import DirectoryFolder
+from infrastructure.file_folder import points_folder
+from infrastructure.pending_points import PendingTable
 from infrastructure.points_gateway import gateway_of
 from infrastructure.postgres_broker import PostgresBroker, broker_of
 from infrastructure.segment_engine import segment_engine
@@ -83,8 +84,8 @@ def working(settings: Settings, url: str) -> Iterator[None]:
         engine = segment_engine(settings)
         desk = ExecutionDesk(handler, settings.units)
         scheduled = ScheduleDesk(handler, engine, settings.units)
-        folder = DirectoryFolder(settings.home / "points")
-        points = PointsDesk(handler, engine, gateway_of(settings), folder, settings.units)
+        folder, pending = points_folder(settings.home), PendingTable(connections)
+        points = PointsDesk(handler, engine, gateway_of(settings), folder, pending, settings.units)
         perform = actors.Performers(
             end_due=partial(end_due, handler, actors.due_activities(connections), settings.units),
             expire_due=partial(expire_due, handler, actors.expired_holders(connections), settings.units),

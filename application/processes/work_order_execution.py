@@ -13,6 +13,7 @@ from application.points_jobs import PointsTerms
 from application.processes.process import Process, Step
 from application.segment_definitions import content_of
 from application.shared.handler import Handler, Request
+from application.shared.identifiers import named_uuid
 from application.shared.work import Work
 from domain import segment_runs as runs
 from domain import work_orders as orders
@@ -90,7 +91,9 @@ class ExecutionDesk:
                 assert order.definition is not None, "what is scheduled has a definition"
                 values = _parameters(work, order)
                 seen = order.execution.definition_hash
-                run_id = segment_runs.request_pinned(work, order.definition, seen, values, work_order_id)
+                # Who comes again after a death makes the same run, and so the same job and the same file.
+                run_id = named_uuid(work_order_id.bytes, f"run {order.execution.attempts + 1}")
+                segment_runs.request_pinned(work, run_id, order.definition, seen, values, work_order_id)
                 work_orders.start_execution(work, work_order_id, run_id)
             return work_order_id
 

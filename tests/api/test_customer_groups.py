@@ -168,7 +168,7 @@ def test_a_rule_without_end_does_not_get_in(house: House) -> None:
     for _ in range(400):
         rule = {"not": rule}
     answer = house.answer("operator", document, input={"code": code(), "rule": rule})
-    assert answer["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+    assert answer["errors"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
 
 
 def test_a_list_of_twenty_thousand_customers_is_taken(house: House) -> None:

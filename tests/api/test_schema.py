@@ -19,8 +19,8 @@ from projections.shared.ids import PREFIXES
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema.graphql"
 INTERNAL = {"endActivity", "exportActivities", "exportWorkOrder", "startWorkOrder", "completeWorkOrder",
             "failWorkOrder", "executeSegmentRun", "exportSegmentRun", "advancePointsJob",
-            "expireBudget", "closeBudget", "expireStock", "fireRunSchedule", "extractGroup",
-            "moveSchedules", "executeActivityCount", "listActivityCustomers"}  # fmt: skip
+            "expireBudget", "closeBudget", "exportPointsFile", "expireStock", "fireRunSchedule",
+            "extractGroup", "moveSchedules", "executeActivityCount", "listActivityCustomers"}  # fmt: skip
 """Of the scheduler and the worker, and of files."""
 
 

@@ -48,6 +48,7 @@ from domain.work_order_executions import ExecutionStarted, WorkOrderScheduled
 from domain.work_orders import WorkOrderApproved, WorkOrderDrafted, WorkOrderSubmitted
 from infrastructure.event_log import EventLog
 from infrastructure.file_folder import DirectoryFolder
+from infrastructure.pending_points import PendingTable
 from tests.application.bank import ALL_UNITS, LIN, NOW, Bank
 
 MAPPING = (
@@ -141,7 +142,8 @@ class PointsWorld:
     @property
     def desk(self) -> PointsDesk:
         folder, gateway = DirectoryFolder(self.folder), self.gateway or self.system
-        return PointsDesk(self.bank.handler, self.results, gateway, folder, ALL_UNITS)
+        pending = PendingTable(self.bank.log.log_recorder.pool)
+        return PointsDesk(self.bank.handler, self.results, gateway, folder, pending, ALL_UNITS)
 
     # --- What comes before ---
 

@@ -78,6 +78,7 @@ requestSegmentRun         yes      no         yes          no      no         no
 terminateSegmentRun       yes      no         yes          no      no         no
 retrySegmentRun           yes      no         yes          no      no         no
 exportSegmentRun          yes      no         yes          no      no         no
+exportPointsFile          yes      no         no           yes     no         no
 executeSegmentRun         no       no         no           no      no         no
 setSegmentSchedule        yes      no         yes          no      no         no
 withdrawSegmentSchedule   yes      no         yes          no      no         no

@@ -3,17 +3,21 @@
 import hashlib
 import time
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 
+from api import result_files
 from application import points_pipeline
 from application.access import Forbidden
 from application.processes.points_delivery import next_step
 from application.segment_runs import mapping_for_export
+from application.shared.engines import Exported
 from application.shared.gateways import DuplicateFile
+from application.shared.handler import Handler, Request
 from domain.approvals import ApprovalRefusal, Level
 from domain.approvals import Status as ApprovalStatus
 from domain.cancellations import CancellationRefusal
@@ -28,6 +32,7 @@ from infrastructure import exchange_folder as exchange
 from infrastructure.points_counterpart import Counterpart
 from infrastructure.points_gateway import DirectoryGateway
 from tests.application.bank import IN_SHANGHAI, LIN, MAO, RAO, TAN, WU, Bank, at_once, codes
+from tests.application.interruption import Interrupted
 from tests.application.orders import Orders, orders_of
 from tests.application.points_world import PointsWorld, rows
 from tests.given import refused
@@ -193,6 +198,21 @@ def test_no_result_file_leaves_of_what_is_to_be_cancelled(orders: Orders) -> Non
             assert mapping_for_export(handler, TAN, run)
     with refused(RunRefusal.NO_RESULT):
         mapping_for_export(handler, TAN, run)
+
+
+def test_a_cancellation_asked_for_while_a_result_file_is_made_keeps_it_in(orders: Orders) -> None:
+    """WO-16: between the look and the record the request comes: nothing is recorded, so nothing leaves."""
+    bank = orders.bank
+    order, run = orders.executing()
+    orders.succeed(run)
+    other = replace(orders, bank=bank.another_process())
+    meanwhile = Interrupted(bank.log, order, lambda: other.request_cancellation(order))
+    handler = Handler(meanwhile, clock=lambda: bank.now)
+    command = Request(LIN, "exportSegmentRun", {"id": str(run)})
+    exported = Exported(Path("result.csv"), 3, 100, "0" * 64)
+    with refused(RunRefusal.NO_RESULT):
+        handler(command, lambda work: result_files._record(work, run, exported, "127.0.0.1"))
+    assert orders.state(order).status is Status.CANCELLATION_PENDING
 
 
 def test_of_a_completion_and_a_cancellation_at_once_nothing_goes_out_if_it_is_cancelled(

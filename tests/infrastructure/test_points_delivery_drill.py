@@ -25,6 +25,7 @@ from domain.points_jobs import DECIDER
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
 from infrastructure.file_folder import DirectoryFolder
+from infrastructure.pending_points import PendingTable
 from infrastructure.points_counterpart import Counterpart, Rules
 from infrastructure.points_gateway import DirectoryGateway
 from tests.application.bank import ALL_UNITS, DAY, LIN, NOW, Bank
@@ -48,7 +49,8 @@ def deliver(url: str, home: str, job: UUID, run: UUID, told: Connection) -> None
     with pool(url, 2) as connections, Counterpart(Path(home, "gateway"), RULES).at_work() as counterpart:
         bank = Bank(EventLog(connections))
         gateway, folder = DirectoryGateway(Path(home, "gateway")), DirectoryFolder(Path(home, "points"))
-        desk = PointsDesk(bank.handler, StoredResults({run: FOUND}), gateway, folder, ALL_UNITS)
+        pending, results = PendingTable(connections), StoredResults({run: FOUND})
+        desk = PointsDesk(bank.handler, results, gateway, folder, pending, ALL_UNITS)
         while next_step(desk.job(job)) is not None:
             told.send(desk.job(job).status)
             advance(desk, job)

@@ -160,7 +160,9 @@ def test_an_order_runs_nothing_that_its_approvers_did_not_see(bank: Bank) -> Non
             LIN,
             "requestSegmentRun",
             {},
-            lambda work: segment_runs.request_pinned(work, Reference(definition, 1), "0" * 64, {}, order),
+            lambda work: segment_runs.request_pinned(
+                work, uuid4(), Reference(definition, 1), "0" * 64, {}, order
+            ),
         )
     segments.revise(definition, description="newer")
     with refused((runs.RunRefusal.NOTHING_APPROVED, "definition")):
@@ -168,7 +170,7 @@ def test_an_order_runs_nothing_that_its_approvers_did_not_see(bank: Bank) -> Non
             LIN,
             "requestSegmentRun",
             {},
-            lambda work: segment_runs.request_pinned(work, Reference(definition, 2), "", {}, order),
+            lambda work: segment_runs.request_pinned(work, uuid4(), Reference(definition, 2), "", {}, order),
         )
 
 
