@@ -9,7 +9,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import broker, engine, fanout, log, memory, points, projections
+from bench import broker, engine, fanout, graphql, log, memory, points, projections
 from bench.rounds import Figure
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.migrate import migrate
@@ -31,6 +31,7 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "projections": lambda: _on_a_fresh_log(projections.figures),
     "points": lambda: _on_a_fresh_log(points.figures),
     "broker": lambda: _on_a_fresh_log(broker.figures),
+    "graphql": lambda: _on_a_fresh_log(graphql.figures),
     "fanout": lambda: _on_a_fresh_log(fanout.figures),
     "memory": memory.figures,
     "engine": engine.figures,
