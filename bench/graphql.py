@@ -51,8 +51,9 @@ insert into read.work_orders (id, version, revision, number, kind, org_unit, sta
     execution_at, requester, department_id, department_revision, output_fields, priority, remark, executions,
     created_at, created_by, changed_at, changed_by)
 select md5('o' || i)::uuid, 3, 1, 'WO-' || i, 'activity', (array['HO', 'SH', 'SZ'])[i % 3 + 1],
-    'approved', at, 'Spring dining 春季 ' || i, md5('a' || i)::uuid, 1, md5('g' || i)::uuid, 1, 'age > 30', at, 'operator',
-    md5('d')::uuid, 1, array['customer_id'], 'normal', 'as discussed', 0, at, 'operator', at, 'operator'
+    'approved', at, 'Spring dining 春季 ' || i, md5('a' || i)::uuid, 1, md5('g' || i)::uuid, 1,
+    'age > 30', at, 'operator', md5('d')::uuid, 1, array['customer_id'], 'normal', 'as discussed', 0,
+    at, 'operator', at, 'operator'
 from (select i, timestamptz '2026-01-01Z' + i * interval '1 minute' as at
     from generate_series(1, {ORDERS}) i) n;
 insert into read.approvals (id, version, subject_kind, subject_id, subject_label, subject_revision,

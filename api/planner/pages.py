@@ -78,7 +78,7 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How a list is sorted. `cursor` is the SQL of a row's cursor; the signature ties it to list and order."""
+    """How a list is sorted, and the SQL of a row's cursor, which the signature ties to both."""
 
     keys: tuple[SortKey, ...]
     signature: str

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -22,6 +22,8 @@ CHIEF = Viewer(
     frozenset({"budget.read", "phone.read"}),
     page_limit=500,
 )
+SOUTHERNER = replace(CHIEF, user="lin", units=frozenset({"south"}))
+"""Sees other rows by the same plans as the chief."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from random import Random
 
 from api.planner.requests import Viewer
-from tests.api.planner.conftest import CHIEF, STAFF, Bank
+from tests.api.planner.conftest import CHIEF, SOUTHERNER, STAFF, Bank
 from tests.api.planner.documents import Document, write
 from tests.api.planner.naive import normal
 
-DOCUMENTS = 300
+DOCUMENTS = 200
 
 
 def differences(bank: Bank, seeds: range, stop_at_first: bool = False) -> tuple[list[str], int]:
@@ -16,7 +16,7 @@ def differences(bank: Bank, seeds: range, stop_at_first: bool = False) -> tuple[
     for seed in seeds:
         rng = Random(seed)
         document = write(rng, bank.naive.schema, bank.rows)
-        for viewer in (STAFF, CHIEF):
+        for viewer in (STAFF, CHIEF, SOUTHERNER):
             for _ in range(2):
                 rolled = {name: rng.random() < 0.5 for name in document.conditions}
                 rolled |= {n: rng.randrange(8) for n, v in document.variables.items() if type(v) is int}

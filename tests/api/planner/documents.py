@@ -58,11 +58,13 @@ class Writer:
         self.probes: dict[str, str] = {}
 
     def document(self) -> Document:
-        assert self.schema.query_type is not None
-        roots = [self._field(self.schema.query_type, name, 3, True) for name in self._roots()]
+        is_query = not self._chance(0.05)
+        root = self.schema.query_type if is_query else self.schema.mutation_type
+        assert root is not None
+        roots = [self._field(root, name, 3, True) for name in (self._roots() if is_query else ["touch"])]
         declared = ", ".join(f"${name}: {type_}" for name, (type_, _) in self.variables.items())
-        head = f"query Q({declared})" if declared else "query Q"
-        text = " ".join([head, "{", *roots, "}", *self.fragments])
+        head = f"Q({declared})" if declared else "Q"
+        text = " ".join(["query" if is_query else "mutation", head, "{", *roots, "}", *self.fragments])
         values = {name: value for name, (_, value) in self.variables.items() if value is not None}
         return Document(text, values, self.conditions, self.probes)
 
@@ -189,10 +191,12 @@ class Writer:
         return self.rng.choice(choices)
 
     def _id(self, name: str) -> str:
-        table = {"activity": "activities", "workOrder": "work_orders"}.get(name) or self.rng.choice(
-            list(PREFIXES)
-        )
+        table = {"activity": "activities", "touch": "activities", "workOrder": "work_orders"}.get(
+            name
+        ) or self.rng.choice(list(PREFIXES))
         known = f"{PREFIXES[table]}_{self.rng.choice(self.rows[table])['id'].hex}"
+        if name == "touch":  # whose resolver knows no other
+            return known
         return self.rng.choice(
             [known] * 8 + ["", "x", known.upper(), known[:-1], "act_" + "0" * 32, "wo" + known[2:]]
         )
@@ -258,7 +262,7 @@ class Writer:
                 )
             case "Int":
                 return self._variable("Int!", rng.randrange(-2, 6))
-            case "Points":
+            case "Points" | "Int64":
                 return f'"{rng.choice([0, -(2**63), 2**63 - 1, 500_000])}"'
             case "Boolean":
                 return rng.choice(["true", "false"])

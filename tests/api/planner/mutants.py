@@ -158,6 +158,7 @@ MUTANTS = {
         "order by recorded_at desc, epoch desc, position desc",
         "order by recorded_at desc, epoch, position",
     ),
+    "what was recorded later": Mutant("plans", "({row}) <= {then}", "({row}) >= {then}"),
     # --- pages
     "the row that tells of more is not read": Mutant("plans", "{' + 1' if one_more else ''}", ""),
     "the row that tells of more is shown": Mutant("plans", """"#" <= {size})'""", """"#" <= {size} + 1)'"""),

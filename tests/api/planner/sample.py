@@ -79,6 +79,12 @@ class CostType(Node):
     rank: int
 
 
+@view("read.events", prefix="ev", scope=None, order=("epoch", "sequence"), position=("epoch", "position"))
+class Event(Node):
+    epoch: int
+    sequence: Int64 = column("position")
+
+
 @struct
 class CostLine:
     note: str | None
@@ -130,6 +136,7 @@ class Activity(Node):
     children: Connection["Activity"] = many("parent_id")
     descendants: Connection["Activity"] = many(array="ancestor_ids")
     work_orders: Connection["WorkOrder"] = many("activity_id")
+    events: Connection[Event] = many("activity_id")
 
 
 @view("read.work_orders", prefix="wo", scope="unit", order=("number",))
@@ -259,6 +266,8 @@ create table read.activity_versions (
     like read.activities, recorded_at timestamptz not null,
     epoch_from int not null, position_from bigint not null, epoch_to int not null,
     position_to bigint not null);
+create table read.events (id uuid primary key, epoch int not null, position bigint not null,
+    activity_id uuid not null);
 create table read.timeline (epoch int not null, position bigint not null,
     recorded_at timestamptz not null);
 create table read.work_orders (
@@ -321,6 +330,15 @@ def make_rows(seed: int = 7) -> Rows:
         {"ancestor_id": ancestor, "descendant_id": row["id"]}
         for row in rows["activities"]
         for ancestor in [*row["ancestor_ids"], row["id"]]
+    ]
+    rows["events"] = [
+        {
+            "id": UUID(int=i),
+            "epoch": row["epoch_from"],
+            "position": row["position_from"],
+            "activity_id": row["id"],
+        }
+        for i, row in enumerate(rows["activity_versions"])
     ]
     activities = [row["id"] for row in rows["activities"]] + [None, uuid()]
     rows["work_orders"] = [

@@ -1,8 +1,10 @@
 """Answers ahead of strawberry and within it: one statement, kept plans, payloads, malformed input."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -34,6 +36,23 @@ def test_all_roots_are_one_statement(bank: Bank, monkeypatch: pytest.MonkeyPatch
         costTypes { totalCount } }"""
     assert bank.ask(document).planned
     assert len(statements) == 1
+
+
+def test_the_page_of_the_planner_shows_its_sql(bank: Bank) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "planner.md").read_text()
+    query, sql = (page.split(f"```{kind}\n")[1].split("```")[0] for kind in ("text", "sql"))
+    prepared = bank.reads.prepared({"query": query, "variables": {"n": 2}}, STAFF)
+    assert prepared is not None
+    assert re.sub(r"\s", "", prepared.sql) == re.sub(r"\s", "", sql)
+
+
+def test_viewers_who_differ_in_what_no_field_asks_for_share_a_plan(bank: Bank) -> None:
+    for more in ("budget.read", "phone.read", "other", "another"):
+        permissions = frozenset({"budget.read", "phone.read", more})
+        assert bank.ask(
+            "{ activities { totalCount } }", viewer=replace(CHIEF, permissions=permissions)
+        ).planned
+    assert len(bank.reads._plans.values) == 1
 
 
 def test_a_plan_of_one_viewer_never_shows_what_another_may_not_see(bank: Bank) -> None:
