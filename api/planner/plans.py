@@ -84,12 +84,12 @@ class Planner:
     _instant: Instant = now
     _around: Callable[[Request], int] = _once
 
-    def query(self, extensions: Slot) -> Parts:
+    def query(self) -> Parts:
         """The plan of the operation: one column with the response body. Raises NotPlannable."""
         root = cast(GraphQLObjectType, self.schema.query_type)
         selected = collect_fields(self.schema, self.fragments, self.variables, root, self.operation)
         data = {key: self.member(root, nodes, Table("")) for key, nodes in selected.grouped_field_set.items()}
-        return self._parts(f"select concat('{{\"data\":', {json_object(data)}{self._slot(extensions)}, '}}')")
+        return self._parts(f"select concat('{{\"data\":', {json_object(data)}, '}}')")
 
     def root_member(self, parent: GraphQLObjectType, nodes: FieldDetailsList) -> Parts:
         """The plan of one root field of a walked answer."""

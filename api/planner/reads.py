@@ -129,18 +129,12 @@ class Prepared(NamedTuple):
 class Reads:
     """The read side of one schema.
 
-    `timeline` is the table by which the `time` of an `asOf` is found; `extensions_sql` gives, for each
-    request, the SQL of a text: the JSON of the answer's `extensions`, read in the same snapshot. Raises
-    ViewMismatch where declarations contradict each other, and TypeError for a schema without SharedDocuments.
+    `timeline` is the table by which the `time` of an `asOf` is found. Raises ViewMismatch where declarations
+    contradict each other, and TypeError for a schema without SharedDocuments.
     """
 
     def __init__(
-        self,
-        schema: strawberry.Schema,
-        pool: AsyncConnectionPool[Any],
-        *,
-        timeline: str | None = None,
-        extensions_sql: Callable[[], str | None] = lambda: None,
+        self, schema: strawberry.Schema, pool: AsyncConnectionPool[Any], *, timeline: str | None = None
     ) -> None:
         if SharedDocuments not in schema.extensions:
             raise TypeError("without SharedDocuments the limits would hold for planned queries only")
@@ -150,7 +144,6 @@ class Reads:
             if isinstance(type_, GraphQLInputObjectType):
                 type_.is_one_of = type_.extensions["strawberry-definition"].is_one_of
         self.schema, self.pool, self.timeline = schema._schema, pool, timeline
-        self.extensions_sql = extensions_sql
         self._documents: Kept[Document] = Kept(MAX_DOCUMENT_CHARACTERS)
         self._plans: Kept[Parts | None] = Kept(MAX_PLAN_CHARACTERS)
         # Of the permissions, plans hang on those that fields ask for: other differences share plans.
@@ -240,13 +233,9 @@ class Reads:
             self.schema, dict(document.fragments), operation, variables, viewer.permissions, self.timeline
         )
         try:
-            return planner.query(self._extensions), planner.characters
+            return planner.query(), planner.characters
         except NotPlannable:
             return None, 1
-
-    def _extensions(self, _: Request) -> str:
-        sql = self.extensions_sql()
-        return f""", ',"extensions":', ({sql})""" if sql else ""
 
 
 def read_document(schema: GraphQLSchema, source: str) -> Document:

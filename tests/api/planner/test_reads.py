@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from strawberry.schema.config import StrawberryConfig
 from api.planner.reads import Kept, Reads
 from api.planner.values import SCALARS
 from tests.api.planner.conftest import CHIEF, STAFF, Bank
-from tests.api.planner.sample import Query, load
+from tests.api.planner.sample import Query
 
 
 def known(bank: Bank, visible: bool = True) -> str:
@@ -119,27 +118,6 @@ def test_an_answer_stays_json_where_a_value_has_no_usual_text(bank: Bank, databa
     assert answer.data["activities"]["nodes"] == [
         {"createdAt": "infinity", "startsOn": "-infinity", "rate": "NaN"}
     ]
-
-
-# --- Extensions -----------------------------------------------------------
-
-
-@pytest.fixture
-def extended(database_url: str) -> Iterator[tuple[Bank, list[str | None]]]:
-    current: list[str | None] = ["json_build_object('position', 7)::text"]
-    made = Bank(database_url, lambda: current[0])
-    load(database_url, made.rows)
-    yield made, current
-    made.close()
-
-
-def test_extensions_are_read_in_the_same_statement_and_anew_each_time(extended: Any) -> None:
-    bank, current = extended
-    assert bank.ask("{ costTypes { totalCount } }").extensions == {"position": 7}
-    current[0] = "json_build_object('types', (select count(*) from read.cost_types))::text"
-    assert bank.ask("{ costTypes { totalCount } }").extensions == {"types": 6}
-    current[0] = None
-    assert bank.ask("{ costTypes { totalCount } }").extensions is None
 
 
 # --- Payloads -------------------------------------------------------------
