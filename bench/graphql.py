@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,17 +121,23 @@ class Connection:
         return received
 
 
-def figures(url: str) -> Iterator[Figure]:
+@contextmanager
+def api_and_bare(url: str, *statements: str) -> Iterator[tuple[Served, Served]]:
+    """The rows, the API and the bare route; `statements` come before the processes start."""
     with psycopg.connect(url, autocommit=True) as owner:
-        for statement in SEED.split(";"):
+        for statement in (*SEED.split(";"), *statements):
             owner.execute(statement.encode())
         owner.execute("vacuum analyze read.work_orders")
         owner.execute("vacuum analyze read.approvals")
-    with ExitStack() as opened:
-        home = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="cardinal-bench-")))
+    with tempfile.TemporaryDirectory(prefix="cardinal-bench-") as folder:
+        home = Path(folder)
         headers = f"authorization: Bearer {token(home)}\r\n"
-        ours = Served(*opened.enter_context(_process("ours", url, home)), headers)
-        bare = Served(*opened.enter_context(_process("bare", url, home)), "")
+        with _process("ours", url, home) as ours, _process("bare", url, home) as bare:
+            yield Served(*ours, headers), Served(*bare, "")
+
+
+def figures(url: str) -> Iterator[Figure]:
+    with api_and_bare(url) as (ours, bare):
         for size, rate, cpu in ((50, 0.75, 1.7), (500, 0.60, 1.3)):
             asked = ours.request({"query": PAGE, "variables": {"first": size}})
             name = f"a page of {size} work orders with their approvals"
@@ -140,8 +146,11 @@ def figures(url: str) -> Iterator[Figure]:
         asked = ours.request({"query": ONE, "variables": {"id": f"wo_{key.hex}"}})
         other = bare.request({"id": str(key)})
         yield from _compared("one work order by id", (ours, asked), (bare, other), 0.60, 1.9)
-        opened.enter_context(_process("projector", url, home))
-        yield from _writing(url, ours)
+        with (
+            tempfile.TemporaryDirectory(prefix="cardinal-bench-") as folder,
+            _process("projector", url, Path(folder)),
+        ):
+            yield from _writing(url, ours)
 
 
 def _compared(
@@ -176,6 +185,14 @@ def _compared(
         1.00,
         "µs",
     )
+
+
+def median_of_rounds(ours: tuple[Served, bytes], other: tuple[Served, bytes]) -> tuple[float, float, float]:
+    """Both rates, and the ratio of ours to the other's."""
+    _loaded(*ours), _loaded(*other)
+    rounds = [(_loaded(*ours).rate, _loaded(*other).rate) for _ in range(ROUNDS)]
+    mine, theirs = (statistics.median(rates) for rates in zip(*rounds, strict=True))
+    return mine, theirs, statistics.median(one / another for one, another in rounds)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-import api
+import api.planner
 
 PACKAGES = ("api.planner", "tests.api.planner")
 
