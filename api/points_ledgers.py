@@ -11,6 +11,7 @@ import strawberry
 
 from api.commands import NOWHERE, Payload, execute, key_of
 from api.context import Info
+from api.planner.requests import require_storable
 from api.planner.values import Points
 from api.planner.views import (
     Connection,
@@ -175,6 +176,7 @@ class PendingPointsQueries:
         description="What is on its way to a customer, by programme, also where he has no account yet."
     )
     async def pending_points(self, info: Info, customer: str) -> list[PendingPoints]:
+        require_storable(customer)
         units = sorted(visible("points_account", info.context.principal))
         found = await info.context.reads.one(PENDING_OF, [customer, units])
         return [PendingPoints(**each) for each in orjson.loads(found)]

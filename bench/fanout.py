@@ -158,7 +158,9 @@ def main(url: str) -> None:
     from api.processes import Signals
     from api.server import limited, serve
     from api.wiring import GraphQL
+    from infrastructure import logs
 
+    logs.configure("api", "error", "json")
     graphql = GraphQL(url, lambda token: _principal(token or "nobody"), ApprovalPolicy(), lambda: None)
     app = create_app(
         parts=lambda: (),

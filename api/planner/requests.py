@@ -65,8 +65,8 @@ class Request:
         if value is None:  # which has no type of its own, if no part of the statement should use it
             return f"null::{sql_type}"
         for text in value if isinstance(value, list) else (value,):
-            if isinstance(text, str) and not _is_storable(text):
-                raise refused("BAD_INPUT", "text must not contain NUL or lone surrogates")
+            if isinstance(text, str):
+                require_storable(text)
         self.parameters.append(value)
         return f"${len(self.parameters)}::{sql_type}"
 
@@ -98,7 +98,7 @@ def statement(parts: Parts, request: Request) -> str:
     return f"with {', '.join(request.subqueries)} {sql}" if request.subqueries else sql
 
 
-def _is_storable(text: str) -> bool:
-    if text.isascii():
-        return "\0" not in text
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+def require_storable(text: str) -> None:
+    """Refuse BAD_INPUT for text that PostgreSQL can't hold."""
+    if "\0" in text or (not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text)):
+        raise refused("BAD_INPUT", "text must not contain NUL or lone surrogates")

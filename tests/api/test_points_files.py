@@ -302,3 +302,8 @@ def test_the_differences_of_a_budget_are_not_told_to_who_may_not_see_budgets(
         money = {field for field in seen_fields if field.endswith("Minor") or field == "unitCost"}
         assert money
         assert not told & money
+
+
+def test_a_customer_whom_no_text_of_the_database_can_name_is_bad_input(house: House) -> None:
+    question = "query ($c: String!) { pendingPoints(customer: $c) { points } }"
+    assert house.answer("operator", question, c="C\0")["errors"][0]["extensions"]["code"] == "BAD_INPUT"

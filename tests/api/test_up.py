@@ -118,7 +118,7 @@ def test_a_killed_supervisor_leaves_nobody_and_the_next_one_starts(home: Path) -
 
 
 def test_a_child_that_can_not_start_ends_it_all_with_a_reason(home: Path, tmp_path: Path) -> None:
-    (tmp_path / "cronsim.py").write_text("raise RuntimeError('a broken installation')")
+    (tmp_path / "dramatiq.py").write_text("raise RuntimeError('a broken installation')")
     with running_up(home, PYTHONPATH=str(tmp_path)) as up:
         assert up.process.wait(120) == 1
         assert up.said == "", "it was never ready"
