@@ -40,7 +40,8 @@ PAGE = f"""query Page($first: Int!) {{ workOrders(first: $first) {{ nodes {{ {OR
     approvals(first: 3) {{ nodes {{ id version status requestedBy requestedAt closedAt }} }} }} }} }}"""
 ONE = f"query One($id: ID!) {{ workOrder(id: $id) {{ {ORDER_FIELDS} }} }}"
 ADD = """mutation Add($input: AddCostTypeInput!) { addCostType(input: $input) {
-    costType { id } position userErrors { code } } }"""
+    position userErrors { code path } } }"""
+FIND = "query Find($code: String!) { costTypes(filter: { code: { eq: $code } }) { nodes { id } } }"
 TURN = """mutation Turn($input: EntryInput!) { turned: %sCostType(input: $input) {
     costType { id status } position userErrors { code } } }"""
 READ = "query Own($id: ID!) { costType(id: $id) { id status } }"
@@ -228,7 +229,12 @@ def _writing(url: str, ours: Served) -> Iterator[Figure]:
         connection = Connection(ours.port)
         given = {"code": f"BENCH{number}", "name": "Bench", "accountingSubject": "6601", "unit": "CNY"}
         added = orjson.loads(connection.ask(ours.request({"query": ADD, "variables": {"input": given}})))
-        key = added["data"]["addCostType"]["costType"]["id"]
+        payload = added["data"]["addCostType"]
+        assert not payload["userErrors"], payload
+        body = {"query": FIND, "variables": {"code": given["code"]}}
+        least = {"extensions": {"minPosition": payload["position"]}}
+        found = orjson.loads(connection.ask(ours.request({**body, **least})))
+        key = found["data"]["costTypes"]["nodes"][0]["id"]
         for turn in range(COMMANDS):
             document = TURN % ("disable" if turn % 2 == 0 else "enable")
             body = {"query": document, "variables": {"input": {"id": key}}}
