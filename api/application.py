@@ -46,13 +46,14 @@ def create_app(
 
     A request's state has its `request_id`. Every error is JSON in the form of GraphQL's.
     """
-    routes: list[BaseRoute] = [*health_routes(parts, metrics)]
+    routes: list[BaseRoute] = []  # in this order each request is compared with them
     if graphql_app is not None:
         endpoint = _Endpoint(graphql_app)
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
         routes += [Route(ACTIVITIES_PATH, endpoint), Route(f"{RESULTS_PATH}/{{id}}", endpoint)]
         routes += [Route(f"{FORMS_PATH}/{{id}}", endpoint), Route(f"{JOBS_PATH}/{{id}}/{{file}}", endpoint)]
         routes += [Route(path, endpoint) for path in (*LOGIN_PATHS, KEYS_PATH)]
+    routes += health_routes(parts, metrics)
     app = Starlette(
         routes=routes,
         middleware=[

@@ -1,6 +1,7 @@
 """What a resolver may touch: who asks, the handler for commands, and the read side."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import strawberry
@@ -53,6 +54,7 @@ class Context:
 Info = strawberry.Info[Context, Any]
 
 
+@lru_cache(maxsize=1_024)
 def viewer_of(principal: Principal, page_limit: int) -> Viewer:
     return Viewer(
         user=principal.user,

@@ -9,7 +9,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import broker, engine, fanout, log, memory, points, projections
+from bench import broker, engine, fanout, graphql, log, memory, points, projections, rivals
 from bench.rounds import Figure
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.migrate import migrate
@@ -31,17 +31,20 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "projections": lambda: _on_a_fresh_log(projections.figures),
     "points": lambda: _on_a_fresh_log(points.figures),
     "broker": lambda: _on_a_fresh_log(broker.figures),
+    "graphql": lambda: _on_a_fresh_log(graphql.figures),
     "fanout": lambda: _on_a_fresh_log(fanout.figures),
     "memory": memory.figures,
     "engine": engine.figures,
 }
+OPTIONS = {"rivals": lambda: _on_a_fresh_log(rivals.figures)}
+"""Only where they are named."""
 
 
 def main(names: list[str]) -> None:
     console = Console(width=130)
     table = Table("figure", "ours", "limit", "unit", "ratio", "lowest", "highest", "target", "")
     for name in names or BENCHES:
-        for figure in BENCHES[name]():
+        for figure in (BENCHES | OPTIONS)[name]():
             console.print(f"{figure.name}: {figure.ratio:.2f}", style="dim")
             table.add_row(
                 figure.name,

@@ -92,11 +92,35 @@ def _sample_row(url: str) -> tuple[object, ...]:
         return found
 
 
+def bare_append(url: str, clients: int, each: int) -> list[float]:
+    """The seconds that each of `clients` × `each` bare INSERTs at once takes."""
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute("create table if not exists bench_events (like log.events including all)")
+        owner.execute("grant all on bench_events to cardinal_app")
+    sample, sql, took = _sample_row(url), _insert(), list[float]()
+    counter = iter(range(time.time_ns(), 2**62))
+
+    def run(_: int) -> None:
+        row = list(sample)
+        with psycopg.connect(url, autocommit=True) as connection:
+            for _ in range(each):
+                row[0], row[4] = uuid4(), next(counter)
+                begun = time.perf_counter()
+                connection.execute(sql, row, prepare=True)
+                took.append(time.perf_counter() - begun)
+
+    _rate(clients * each, clients, run)
+    return took
+
+
+def _insert() -> bytes:
+    places = ", ".join("%s::json" if name == "data" else "%s" for name in COLUMNS)
+    return f"insert into bench_events ({', '.join(COLUMNS)}) values ({places})".encode()
+
+
 def _inserts(url: str, threads: int, sample: tuple[object, ...]) -> float:
     """The same row over and over, under fresh keys, by psycopg alone."""
-    places = ", ".join("%s::json" if name == "data" else "%s" for name in COLUMNS)
-    sql = f"insert into bench_events ({', '.join(COLUMNS)}) values ({places})".encode()
-    each = COMMANDS // threads
+    sql, each = _insert(), COMMANDS // threads
     connections = [psycopg.connect(url, autocommit=True) for _ in range(threads)]
     counter = iter(range(time.time_ns(), 2**62))
 

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any, cast
 
-from graphql import GraphQLField, GraphQLNamedType, GraphQLObjectType, get_named_type
+from graphql import GraphQLField, GraphQLNamedType, GraphQLObjectType, GraphQLSchema, get_named_type
 
 from api.planner.views import ReadField, View
 
@@ -12,6 +12,17 @@ from api.planner.views import ReadField, View
 def read_fields(type_: GraphQLObjectType) -> dict[str, ReadField]:
     declared = {name: f.extensions.get("strawberry-definition") for name, f in type_.fields.items()}
     return {name: f for name, f in declared.items() if isinstance(f, ReadField)}
+
+
+def permissions_of(schema: GraphQLSchema) -> frozenset[str]:
+    """All permissions that read fields ask for."""
+    types = (type_ for type_ in schema.type_map.values() if isinstance(type_, GraphQLObjectType))
+    return frozenset(
+        declared.permission
+        for type_ in types
+        for declared in read_fields(type_).values()
+        if declared.permission
+    )
 
 
 def object_of(graphql_field: GraphQLField) -> GraphQLObjectType:

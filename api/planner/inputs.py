@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
-from strawberry.types.base import get_object_definition
+from strawberry.types.base import StrawberryList, get_object_definition
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from api.planner import views
@@ -61,7 +61,7 @@ def filter_input(row: type) -> type:
     annotations: dict[str, Any] = {f"{w}_": str | None for w in words}  # the class itself, once it exists
     for name, (field, kind) in comparable(row).items():
         members[name] = strawberry.UNSET
-        annotations[name] = compare_input(inner_type(field.type), kind.operators) | None
+        annotations[name] = compare_input(_compared_type(field.type), kind.operators) | None
     made = strawberry.input(type(f"{row.__name__}Filter", (), {"__annotations__": annotations, **members}))
     for member in get_object_definition(made, strict=True).fields:
         if member.graphql_name in words:
@@ -70,14 +70,20 @@ def filter_input(row: type) -> type:
     return made
 
 
+def _compared_type(type_: Any) -> Any:
+    """What one value is compared with: of a list, a member."""
+    inner = inner_type(type_)
+    return inner_type(inner.of_type) if isinstance(inner, StrawberryList) else inner
+
+
 @cache
 def compare_input(type_: Any, operators: tuple[str, ...]) -> Any:
-    """The comparisons of one type: `StringCompare`, `DateTimeCompare`, `ActivityStatusCompare` …"""
+    """The comparisons of one type: `StringCompare`, `DateTimeListCompare`, `ActivityStatusCompare` …"""
     is_enum = isinstance(type_, StrawberryEnumDefinition)
     compared: Any = type_.wrapped_cls if is_enum else type_
     name = type_.name if is_enum else _NAMES.get(type_) or type_.__name__.capitalize()
-    name = f"Tree{name}" if "within" in operators else name
-    types = {"in": list[compared], "contains": str, "isNull": bool}
+    name = f"Tree{name}" if "within" in operators else f"{name}List" if "has" in operators else name
+    types = {"in": list[compared], "hasSome": list[compared], "contains": str, "isNull": bool}
     members: dict[str, Any] = {}
     annotations: dict[str, Any] = {}
     for operator in (*operators, "isNull"):

@@ -31,8 +31,10 @@ def past(field: GraphQLField, details: FieldDetails, view: View, timeline: str |
     `timeline` is the table (epoch, position, recorded_at) by which a time becomes a position.
     """
 
+    arguments = arguments_of(field, details)
+
     def instant(request: Request) -> str | None:
-        given = arguments_of(request, field, details)
+        given = arguments(request)
         match given.get("asOf"):
             case None:
                 return None
@@ -45,6 +47,7 @@ def past(field: GraphQLField, details: FieldDetails, view: View, timeline: str |
                 return request.subquery(_AT_VERSION.format(view.versions, key, bound))
         raise refused("BAD_AS_OF", "a version is of one object only, and here times may be unknown")
 
-    if view.versions is None:
+    asked = any(argument.name.value == "asOf" for argument in details.node.arguments or ())
+    if view.versions is None or not asked:
         return now
     return lambda request: request.once(("asOf", id(details.node)), lambda: instant(request))

@@ -7,10 +7,10 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from functools import lru_cache
 from typing import Any
 
-from graphql import GraphQLField
+from graphql import GraphQLField, ListValueNode, ObjectValueNode, ValueNode, VariableNode
 from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import get_argument_values
 from strawberry.utils.str_converters import to_camel_case
@@ -28,32 +28,41 @@ MAX_COMPARISONS = 100
 MAX_MEMBERS = 100
 
 
-def arguments_of(request: Request, field: GraphQLField, details: FieldDetails) -> dict[str, Any]:
-    """A field's coerced arguments by their GraphQL names, coerced once a statement."""
-    return request.once(
-        (id(field), id(details.node)),
-        lambda: get_argument_values(field, details.node, request.variables, details.fragment_variable_values),
-    )
+Arguments = Callable[[Request], Mapping[str, Any]]
+
+
+def arguments_of(field: GraphQLField, details: FieldDetails) -> Arguments:
+    """What gives a field's coerced arguments by their GraphQL names: those without variables once a plan,
+    others once a statement.
+    """
+    key, literal = (id(field), id(details.node)), dict[str, Mapping[str, Any]]()
+
+    def coerced(request: Request) -> Mapping[str, Any]:
+        return get_argument_values(field, details.node, request.variables, details.fragment_variable_values)
+
+    def once_a_plan(request: Request) -> Mapping[str, Any]:
+        if "" not in literal:
+            literal[""] = coerced(request)
+        return literal[""]
+
+    if all(_is_literal(argument.value) for argument in details.node.arguments or ()):
+        return once_a_plan
+    return lambda request: request.once(key, lambda: coerced(request))
+
+
+def _is_literal(value: ValueNode) -> bool:
+    match value:
+        case VariableNode():
+            return False
+        case ListValueNode():
+            return all(_is_literal(member) for member in value.values)
+        case ObjectValueNode():
+            return all(_is_literal(member.value) for member in value.fields)
+    return True
 
 
 def permitted(field: ReadField, permissions: frozenset[str]) -> bool:
     return field.permission is None or field.permission in permissions
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """SQL that hangs on a connection's arguments; `info` answers the fields of PageInfo, `rows` is its
-    largest number of rows together with the pages around it.
-    """
-
-    matching: str
-    beyond: str
-    order: str
-    size: str
-    outer_order: str
-    cursor: str
-    info: Mapping[str, str]
-    rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,75 @@ class SortKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """How a list is sorted, and the SQL of a row's cursor, which the signature ties to both."""
+
+    keys: tuple[SortKey, ...]
+    signature: str
+    cursor: str
+
+    def sql(self, flipped: bool) -> str:
+        return ", ".join(f"{key.column} {key.way(flipped)}" for key in self.keys)
+
+
+@lru_cache(maxsize=2_000)
+def ordered(row: type, alias: str, list_name: str, words: tuple[str, ...]) -> Order:
+    """By columns, each optionally followed by " desc"; the id breaks ties in the way of the last."""
+    kinds, columns = sort_kinds(row), comparable(row)
+    chosen: dict[str, SortKey] = {}
+    for name, way in (f"{word} asc".split()[:2] for word in words):
+        column = columns[name][0].column if name in columns else name
+        chosen.setdefault(name, SortKey(name, f"{alias}.{column}", kinds[name], way == "desc"))
+    descending = bool(chosen) and list(chosen.values())[-1].descending
+    chosen.setdefault("id", SortKey("id", f"{alias}.id", kinds["id"], descending))
+    keys = tuple(chosen.values())
+    order = ",".join(f"{key.name} {key.way(False)}" for key in keys)
+    signature = hashlib.blake2s(f"{list_name}:{order}".encode(), digest_size=6).hexdigest()
+    texts = ", ".join(f"{key.column}::text" for key in keys)
+    encoded = f"encode(convert_to(json_build_array('{signature}', {texts})::text, 'UTF8'), 'base64')"
+    # base64 of PostgreSQL breaks its lines
+    return Order(keys, signature, f"""'"' || translate({encoded}, E'\\n', '') || '"'""")
+
+
+@dataclass(slots=True)
+class Page:
+    """SQL that hangs on a connection's arguments; `rows` is its largest number of rows together with the
+    pages around it, `behind` whether it begins at a cursor.
+    """
+
+    matching: str
+    beyond: str
+    size: str
+    rows: int
+    alias: str
+    sorting: Order
+    backward: bool
+    behind: bool
+
+    @property
+    def order(self) -> str:
+        return self.sorting.sql(self.backward)
+
+    @property
+    def outer_order(self) -> str:
+        return f" order by {self.sorting.sql(False)}" if self.backward else ""
+
+    @property
+    def cursor(self) -> str:
+        return self.sorting.cursor
+
+    def info(self, name: str) -> str:
+        """A field of PageInfo."""
+        is_start, is_next = name.startswith("start"), name == "hasNextPage"
+        if name.endswith("Cursor"):
+            number = f"least(1, {self.size})" if is_start else f'least({self.alias}."##", {self.size})'
+            return f"""coalesce(max({self.cursor}) filter (where {self.alias}."#" = {number}), 'null')"""
+        if is_next != self.backward:
+            return f"to_json(count(*) > {self.size})"
+        return "'true'" if self.behind else "'false'"
+
+
+@dataclass(frozen=True, slots=True)
 class Pager:
     """One connection of a plan: what is known when compiling; `page` adds what a request brings.
 
@@ -75,8 +153,7 @@ class Pager:
     for.
     """
 
-    field: GraphQLField
-    details: FieldDetails
+    arguments: Arguments
     row: type
     view: View
     alias: str
@@ -91,37 +168,30 @@ class Pager:
         return self.page(request).rows
 
     def _page(self, request: Request) -> Page:
-        given = arguments_of(request, self.field, self.details)
+        given = self.arguments(request)
         after, before, backward = given.get("after"), given.get("before"), given.get("last") is not None
         wanted = self._size(request, given)
         rows = wanted * self.around(request)
         if rows > MAX_ROWS:
             raise refused("LIMIT_EXCEEDED", f"nested pages of more than {MAX_ROWS} rows")
-        keys = self._sorted(given.get("orderBy") or [])
-        signature = self._signature(keys)
+        if len(words := given.get("orderBy") or ()) > MAX_SORT_KEYS:
+            raise refused("LIMIT_EXCEEDED", f"more than {MAX_SORT_KEYS} sort keys")
+        words = tuple(member.value for member in words) or self.view.order
+        order = ordered(self.row, self.alias, self.list_name, words)
         beyond = "".join(
-            _beyond(request, keys, signature, at, flipped)
+            _beyond(request, order, at, flipped)
             for at, flipped in ((after, False), (before, True))
             if at is not None
         )
-        size, cursor = request.bind(wanted, "int"), _cursor(keys, signature)
-        ends = [
-            f"""coalesce(max({cursor}) filter (where {self.alias}."#" = {number}), 'null')"""
-            for number in (f"least(1, {size})", f'least({self.alias}."##", {size})')
-        ]
-        behind = before if backward else after
-        more = ["'false'" if behind is None else "'true'", f"to_json(count(*) > {size})"]
-        way = -1 if backward else 1
-        names = ("hasPreviousPage", "hasNextPage", "startCursor", "endCursor")
         return Page(
             matching="".join(f" and {condition}" for condition in self._matching(request, given)),
             beyond=beyond,
-            order=_order(keys, backward),
-            size=size,
-            outer_order=f" order by {_order(keys, False)}" if backward else "",
-            cursor=cursor,
-            info=dict(zip(names, more[::way] + ends[::way], strict=True)),
+            size=request.bind(wanted, "int"),
             rows=rows,
+            alias=self.alias,
+            sorting=order,
+            backward=backward,
+            behind=(before if backward else after) is not None,
         )
 
     def _size(self, request: Request, given: Mapping[str, Any]) -> int:
@@ -130,24 +200,6 @@ class Pager:
         if (first is not None and last is not None) or not 0 <= wanted <= limit:
             raise refused("BAD_PAGE_SIZE", f"give first or last, from 0 to {limit}")
         return wanted
-
-    def _sorted(self, order: list[Enum]) -> list[SortKey]:
-        """The keys of `orderBy`, or else of the view; the id breaks ties in the way of the last."""
-        if len(order) > MAX_SORT_KEYS:
-            raise refused("LIMIT_EXCEEDED", f"more than {MAX_SORT_KEYS} sort keys")
-        words = [member.value for member in order] or list(self.view.order)
-        kinds, columns = sort_kinds(self.row), comparable(self.row)
-        chosen: dict[str, SortKey] = {}
-        for name, way in (f"{word} asc".split()[:2] for word in words):
-            column = columns[name][0].column if name in columns else name
-            chosen.setdefault(name, SortKey(name, f"{self.alias}.{column}", kinds[name], way == "desc"))
-        descending = bool(chosen) and list(chosen.values())[-1].descending
-        chosen.setdefault("id", SortKey("id", f"{self.alias}.id", kinds["id"], descending))
-        return list(chosen.values())
-
-    def _signature(self, keys: list[SortKey]) -> str:
-        order = ",".join(f"{key.name} {key.way(False)}" for key in keys)
-        return hashlib.blake2s(f"{self.list_name}:{order}".encode(), digest_size=6).hexdigest()
 
     def _matching(self, request: Request, given: Mapping[str, Any]) -> Iterable[str]:
         for name, choice in self.choices.items():
@@ -172,27 +224,15 @@ class _ViewerSlots:
         return self.request.viewers(name)
 
 
-def _order(keys: list[SortKey], flipped: bool) -> str:
-    return ", ".join(f"{key.column} {key.way(flipped)}" for key in keys)
-
-
-def _cursor(keys: list[SortKey], signature: str) -> str:
-    texts = ", ".join(f"{key.column}::text" for key in keys)
-    encoded = f"encode(convert_to(json_build_array('{signature}', {texts})::text, 'UTF8'), 'base64')"
-    return f"""'"' || translate({encoded}, E'\\n', '') || '"'"""  # base64 of PostgreSQL breaks its lines
-
-
-def _beyond(request: Request, keys: list[SortKey], signature: str, cursor: str, flipped: bool) -> str:
+def _beyond(request: Request, order: Order, cursor: str, flipped: bool) -> str:
     """Rows after the cursor in the given order (before it, if flipped); one row comparison where an index
-    serves it.
-
-    The signature ties a cursor to its list and order. It is no secret: a made-up cursor only starts
-    elsewhere.
+    serves it. The signature is no secret: a made-up cursor only starts elsewhere.
     """
+    keys = order.keys
     try:
         signed, *texts = json.loads(base64.b64decode(cursor, validate=True))
         values = [key.kind.parse(text) for key, text in zip(keys, texts, strict=True)]
-        if signed != signature:
+        if signed != order.signature:
             raise ValueError("another list or order")
     except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError):
         raise refused("BAD_CURSOR", "the cursor does not belong to this list in this order") from None
@@ -260,10 +300,10 @@ def _comparisons(
             case "isNull":
                 yield f"{column} is {'' if value else 'not '}null"
             case "in":
-                if len(value) > MAX_MEMBERS:
-                    raise refused("LIMIT_EXCEEDED", f"more than {MAX_MEMBERS} members in a list")
-                members = [bound for member in value if (bound := kind.bound(member)) is not None]
-                yield f"{column} = any({request.bind(members or '{}', f'{kind.sql}[]')})"
+                yield f"{column} = any({_members(request, kind, value, f'{kind.sql}[]')})"
+            case "has" | "hasSome":
+                members = value if operator == "hasSome" else [value]
+                yield f"{column}::{kind.sql} && {_members(request, kind, members, kind.sql)}"
             case "within":
                 assert within is not None, "only the ids of a tree have this operator"
                 table, ancestor, descendant = within
@@ -274,3 +314,11 @@ def _comparisons(
                 yield f"{column} ilike {request.bind(f'%{pattern}%', 'text')}"
             case _:
                 yield f"{column} {OPERATORS[operator]} {request.bind(kind.bound(value), kind.sql)}"
+
+
+def _members(request: Request, kind: Kind, given: list[Any], sql_type: str) -> str:
+    """A bound list, without what is an id of another type: that equals nothing."""
+    if len(given) > MAX_MEMBERS:
+        raise refused("LIMIT_EXCEEDED", f"more than {MAX_MEMBERS} members in a list")
+    bound = [found for member in given if (found := kind.bound(member)) is not None]
+    return request.bind(bound or "{}", sql_type)

@@ -84,12 +84,12 @@ class Planner:
     _instant: Instant = now
     _around: Callable[[Request], int] = _once
 
-    def query(self, extensions: Slot) -> Parts:
+    def query(self) -> Parts:
         """The plan of the operation: one column with the response body. Raises NotPlannable."""
         root = cast(GraphQLObjectType, self.schema.query_type)
         selected = collect_fields(self.schema, self.fragments, self.variables, root, self.operation)
         data = {key: self.member(root, nodes, Table("")) for key, nodes in selected.grouped_field_set.items()}
-        return self._parts(f"select concat('{{\"data\":', {json_object(data)}{self._slot(extensions)}, '}}')")
+        return self._parts(f"select concat('{{\"data\":', {json_object(data)}, '}}')")
 
     def root_member(self, parent: GraphQLObjectType, nodes: FieldDetailsList) -> Parts:
         """The plan of one root field of a walked answer."""
@@ -223,18 +223,20 @@ class Planner:
         asked.
         """
 
+        arguments = arguments_of(graphql_field, nodes[0])
+
         def identity(request: Request) -> tuple[str, UUID | None]:
-            return ids.parsed(arguments_of(request, graphql_field, nodes[0])["id"])
+            return ids.parsed(arguments(request)["id"])
 
         key = self._slot(lambda r: r.once(("key", id(nodes[0].node)), lambda: r.bind(identity(r)[1], "uuid")))
         rows = self._branches(graphql_field.type, lambda row: self._one(row, nodes, None, "id", key))
         return self._slot(lambda r: filled(rows.get(identity(r)[0], ["'null'"]), r))
 
     def _listed(self, graphql_field: GraphQLField, nodes: FieldDetailsList) -> str:
-        alias = self._next_alias()
+        alias, arguments = self._next_alias(), arguments_of(graphql_field, nodes[0])
 
         def identities(request: Request) -> list[tuple[str, UUID | None]]:
-            given = arguments_of(request, graphql_field, nodes[0])["ids"]
+            given = arguments(request)["ids"]
             if len(given) > MAX_IDS:
                 raise refused("LIMIT_EXCEEDED", f"more than {MAX_IDS} ids")
             return [ids.parsed(text) for text in given]
@@ -286,7 +288,8 @@ class Planner:
         type_ = object_of(graphql_field)
         row, alias = object_of(type_.fields["nodes"]), self._next_alias()
         view, name = view_of(row), f"{parent.name}.{nodes[0].node.name.value}"
-        pager = Pager(graphql_field, nodes[0], origin(row), view, alias, name, read.choices, self._around)
+        arguments = arguments_of(graphql_field, nodes[0])
+        pager = Pager(arguments, origin(row), view, alias, name, read.choices, self._around)
         paged = pager.page
         matching = self._slot(lambda r: paged(r).matching)
         within = f"{self._rows(view, alias)} and {_joined(read, source, alias)}{matching}"
@@ -330,7 +333,7 @@ class Planner:
                 return self._object(row, nodes, Table(alias))
             case "cursor":
                 return self._slot(lambda r: paged(r).cursor)
-        return self._slot(lambda r: paged(r).info[name])
+        return self._slot(lambda r: paged(r).info(name))
 
     def _rows(self, view: View, alias: str) -> str:
         """`table alias where …`: the rows that the viewer may see, now or at the root field's instant."""

@@ -45,6 +45,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from strawberry.extensions import SchemaExtension
 
 from api.planner.checks import declaration_faults, raise_any
+from api.planner.declared import permissions_of
 from api.planner.limits import MAX_SOURCE_CHARACTERS, MAX_TOKENS, Cost, measured, variables_error
 from api.planner.plans import NotPlannable, Planner
 from api.planner.requests import Parts, Request, TextArray, Viewer, refused, statement
@@ -128,18 +129,12 @@ class Prepared(NamedTuple):
 class Reads:
     """The read side of one schema.
 
-    `timeline` is the table by which the `time` of an `asOf` is found; `extensions_sql` gives, for each
-    request, the SQL of a text: the JSON of the answer's `extensions`, read in the same snapshot. Raises
-    ViewMismatch where declarations contradict each other, and TypeError for a schema without SharedDocuments.
+    `timeline` is the table by which the `time` of an `asOf` is found. Raises ViewMismatch where declarations
+    contradict each other, and TypeError for a schema without SharedDocuments.
     """
 
     def __init__(
-        self,
-        schema: strawberry.Schema,
-        pool: AsyncConnectionPool[Any],
-        *,
-        timeline: str | None = None,
-        extensions_sql: Callable[[], str | None] = lambda: None,
+        self, schema: strawberry.Schema, pool: AsyncConnectionPool[Any], *, timeline: str | None = None
     ) -> None:
         if SharedDocuments not in schema.extensions:
             raise TypeError("without SharedDocuments the limits would hold for planned queries only")
@@ -149,9 +144,10 @@ class Reads:
             if isinstance(type_, GraphQLInputObjectType):
                 type_.is_one_of = type_.extensions["strawberry-definition"].is_one_of
         self.schema, self.pool, self.timeline = schema._schema, pool, timeline
-        self.extensions_sql = extensions_sql
         self._documents: Kept[Document] = Kept(MAX_DOCUMENT_CHARACTERS)
         self._plans: Kept[Parts | None] = Kept(MAX_PLAN_CHARACTERS)
+        # Of the permissions, plans hang on those that fields ask for: other differences share plans.
+        self._asked_for = permissions_of(self.schema)
 
     async def answer(self, body: Mapping[str, Any], viewer: Viewer) -> bytes | None:
         """The response body to a decoded request body, status 200; None where `prepared` is None.
@@ -177,7 +173,7 @@ class Reads:
         if isinstance(variables, list):
             return None
         chosen = tuple(variables.coerced.get(name) for name in sorted(document.conditions))
-        key = (source, name, viewer.permissions, chosen)
+        key = (source, name, viewer.permissions & self._asked_for, chosen)
         plan = self._plans.get(key, lambda: self._compiled(document, operation, variables, viewer))
         try:
             return None if plan is None else _prepared(plan, variables, viewer)
@@ -237,13 +233,9 @@ class Reads:
             self.schema, dict(document.fragments), operation, variables, viewer.permissions, self.timeline
         )
         try:
-            return planner.query(self._extensions), planner.characters
+            return planner.query(), planner.characters
         except NotPlannable:
             return None, 1
-
-    def _extensions(self, _: Request) -> str:
-        sql = self.extensions_sql()
-        return f""", ',"extensions":', ({sql})""" if sql else ""
 
 
 def read_document(schema: GraphQLSchema, source: str) -> Document:

@@ -30,7 +30,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
-RANGE = ("gte", "lte", "gt", "lt")
+RANGE, OF_LISTS = ("gte", "lte", "gt", "lt"), ("has", "hasSome")
 _TEXT_TYPES, _INTEGER_TYPES = frozenset({"text", "varchar", "bpchar"}), frozenset({"int2", "int4", "int8"})
 
 
@@ -41,7 +41,7 @@ class Kind:
     `sql` casts parameters; `stored` are the PostgreSQL types a column may have; `json` is the SQL of a
     value's JSON text, `{}` being the value; `walked` is the same where the stock executor will read it;
     `parse` reads the text of a cursor or of a JSON string (raises ValueError, TypeError or KeyError); `bound`
-    makes a parameter of an argument.
+    makes a parameter of an argument, or of a member where the column is a list.
     """
 
     sql: str
@@ -217,5 +217,7 @@ def _list_kind(item: Kind) -> Kind:
         frozenset(f"_{name}" for name in item.stored),
         listed(item.json),
         lambda texts: [item.parse(text) if isinstance(text, str) else text for text in texts],
-        walked=listed(item.walked or item.json),
+        OF_LISTS if "eq" in item.operators else (),
+        item.bound,
+        listed(item.walked or item.json),
     )

@@ -83,3 +83,16 @@ def test_a_value_that_is_too_long_for_a_line_is_cut(stream: io.StringIO) -> None
     logs.configure("api", "info", "json", stream)
     structlog.get_logger("cardinal.test").info("long", value="x" * 1_000_000)
     assert len(stream.getvalue()) < 2 * logs.VALUE_CHARACTERS_MAX
+
+
+@pytest.mark.parametrize("odd", ["\ud800", 2**70, {1: 2}])
+def test_what_json_can_hardly_hold_is_told_nevertheless(stream: io.StringIO, odd: object) -> None:
+    logs.configure("api", "info", "json", stream)
+    structlog.get_logger("cardinal.test").info("odd", value=odd)
+    assert [line["event"] for line in told(stream)] == ["odd"]
+
+
+def test_a_line_that_can_not_be_written_stops_nobody(stream: io.StringIO) -> None:
+    logs.configure("api", "info", "json", stream)
+    stream.close()
+    structlog.get_logger("cardinal.test").info("nobody reads this")

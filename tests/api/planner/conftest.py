@@ -1,8 +1,8 @@
 """One loaded bank for the planner's tests, asked as an HTTP view would ask."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -22,6 +22,8 @@ CHIEF = Viewer(
     frozenset({"budget.read", "phone.read"}),
     page_limit=500,
 )
+SOUTHERNER = replace(CHIEF, user="lin", units=frozenset({"south"}))
+"""Sees other rows by the same plans as the chief."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,6 @@ class Answer:
     data: Any
     errors: list[dict[str, Any]]
     planned: bool
-    extensions: Any = None
 
     @property
     def codes(self) -> list[str]:
@@ -39,13 +40,13 @@ class Answer:
 
 
 class Bank:
-    def __init__(self, database_url: str, extensions_sql: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, database_url: str) -> None:
         self.rows = make_rows()
         self.schema = make_schema()
         self.naive = Naive(self.schema.as_str(), self.rows)
         self.runner = asyncio.Runner()
         self.pool = AsyncConnectionPool(database_url, min_size=1, max_size=2, configure=configure, open=False)
-        self.reads = Reads(self.schema, self.pool, timeline="read.timeline", extensions_sql=extensions_sql)
+        self.reads = Reads(self.schema, self.pool, timeline="read.timeline")
         self.runner.run(self.pool.open())
 
     def ask(
@@ -64,8 +65,7 @@ class Bank:
     ) -> Answer:
         body = {"query": document, "variables": variables, "operationName": operation}
         if ahead and (found := await self.reads.answer(body, viewer)) is not None:
-            answer = orjson.loads(found)
-            return Answer(answer["data"], [], True, answer.get("extensions"))
+            return Answer(orjson.loads(found)["data"], [], True)
         context = {"reads": self.reads, "viewer": viewer}
         result = await self.schema.execute(document, variables, context, operation_name=operation)
         errors = [dict(error.formatted) for error in result.errors or []]

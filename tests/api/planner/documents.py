@@ -58,11 +58,13 @@ class Writer:
         self.probes: dict[str, str] = {}
 
     def document(self) -> Document:
-        assert self.schema.query_type is not None
-        roots = [self._field(self.schema.query_type, name, 3, True) for name in self._roots()]
+        is_query = not self._chance(0.05)
+        root = self.schema.query_type if is_query else self.schema.mutation_type
+        assert root is not None
+        roots = [self._field(root, name, 3, True) for name in (self._roots() if is_query else ["touch"])]
         declared = ", ".join(f"${name}: {type_}" for name, (type_, _) in self.variables.items())
-        head = f"query Q({declared})" if declared else "query Q"
-        text = " ".join([head, "{", *roots, "}", *self.fragments])
+        head = f"Q({declared})" if declared else "Q"
+        text = " ".join(["query" if is_query else "mutation", head, "{", *roots, "}", *self.fragments])
         values = {name: value for name, (_, value) in self.variables.items() if value is not None}
         return Document(text, values, self.conditions, self.probes)
 
@@ -189,10 +191,12 @@ class Writer:
         return self.rng.choice(choices)
 
     def _id(self, name: str) -> str:
-        table = {"activity": "activities", "workOrder": "work_orders"}.get(name) or self.rng.choice(
-            list(PREFIXES)
-        )
+        table = {"activity": "activities", "touch": "activities", "workOrder": "work_orders"}.get(
+            name
+        ) or self.rng.choice(list(PREFIXES))
         known = f"{PREFIXES[table]}_{self.rng.choice(self.rows[table])['id'].hex}"
+        if name == "touch":  # whose resolver knows no other
+            return known
         return self.rng.choice(
             [known] * 8 + ["", "x", known.upper(), known[:-1], "act_" + "0" * 32, "wo" + known[2:]]
         )
@@ -220,11 +224,12 @@ class Writer:
         operator = self.rng.choice(
             [*type_.fields, *(word for word in ("contains", "within") * 4 if word in type_.fields)]
         )
-        kind = type_.name.removesuffix("Compare")
+        kind = type_.name.removesuffix("Compare").removesuffix("List")
         if operator == "isNull":
             return f"{{isNull: {self.rng.choice(['true', 'false'])}}}"
-        if operator == "in":
-            return f"{{in: [{', '.join(self._value(kind, name) for _ in range(self.rng.randrange(4)))}]}}"
+        if operator in ("in", "hasSome"):
+            members = [self._value(kind, name) for _ in range(self.rng.randrange(4))]
+            return f"{{{operator}: [{', '.join(members)}]}}"
         if operator == "within":
             roots = [row["ancestor_id"] for row in self.rows["activity_closure"]]
             return f"{{within: {self._variable('ID!', f'act_{self.rng.choice(roots).hex}')}}}"
@@ -250,13 +255,14 @@ class Writer:
             case "String":
                 return self._variable("String!", rng.choice([*TEXTS, "A03", "research", "lin", HOSTILE[8]]))
             case "ID" | "TreeID":
-                table = "activities" if name in ("parentId", "activityId") else rng.choice(list(PREFIXES))
+                own = ("parentId", "activityId", "similarIds")
+                table = "activities" if name in own else rng.choice(list(PREFIXES))
                 return self._variable(
                     "ID!", rng.choice([f"{PREFIXES[table]}_{rng.choice(self.rows[table])['id'].hex}", "no"])
                 )
             case "Int":
                 return self._variable("Int!", rng.randrange(-2, 6))
-            case "Points":
+            case "Points" | "Int64":
                 return f'"{rng.choice([0, -(2**63), 2**63 - 1, 500_000])}"'
             case "Boolean":
                 return rng.choice(["true", "false"])

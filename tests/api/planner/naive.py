@@ -31,14 +31,20 @@ TABLES = {
     "Approval": ("approvals", "apr"),
     "CostType": ("cost_types", "ct"),
     "Department": ("departments", "dep"),
+    "Event": ("events", "ev"),
 }
 PERMISSIONS = {("Activity", "phone"): "phone.read", ("Activity", "budget"): "budget.read"}
-STORED = {("Activity", "phone"): "contact_phone", ("WorkOrder", "name"): "display_name"}
+STORED = {
+    ("Activity", "phone"): "contact_phone",
+    ("WorkOrder", "name"): "display_name",
+    ("Event", "sequence"): "position",
+}
 DEFAULT_ORDER = {
     "Activity": ["CREATED_AT_DESC"],
     "WorkOrder": ["NUMBER_ASC"],
     "Approval": ["LEVEL_ASC", "OPENED_AT_ASC"],
     "CostType": ["RANK_DESC", "CODE_ASC"],
+    "Event": ["EPOCH_ASC", "SEQUENCE_ASC"],
 }
 MINOR_DIGITS = {"JPY": 0, "KWD": 3, "CLF": 4}
 
@@ -105,6 +111,8 @@ class Naive:
             ("Query", "workOrder"): lambda _, i, id: self._found(i, "WorkOrder", key_of("WorkOrder", id)),
             ("Query", "node"): lambda _, i, id: self._node(i, id),
             ("Query", "nodes"): lambda _, i, ids: [self._node(i, id) for id in ids],
+            ("Mutation", "touch"): lambda *_, id: self._touched(id),
+            ("TouchPayload", "activity"): lambda r, i: self._found(i, "Activity", r["key"]),
             ("Activity", "budget"): lambda r, *_: money(r["budget_minor"], r["currency"]),
             ("Activity", "price"): lambda r, *_: money(r["price_minor"], r["currency"]),
             ("Activity", "rule"): lambda r, *_: r["rule"] if isinstance(r["rule"], dict) else None,
@@ -115,6 +123,9 @@ class Naive:
             ("Activity", "parent"): lambda r, i: self._found(i, "Activity", r["parent_id"], r["$at"]),
             ("Activity", "parentId"): lambda r, _: global_id("Activity", r["parent_id"]),
             ("WorkOrder", "activityId"): lambda r, _: global_id("Activity", r["activity_id"]),
+            ("WorkOrder", "similarIds"): lambda r, _: (
+                r["similar_ids"] and [global_id("Activity", key) for key in r["similar_ids"]]
+            ),
             ("WorkOrder", "isMine"): lambda r, i: (
                 r["priority"] > 0 and r["unit"] in i.context.units and i.context.user == "lin"
             ),
@@ -131,6 +142,7 @@ class Naive:
             ("Query", "costTypes"): lambda *_: True,
             ("Activity", "children"): lambda r, child: child["parent_id"] == r["id"],
             ("Activity", "descendants"): lambda r, child: r["id"] in child["ancestor_ids"],
+            ("Activity", "events"): lambda r, child: child["activity_id"] == r["id"],
             ("Activity", "workOrders"): lambda r, child: child["activity_id"] == r["id"],
             ("WorkOrder", "approvals"): lambda r, child: child["subject_id"] == r["id"],
         }
@@ -156,6 +168,11 @@ class Naive:
 
         return resolve
 
+    def _touched(self, id: str) -> Row:
+        """The object that the sample's resolver returns."""
+        price = {"amount": "1.50", "currency": "CNY"}
+        return {"ok": True, "key": key_of("Activity", id), "price": price, "position": f"{1:08x}{10:016x}"}
+
     def _line_key(self, line: Row) -> UUID | None:
         return UUID(line["costTypeId"]) if line.get("costTypeId") else None
 
@@ -170,6 +187,8 @@ class Naive:
                 for row in self.rows["activity_versions"]
                 if (row["epoch_from"], row["position_from"]) <= at < (row["epoch_to"], row["position_to"])
             ]
+        if at is not None and type_name == "Event":
+            rows = [row for row in rows if (row["epoch"], row["position"]) <= at]
         return [row | {"$type": type_name, "$at": at} | self._within(row) for row in rows]
 
     def _within(self, row: Row) -> Row:
@@ -307,6 +326,9 @@ class Naive:
             return False
         if operator == "in":
             return any(stored == self._read(stored, text, name) for text in given)
+        if operator in ("has", "hasSome"):
+            wanted = given if operator == "hasSome" else [given]
+            return any(member == self._read(member, text, name) for member in stored for text in wanted)
         if operator == "within":
             root = key_of("Activity", given)
             return {"ancestor_id": root, "descendant_id": stored} in self.rows["activity_closure"]

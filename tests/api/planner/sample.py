@@ -79,6 +79,12 @@ class CostType(Node):
     rank: int
 
 
+@view("read.events", prefix="ev", scope=None, order=("epoch", "sequence"), position=("epoch", "position"))
+class Event(Node):
+    epoch: int
+    sequence: Int64 = column("position")
+
+
 @struct
 class CostLine:
     note: str | None
@@ -130,6 +136,7 @@ class Activity(Node):
     children: Connection["Activity"] = many("parent_id")
     descendants: Connection["Activity"] = many(array="ancestor_ids")
     work_orders: Connection["WorkOrder"] = many("activity_id")
+    events: Connection[Event] = many("activity_id")
 
 
 @view("read.work_orders", prefix="wo", scope="unit", order=("number",))
@@ -145,6 +152,7 @@ class WorkOrder(Node):
         "activity_id", Activity, within=("read.activity_closure", "ancestor_id", "descendant_id")
     )
     activity: Activity | None = one("activity_id")
+    similar_ids: list[strawberry.ID] | None = ref("similar_ids", Activity)
     is_mine: bool = computed(
         "{row}.priority > 0 and {row}.unit = any({viewer.units}) and {viewer.user} = 'lin'"
     )
@@ -258,6 +266,8 @@ create table read.activity_versions (
     like read.activities, recorded_at timestamptz not null,
     epoch_from int not null, position_from bigint not null, epoch_to int not null,
     position_to bigint not null);
+create table read.events (id uuid primary key, epoch int not null, position bigint not null,
+    activity_id uuid not null);
 create table read.timeline (epoch int not null, position bigint not null,
     recorded_at timestamptz not null);
 create table read.work_orders (
@@ -265,7 +275,7 @@ create table read.work_orders (
     priority int not null,
     is_urgent boolean not null, amount numeric(14, 2) not null, execute_on date,
     created_at timestamptz not null,
-    activity_id uuid);
+    activity_id uuid, similar_ids uuid[]);
 create table read.activity_closure (ancestor_id uuid not null, descendant_id uuid not null);
 create table read.approvals (
     id uuid primary key, level text not null, state text not null, actor text,
@@ -321,6 +331,15 @@ def make_rows(seed: int = 7) -> Rows:
         for row in rows["activities"]
         for ancestor in [*row["ancestor_ids"], row["id"]]
     ]
+    rows["events"] = [
+        {
+            "id": UUID(int=i),
+            "epoch": row["epoch_from"],
+            "position": row["position_from"],
+            "activity_id": row["id"],
+        }
+        for i, row in enumerate(rows["activity_versions"])
+    ]
     activities = [row["id"] for row in rows["activities"]] + [None, uuid()]
     rows["work_orders"] = [
         {
@@ -335,6 +354,7 @@ def make_rows(seed: int = 7) -> Rows:
             "created_at": start
             + timedelta(seconds=rng.randrange(50), microseconds=rng.choice([0, 250_000, 1])),
             "activity_id": rng.choice(activities),
+            "similar_ids": None if i % 9 == 0 else [activities[i * k % 45] for k in range(1, i % 4 + 1)],
         }
         for i in range(90)
     ]

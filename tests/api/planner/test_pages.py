@@ -141,6 +141,7 @@ def _deep(depth: int) -> dict[str, Any]:
     [
         (_deep(5), _deep(6)),
         ({"priority": {"in": [1] * 100}}, {"priority": {"in": [1] * 101}}),
+        ({"similarIds": {"hasSome": ["x"] * 100}}, {"similarIds": {"hasSome": ["x"] * 101}}),
         ({"or": [{"priority": {"eq": 1}}] * 49}, {"or": [{"priority": {"eq": 1}}] * 50}),
     ],
 )
@@ -158,6 +159,18 @@ def test_an_order_has_at_most_five_keys(bank: Bank) -> None:
 @pytest.mark.parametrize("given", [{"name": {"eq": None}}, {"name": None}, {}, {"and": None}, {"and": []}])
 def test_a_null_in_a_filter_says_nothing(bank: Bank, given: dict[str, Any]) -> None:
     assert bank.ask(FILTERS, {"f": given}).data == bank.ask("{ a: workOrders { totalCount } }").data
+
+
+def test_a_list_is_filtered_by_its_members(bank: Bank) -> None:
+    key = next(row["similar_ids"][0] for row in bank.rows["work_orders"] if len(row["similar_ids"] or ()) > 1)
+    ids = [f"act_{key.hex}", f"wo_{key.hex}", "none"]
+    visible = [row for row in bank.rows["work_orders"] if row["unit"] in CHIEF.units]
+    having = sum(key in (row["similar_ids"] or ()) for row in visible)
+    count = lambda compare: bank.ask(FILTERS, {"f": {"similarIds": compare}}).data["a"]["totalCount"]  # noqa: E731
+    assert having > 0
+    assert [count({"has": id}) for id in ids] == [having, 0, 0]
+    assert (count({"hasSome": ids}), count({"hasSome": ids[1:]}), count({"hasSome": []})) == (having, 0, 0)
+    assert count({"isNull": True}) == sum(row["similar_ids"] is None for row in visible)
 
 
 def test_no_alternative_matches_nothing(bank: Bank) -> None:

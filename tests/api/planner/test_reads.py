@@ -1,8 +1,9 @@
 """Answers ahead of strawberry and within it: one statement, kept plans, payloads, malformed input."""
 
 import asyncio
-from collections.abc import Iterator
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from strawberry.schema.config import StrawberryConfig
 from api.planner.reads import Kept, Reads
 from api.planner.values import SCALARS
 from tests.api.planner.conftest import CHIEF, STAFF, Bank
-from tests.api.planner.sample import Query, load
+from tests.api.planner.sample import Query
 
 
 def known(bank: Bank, visible: bool = True) -> str:
@@ -34,6 +35,23 @@ def test_all_roots_are_one_statement(bank: Bank, monkeypatch: pytest.MonkeyPatch
         costTypes { totalCount } }"""
     assert bank.ask(document).planned
     assert len(statements) == 1
+
+
+def test_the_page_of_the_planner_shows_its_sql(bank: Bank) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "planner.md").read_text()
+    query, sql = (page.split(f"```{kind}\n")[1].split("```")[0] for kind in ("text", "sql"))
+    prepared = bank.reads.prepared({"query": query, "variables": {"n": 2}}, STAFF)
+    assert prepared is not None
+    assert re.sub(r"\s", "", prepared.sql) == re.sub(r"\s", "", sql)
+
+
+def test_viewers_who_differ_in_what_no_field_asks_for_share_a_plan(bank: Bank) -> None:
+    for more in ("budget.read", "phone.read", "other", "another"):
+        permissions = frozenset({"budget.read", "phone.read", more})
+        assert bank.ask(
+            "{ activities { totalCount } }", viewer=replace(CHIEF, permissions=permissions)
+        ).planned
+    assert len(bank.reads._plans.values) == 1
 
 
 def test_a_plan_of_one_viewer_never_shows_what_another_may_not_see(bank: Bank) -> None:
@@ -100,27 +118,6 @@ def test_an_answer_stays_json_where_a_value_has_no_usual_text(bank: Bank, databa
     assert answer.data["activities"]["nodes"] == [
         {"createdAt": "infinity", "startsOn": "-infinity", "rate": "NaN"}
     ]
-
-
-# --- Extensions -----------------------------------------------------------
-
-
-@pytest.fixture
-def extended(database_url: str) -> Iterator[tuple[Bank, list[str | None]]]:
-    current: list[str | None] = ["json_build_object('position', 7)::text"]
-    made = Bank(database_url, lambda: current[0])
-    load(database_url, made.rows)
-    yield made, current
-    made.close()
-
-
-def test_extensions_are_read_in_the_same_statement_and_anew_each_time(extended: Any) -> None:
-    bank, current = extended
-    assert bank.ask("{ costTypes { totalCount } }").extensions == {"position": 7}
-    current[0] = "json_build_object('types', (select count(*) from read.cost_types))::text"
-    assert bank.ask("{ costTypes { totalCount } }").extensions == {"types": 6}
-    current[0] = None
-    assert bank.ask("{ costTypes { totalCount } }").extensions is None
 
 
 # --- Payloads -------------------------------------------------------------
