@@ -21,7 +21,8 @@ INTERNAL = {"endActivity", "exportActivities", "exportWorkOrder", "startWorkOrde
             "failWorkOrder", "executeSegmentRun", "deleteSegmentResult", "exportSegmentRun",
             "advancePointsJob",
             "expireBudget", "closeBudget", "exportPointsFile", "expireStock", "fireRunSchedule",
-            "extractGroup", "moveSchedules", "executeActivityCount", "listActivityCustomers"}  # fmt: skip
+            "extractGroup", "moveSchedules", "executeActivityCount", "listActivityCustomers",
+            "suspendWebhookEndpoint"}  # fmt: skip
 """Of the scheduler and the worker, and of files."""
 
 
