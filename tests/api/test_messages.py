@@ -69,7 +69,7 @@ def test_every_list_of_refusals_is_told() -> None:
 
 
 def test_every_code_of_an_error_has_a_sentence() -> None:
-    """INT-08: codes of top-level errors, of HTTP and of WebSockets alike."""
+    """INT-09: codes of top-level errors, of HTTP and of WebSockets alike."""
     codes = {
         text
         for _, node in calls(*RAISING)

@@ -84,7 +84,7 @@ def words() -> Words:
 
 
 def test_every_type_field_argument_and_value_is_described() -> None:
-    """NFR-14: in the text that front ends are built with. Descriptions are sentences, not names again."""
+    """INT-09: in the text that front ends are built with. Descriptions are sentences, not names again."""
     texts: dict[str, str | None] = {}
     for name, type_ in build_schema(COMMITTED.read_text()).type_map.items():
         if name.startswith("__") or is_specified_scalar_type(type_):
