@@ -350,12 +350,21 @@ class Settings(WebhookSettings, TokenSettings):
 
     def require_issuer(self) -> None:
         """Raise SettingsFault when this is production and nobody is named whose tokens are good."""
-        has_keys = self.jwks_url is not None or self.jwks_file is not None
+        address = self.key_address
+        has_keys = address is not None or self.jwks_file is not None
         if not self.is_production or (self.has_login and not has_keys):
             return
-        faults = [] if has_keys else ["CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production"]
+        faults = []
+        if not has_keys:
+            faults.append(
+                "CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production, "
+                "unless CARDINAL_TOKEN_ISSUER is the https:// address of an OpenID provider"
+            )
         if "token_issuer" not in self.model_fields_set:
             faults.append("CARDINAL_TOKEN_ISSUER must be set in production")
+        if address is not None and not address.startswith("https://"):
+            named = "CARDINAL_TOKEN_ISSUER" if self.jwks_url is None else "CARDINAL_JWKS_URL"
+            faults.append(f"{named} must be an https:// address in production")
         if faults:
             raise SettingsFault(*faults)
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from application.access import Role
 from infrastructure.settings_values import listed, require, setting
 
 ALGORITHMS = ("RS256", "ES256", "EdDSA")
@@ -26,7 +27,8 @@ class TokenSettings(BaseSettings):
         "CARDINAL_JWKS_URL",
         None,
         "an `https://` address",
-        "The token issuer's public keys as a JSON Web Key Set; fetched every five minutes.",
+        "The token issuer's public keys as a JSON Web Key Set; fetched every five minutes. None: found by "
+        "OpenID Connect Discovery where CARDINAL_TOKEN_ISSUER is an `https://` address.",
     )
     jwks_file: Path | None = setting(
         "CARDINAL_JWKS_FILE",
@@ -90,6 +92,19 @@ class TokenSettings(BaseSettings):
         min_length=1,
     )
 
+    roles_named: Annotated[dict[str, Role], NoDecode] = setting(
+        "CARDINAL_TOKEN_ROLES",
+        {},
+        "`theirs:ours` pairs with commas between, such as `CC_PLANNERS:operator`",
+        "What the issuer calls our roles; once there is one, no other name counts. None: as we do.",
+    )
+    org_units_named: Annotated[dict[str, str], NoDecode] = setting(
+        "CARDINAL_TOKEN_ORG_UNITS",
+        {},
+        "`theirs:ours` pairs with commas between, such as `3100:SH`",
+        "The same for organisation units.",
+    )
+
     @field_validator("jwks_file", "signing_keys")
     @classmethod
     def _whole_path(cls, path: Path | None) -> Path | None:
@@ -98,11 +113,20 @@ class TokenSettings(BaseSettings):
     @field_validator("jwks_url")
     @classmethod
     def _https(cls, url: str | None) -> str | None:
-        if url is not None:
-            parts = urlsplit(url)
-            is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK
-            require(bool(parts.hostname) and (parts.scheme == "https" or is_local))
+        require(url is None or is_address(url))
         return url
+
+    @field_validator("roles_named", mode="before")
+    @classmethod
+    def _their_roles(cls, given: str | dict[str, Role]) -> dict[str, Role]:
+        return (
+            {name: Role(role) for name, role in _renamed(given).items()} if isinstance(given, str) else given
+        )
+
+    @field_validator("org_units_named", mode="before")
+    @classmethod
+    def _their_units(cls, given: str | dict[str, str]) -> dict[str, str]:
+        return _renamed(given) if isinstance(given, str) else given
 
     @field_validator("token_algorithms", mode="before")
     @classmethod
@@ -110,3 +134,31 @@ class TokenSettings(BaseSettings):
         names = tuple(listed(given)) if isinstance(given, str) else given
         require(bool(names) and set(names) <= set(ALGORITHMS))
         return names
+
+    @property
+    def key_address(self) -> str | None:
+        """Where the issuer's keys are asked for over the network, if they are."""
+        if self.jwks_file is not None:
+            return None
+        if self.jwks_url is not None:
+            return self.jwks_url
+        return self.token_issuer if is_address(self.token_issuer) else None
+
+
+def is_address(url: str, *, may_be_local: bool = True) -> bool:
+    """Whether it is an `https://` address, or plain HTTP to this machine."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    is_local = may_be_local and parts.scheme == "http" and parts.hostname in _LOOPBACK
+    return bool(parts.hostname) and (parts.scheme == "https" or is_local)
+
+
+def _renamed(text: str) -> dict[str, str]:
+    """The pairs of "theirs:ours"; their names may have colons, as URNs do. None comes twice."""
+    found: dict[str, str] = {}
+    for theirs, colon, ours in (part.rpartition(":") for part in listed(text)):
+        require(bool(colon and theirs.strip()) and theirs.strip() not in found)
+        found[theirs.strip()] = ours.strip()
+    return found

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
@@ -16,6 +16,7 @@ import jwt
 
 from application.access import Credential, Principal, Role, units_of
 from application.authentication import TokenCode, TokenRefused
+from infrastructure.openid_discovery import read_discovered
 from infrastructure.settings import Settings
 from infrastructure.token_forms import head, require_access_token, require_single_names
 from infrastructure.token_keys import (
@@ -79,6 +80,8 @@ class TokenRules:
     life_max: timedelta = timedelta(hours=24)
     nbf_required: bool = True
     token_type: str | None = None
+    roles_named: Mapping[str, Role] = field(default_factory=dict)
+    org_units_named: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, settings: Settings) -> "TokenRules":
@@ -91,6 +94,8 @@ class TokenRules:
             timedelta(hours=settings.token_life_max_h),
             settings.token_nbf_required,
             settings.token_type,
+            settings.roles_named,
+            settings.org_units_named,
         )
 
 
@@ -108,6 +113,8 @@ def trusted_keys(settings: Settings) -> TrustedKeys:
         return TrustedKeys(own, read, FILE_PERIOD_S, FILE_PERIOD_S)
     if settings.jwks_url is not None:
         return TrustedKeys(own, partial(read_url, settings.jwks_url, algorithms), URL_PERIOD_S)
+    if settings.key_address is not None:
+        return TrustedKeys(own, partial(read_discovered, settings.token_issuer, algorithms), URL_PERIOD_S)
     return TrustedKeys(own)
 
 
@@ -206,8 +213,11 @@ class Verifier:
             raise TokenRefused(TokenCode.TOKEN_UNTRUSTED, "sub is the system's own")
         named = _found(claims, self._rules.roles_claim)
         listed = named.split() if isinstance(named, str) else named if isinstance(named, list) else []
-        roles = frozenset(role for role in Role if role in listed)
+        names = self._rules.roles_named or {role.value: role for role in Role}
+        roles = frozenset(names[name] for name in listed if isinstance(name, str) and name in names)
         unit = _found(claims, self._rules.org_unit_claim)
+        if self._rules.org_units_named:
+            unit = self._rules.org_units_named.get(unit if isinstance(unit, str) else "")
         if not isinstance(unit, str) or unit not in self._rules.units:
             # Rights are held within a unit: who belongs to none could else plan what nobody sees.
             return Principal(user=user, roles=frozenset(), org_unit="", units=frozenset())
