@@ -22,6 +22,7 @@ from api.rest.activity_bodies import (
 from api.rest.operations import Asked, Operation, answer, selection
 from api.rest.problems import Problem, Told
 from application import activities
+from application.access import Permission
 from application.shared.records import Receipt
 
 ACTIVITIES = "/v1/activities"
@@ -87,21 +88,25 @@ async def _state(asked: Asked) -> Response:
     return await asked.shown(STATE)
 
 
+READS = (Permission.RECORDS_READ,)
+PLANS = (Permission.RECORDS_READ, Permission.ACTIVITIES_PLAN)
+
 OPERATIONS = (
     Operation(
         "createActivity", "POST", ACTIVITIES, "Draft an activity with its whole plan.",
-        _create, Activity, 201, body=ActivityDraft, needs="activities.plan",
+        _create, Activity, PLANS, 201, body=ActivityDraft,
     ),
     Operation(
         "listActivities", "GET", ACTIVITIES, "Activities of the units that the caller sees.",
-        _list, ActivityPage, query=ActivityQuery,
+        _list, ActivityPage, READS, query=ActivityQuery,
     ),
-    Operation("getActivity", "GET", f"{ACTIVITIES}/{{id}}", "One activity.", _one, Activity),
+    Operation("getActivity", "GET", f"{ACTIVITIES}/{{id}}", "One activity.", _one, Activity, READS),
     Operation(
-        "getActivityStatus", "GET", f"{ACTIVITIES}/{{id}}/status", "How far it is.", _state, ActivityState
+        "getActivityStatus", "GET", f"{ACTIVITIES}/{{id}}/status", "How far it is.",
+        _state, ActivityState, READS,
     ),
     Operation(
         "submitActivity", "POST", f"{ACTIVITIES}/{{id}}/submission", "Ask for its approval as it stands.",
-        _submit, Activity, body=Submission, needs="activities.plan",
+        _submit, Activity, PLANS, body=Submission,
     ),
 )  # fmt: skip

@@ -71,6 +71,7 @@ class RestApp:
         with rates.request(principal.user):
             rates.require_some(principal.user)
             operation, id_ = self._found(request)
+            _authorise(principal, operation)
             query = _query(operation, request)
             rates.charge(principal.user, operation.points(query))
             body = await _body(operation, request)
@@ -98,6 +99,13 @@ class RestApp:
             request.headers.get(KEY),
             request.client.host if request.client else "",
         )
+
+
+def _authorise(principal: Principal, operation: Operation) -> None:
+    """Raise Forbidden before anything is done that he could not be told of."""
+    for permission in operation.needs:
+        if permission not in principal.permissions:
+            raise Forbidden(operation.id, permission)
 
 
 def _query(operation: Operation, request: Request) -> Any:

@@ -86,7 +86,6 @@ def document(operations: Sequence[Operation]) -> Schema:
             "version": "1.0.0",
             "description": "Within /v1 members and operations are added, never changed or taken away.",
         },
-        "security": [{"bearer": []}, {"program": []}],
         "paths": paths,
         "components": {
             "schemas": {
@@ -167,9 +166,8 @@ def _operation(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
     elif operation.is_one:
         parameters.append({"$ref": "#/components/parameters/tag"})
         answers["304"] = {"description": "The caller has it already."}
-    if operation.needs is not None:
-        told["description"] = f"Needs the permission {operation.needs}."
-        told["security"] = [{"bearer": []}, {"program": [operation.needs]}]
+    told["description"] = f"Needs {' and '.join(operation.needs)}."
+    told["security"] = [{"bearer": []}, {"program": [*operation.needs]}]
     refused = {status: {"$ref": f"#/components/responses/{status}"} for status in sorted(statuses)}
     return {**told, "parameters": parameters, "responses": {**answers, **refused}}
 

@@ -17,6 +17,7 @@ from api.planner.positions import Position, encode
 from api.rates import FIELDS_A_POINT, MUTATION_POINTS, REQUEST_POINTS
 from api.rest.problems import Problem, refusal
 from api.services import Services
+from application.access import Permission
 from application.shared.handler import Request as Command
 from application.shared.handler import UseCase
 from application.shared.records import Receipt
@@ -89,7 +90,9 @@ def answer(found: Any, status: int = 200, headers: Mapping[str, str] = NOT_KEPT)
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`path` may have a segment {id}. What has a body changes something, and needs an idempotency key."""
+    """`path` may have a segment {id}; `needs` are all permissions that it asks for. What has a body changes
+    something, and takes an idempotency key.
+    """
 
     id: str
     method: str
@@ -97,10 +100,10 @@ class Operation:
     summary: str
     answers: Callable[[Asked], Awaitable[Response]]
     gives: type[BaseModel]
+    needs: tuple[Permission, ...]
     status: int = 200
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
-    needs: str | None = None
 
     @property
     def lists(self) -> frozenset[str]:
