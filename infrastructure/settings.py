@@ -22,6 +22,8 @@ ALGORITHMS = ("RS256", "ES256", "EdDSA")
 UNITS_MAX = 1_000
 _UNIT = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,15}")
 _KIND = re.compile(r"[a-z][a-z_]{0,39}")
+_GATEWAY = re.compile(r"[a-z][a-z0-9+.-]*:[^\0]+")
+"""A scheme, which an adapter has, and what that adapter makes of the rest."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -353,7 +355,7 @@ class Settings(WebhookSettings):
     @field_validator("points_gateway")
     @classmethod
     def _gateway(cls, given: str | None) -> str | None:
-        require(given is None or (given.startswith("directory:/") and "\0" not in given))
+        require(given is None or _GATEWAY.fullmatch(given) is not None)
         return given
 
     @field_validator("jwks_url")
