@@ -13,9 +13,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "请先登录：请求未携带令牌（请求头 Authorization: Bearer …）。",
         "Sign in first: the request has no bearer token (header Authorization: Bearer …).",
     ),
-    "TOKEN_MALFORMED": ("令牌格式不正确，请重新登录。", "The token is malformed: sign in again."),
     "TOKEN_EXPIRED": ("令牌已过期，请重新登录。", "The token has expired: sign in again."),
-    "TOKEN_NOT_FOR_US": ("该令牌不适用于本系统。", "The token is for another system."),
     "TOKEN_UNTRUSTED": ("令牌不可信，请重新登录。", "The token is not trusted: sign in again."),
     "TOKEN_REVOKED": ("令牌已被吊销，请重新登录。", "The token was revoked: sign in again."),
     "ACCOUNT_CLOSED": (

@@ -218,6 +218,7 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "not_counted": ("该指标尚未统计。", "This figure has not been counted."),
     "list_unusable": ("名单不可用（{reason}）。", "The list can't be used: {reason}."),
+    "bad_page_size": ("每页条数超出范围。", "Pages are not of this size."),
     "bad_cursor": ("游标不属于该名单。", "The cursor does not belong to this list."),
     "preview_failed": ("预览失败（{reason}）。", "The preview failed: {reason}."),
     # Segment definitions, their runs, and what units may use of the warehouse.

@@ -19,6 +19,7 @@ from api.changes import ChangeSubscription
 from api.customer_groups import CustomerGroup, CustomerGroupMutations, CustomerGroupQueries
 from api.delegations import Delegation, DelegationMutations
 from api.departments import Department, DepartmentMutations
+from api.descriptions import describe
 from api.differences import DifferenceQueries
 from api.downloads import Download
 from api.events import EventQueries, EventSubscription
@@ -207,3 +208,4 @@ schema = Schema(
     extensions=[SharedDocuments, Unsuggesting],
     config=StrawberryConfig(scalar_map=SCALARS),
 )
+describe(schema._schema)  # strawberry shows it nowhere else

@@ -5,13 +5,16 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
-from graphql import is_scalar_type
+from graphql import GraphQLEnumType, build_schema, is_specified_scalar_type
+from strawberry.schema.config import StrawberryConfig
 
+from api.descriptions import Words, describe
 from api.events import EventSubscription
 from api.messages import MESSAGES, language_of, message
+from api.planner.values import SCALARS
 from api.public_events import _MAPPINGS
 from api.refusals import REFUSALS
-from api.schema import schema
+from api.schema import Mutation, Query, Schema, Subscription, schema
 from application.access import OPERATIONS
 from infrastructure.event_types import EVENT_TYPES
 from projections.shared.ids import PREFIXES
@@ -72,16 +75,41 @@ def test_every_event_that_concerns_outsiders_has_a_public_form() -> None:
     assert EventSubscription.events
 
 
-def test_each_type_input_and_mutation_is_described() -> None:
-    """But for what the planner makes of a type: its connection, filter, order and payload."""
-    made = ("Connection", "Edge", "Filter", "Order", "Compare", "Payload")
-    shown = [
-        type_
-        for name, type_ in schema._schema.type_map.items()  # strawberry shows it nowhere else
-        if not name.startswith("__") and not name.endswith(made) and not is_scalar_type(type_)
-    ]
-    roots = {"Query", "Mutation", "Subscription"}
-    assert [type_.name for type_ in shown if not type_.description and type_.name not in roots] == []
-    mutations = schema._schema.mutation_type
-    assert mutations is not None
-    assert [name for name, field in mutations.fields.items() if not field.description] == []
+@pytest.fixture(scope="module")
+def words() -> Words:
+    """What the descriptions are made of, applied to the schema as strawberry alone makes it."""
+    return describe(
+        Schema(Query, Mutation, Subscription, config=StrawberryConfig(scalar_map=SCALARS))._schema
+    )
+
+
+def test_every_type_field_argument_and_value_is_described() -> None:
+    """INT-09: in the text that front ends are built with. Descriptions are sentences, not names again."""
+    texts: dict[str, str | None] = {}
+    for name, type_ in build_schema(COMMITTED.read_text()).type_map.items():
+        if name.startswith("__") or is_specified_scalar_type(type_):
+            continue
+        texts[name] = type_.description
+        for part, of in (getattr(type_, "fields", None) or getattr(type_, "values", None) or {}).items():
+            texts[f"{name}.{part}"] = of.description
+            texts |= {
+                f"{name}.{part}({arg})": of_.description for arg, of_ in getattr(of, "args", {}).items()
+            }
+    assert len(texts) > 5_000
+    assert [name for name, text in texts.items() if not text] == []
+    assert [name for name, text in texts.items() if text and plain(text) == plain(name)] == []
+
+
+def plain(text: str) -> str:
+    return re.sub(r"[^a-z]", "", text.split(".", 1)[-1].lower() or text.lower())
+
+
+def test_no_description_is_left_over(words: Words) -> None:
+    """Of something that is gone, or that describes itself."""
+    assert words.known - words.used == set()
+
+
+def test_a_code_is_described_by_what_it_says_in_both_languages() -> None:
+    codes = schema._schema.type_map["RefusalCode"]
+    assert isinstance(codes, GraphQLEnumType)
+    assert codes.values["TOO_MANY"].description == "At most {most} items. 最多 {most} 项。"
