@@ -102,6 +102,7 @@ class PointsJobFault:
     "read.points_jobs",
     prefix="pj",
     scope="org_unit",
+    permission="records.read",
     order=("created_at",),
     description="One segmentation result on its way to customers' points.",
 )
