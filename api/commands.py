@@ -15,7 +15,7 @@ from api.messages import message
 from api.planner import ids
 from api.planner.positions import Position
 from api.refusals import UserError, forbidden, user_error
-from application.access import Forbidden
+from application.access import Forbidden, authorise
 from application.shared.handler import Request
 from application.shared.work import Work
 from domain.shared.refusal import Refused
@@ -56,6 +56,10 @@ async def execute(
     `turn` is the stream that many write to at once, if the command is about one.
     """
     context = info.context
+    try:
+        authorise(context.principal, operation)
+    except Forbidden as refused:
+        raise forbidden(refused.permission, context.language) from None
     if needs_key and context.idempotency_key is None:
         text = message("key_required", {}, context.language)
         raise GraphQLError(text, extensions={"code": "KEY_REQUIRED"})
@@ -75,8 +79,6 @@ async def execute(
             receipt = await to_thread.run_sync(context.handler, request, use_case, limiter=_threads())
     except Refused as refused:
         return answer(user_errors=[user_error(fault, context.language) for fault in refused.faults])
-    except Forbidden as refused:
-        raise forbidden(refused.permission, context.language) from None
     position = Position(*receipt.position)
     await context.progress.reached(receipt.position, projections, READ_OWN_WRITE_S)
     return answer(position=position, subject=receipt.subject)

@@ -22,6 +22,8 @@ from infrastructure.webhook_settings import WebhookSettings
 UNITS_MAX = 1_000
 _UNIT = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,15}")
 _KIND = re.compile(r"[a-z][a-z_]{0,39}")
+_GATEWAY = re.compile(r"[a-z][a-z0-9+.-]*:[^\0]+")
+"""A scheme, which an adapter has, and what that adapter makes of the rest."""
 
 
 class SettingsFault(Exception):
@@ -286,7 +288,7 @@ class Settings(WebhookSettings, TransportSettings, TokenSettings):
     @field_validator("points_gateway")
     @classmethod
     def _gateway(cls, given: str | None) -> str | None:
-        require(given is None or (given.startswith("directory:/") and "\0" not in given))
+        require(given is None or _GATEWAY.fullmatch(given) is not None)
         return given
 
     @field_validator("org_units", mode="before")
