@@ -21,6 +21,7 @@ from api.points_files import JOBS_PATH
 from api.request_log import Observe, RequestLog
 from api.rest.activities import ACTIVITIES, OPERATIONS
 from api.result_files import RESULTS_PATH
+from api.transport import TransportRules
 from api.work_order_forms import FORMS_PATH
 
 GRAPHQL_PATH = "/graphql"
@@ -40,6 +41,7 @@ def create_app(
     metrics: Callable[[], bytes],
     observe: Observe,
     body_bytes_max: int,
+    transport: TransportRules | None = None,
     graphql_app: ASGIApp | None = None,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Starlette:
@@ -56,10 +58,13 @@ def create_app(
         routes += [Route(path, endpoint) for path in dict.fromkeys(each.path for each in OPERATIONS)]
         routes += [Route(path, endpoint) for path in (*LOGIN_PATHS, KEYS_PATH)]
     routes += health_routes(parts, metrics)
+    rules = transport or TransportRules()
     app = Starlette(
         routes=routes,
         middleware=[
+            *rules.outermost(),
             Middleware(RequestLog, observe=observe),
+            *rules.inner(),
             # A length tells of a secret beside what an attacker had put into the same answer (BREACH). Here
             # he can't ask in another's name, for no browser adds a token by itself; answers with tokens
             # are shorter than what is compressed.

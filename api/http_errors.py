@@ -40,6 +40,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "SESSION_OVER": ("会话已结束，请重新登录。", "The session is over: sign in again."),
     "CLIENT_REFUSED": ("客户端标识或密钥不正确。", "The client's id or secret is wrong."),
     "SCOPE_REFUSED": ("请求了未授予的权限范围。", "A scope was asked for that is not granted."),
+    "HTTPS_REQUIRED": ("仅支持 HTTPS 访问。", "Come over HTTPS: plain HTTP can be read by others."),
     "BAD_REQUEST": ("请求格式不正确。", "The request is malformed."),
     "NOT_FOUND": ("没有此地址。", "There is nothing at this address."),
     "METHOD_NOT_ALLOWED": ("该地址不支持此方法。", "This address has no such method."),
