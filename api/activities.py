@@ -73,6 +73,7 @@ class ActivityStatus(StrEnum):
     versions="read.activity_versions",
     prefix="act",
     scope="org_unit",
+    permission="records.read",
     order=("created_at",),
     description="A marketing campaign.",
 )

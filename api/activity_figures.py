@@ -16,8 +16,9 @@ from api.history import HistoryEntry
 from api.messages import message
 from api.planner.values import Cursor
 from api.planner.views import Connection, Node, column, many, payload, ref, struct, view
-from api.refusals import UserError, user_error
+from api.refusals import UserError, require, user_error
 from application import activity_figures, downloads
+from application.access import Permission
 from application.activity_figures import CustomerPage
 from application.shared.engines import Engine, RunFailed
 from application.shared.handler import Request
@@ -74,6 +75,7 @@ class CountedRun:
     "read.activity_counts",
     prefix="ac",
     scope="org_unit",
+    permission="records.read",
     order=("counted_at", "number"),
     description="One count of an activity; it never changes.",
 )
@@ -97,6 +99,7 @@ class ActivityCount(Node):
     "read.activity_figures",
     prefix="fg",
     scope="org_unit",
+    permission="records.read",
     order=("changed_at",),
     description="The figures of an activity as they were last counted, by the worker and never by hand.",
 )
@@ -190,6 +193,7 @@ class ActivityFiguresQueries:
         after: Cursor | None = None,
     ) -> ActivityCustomerPage:
         context = info.context
+        require(Permission.RECORDS_READ, context)
         if context.engine is None:
             raise _failed(context, "UNAVAILABLE", "unavailable")
         if not 1 <= first <= context.viewer.page_limit:

@@ -41,6 +41,7 @@ class FormField:
     "read.activity_forms",
     prefix="af",
     scope=None,
+    permission="records.read",
     order=("sort_order", "name"),
     description="A kind of promotion, such as spend-and-get or sign-in, and the fields that a plan fills in.",
 )

@@ -65,6 +65,7 @@ class ApprovalDecision:
     versions="read.approval_versions",
     prefix="apr",
     scope="org_unit",
+    permission="records.read",
     order=("requested_at",),
     description="A request for approval of one revision of one subject, pinned to what was seen.",
 )

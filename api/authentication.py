@@ -38,7 +38,7 @@ class Authentication:
         """The principal of a request or of a WebSocket's opening. Raise TokenRefused."""
         given = headers.getlist("authorization")
         if len(given) > 1:
-            raise TokenRefused(TokenCode.TOKEN_MALFORMED, "there are several Authorization headers")
+            raise TokenRefused(TokenCode.TOKEN_UNTRUSTED, "there are several Authorization headers")
         return self.principal_of_credentials(given[0] if given else None, headers.get(ACTING_FOR))
 
     def principal_of_credentials(self, credentials: str | None, acting_for: object = None) -> Principal:

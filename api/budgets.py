@@ -37,6 +37,7 @@ class BudgetMovementKind(StrEnum):
     "read.budget_movements",
     prefix="bm",
     scope="org_unit",
+    permission="records.read",
     order=("created_at", "version"),
     description="One movement of a budget; it never changes.",
 )
@@ -56,6 +57,7 @@ class BudgetMovement(Node):
     "read.budgets",
     prefix="bd",
     scope="org_unit",
+    permission="records.read",
     order=("created_at",),
     description="The budget of an approved activity: total = free + reserved + consumed, at every moment.",
 )

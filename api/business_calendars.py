@@ -36,6 +36,7 @@ class CalendarDay:
     "read.business_calendars",
     prefix="bc",
     scope=None,
+    permission="records.read",
     order=("code",),
     description="Which days are worked: Monday to Friday, but for the days that it names.",
 )

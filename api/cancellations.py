@@ -48,6 +48,7 @@ class CancellableStatus(StrEnum):
     prefix="cr",
     kind="cancellation",
     scope="org_unit",
+    permission="records.read",
     order=("requested_at",),
     description="A request to cancel a work order: who asked why, who decided why. It is never edited.",
 )

@@ -28,6 +28,7 @@ class EntryStatus(StrEnum):
     "read.activity_types",
     prefix="at",
     scope=None,
+    permission="records.read",
     order=("sort_order", "name"),
     description="A node of the tree by which activities are classified.",
 )
@@ -65,6 +66,7 @@ class ActivityType(Node):
     "read.cost_types",
     prefix="ct",
     scope=None,
+    permission="records.read",
     order=("sort_order", "name"),
     description="A kind of cost. Once anything refers to it, it can't be edited any more.",
 )

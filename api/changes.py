@@ -24,6 +24,7 @@ from api.planner.positions import Position
 from api.planner.views import payload
 from api.points_jobs import PointsJob
 from api.public_events import public_event
+from api.refusals import require
 from api.segment_definitions import SegmentDefinition
 from api.segment_runs import SegmentRun
 from api.work_orders import WorkOrder
@@ -122,6 +123,7 @@ async def _changes(
 ) -> AsyncGenerator[Change[Any], None]:
     """What the log tells of rows of one kind; `after` is where the stream begins already."""
     context = info.context
+    require(Permission.RECORDS_READ, context)
     wanted = None if id is None else _key(context, PREFIXES[kind], id)
 
     def tell(record: records.Record[Any]) -> Change[Any] | None:

@@ -60,7 +60,6 @@ def viewer_of(principal: Principal, page_limit: int) -> Viewer:
         user=principal.user,
         units=principal.units,
         data_units=visible(CUSTOMER, principal),
-        account_units=visible("user", principal),
         levels=frozenset(level.value for level in principal.levels),
         permissions=frozenset(permission.value for permission in principal.permissions),
         page_limit=page_limit,

@@ -17,7 +17,7 @@ from api.context import Context, Info
 from api.history import HistoryEntry
 from api.messages import message
 from api.planner.views import Connection, Node, column, many, payload, view
-from api.refusals import UserError, forbidden, user_error
+from api.refusals import UserError, require, user_error
 from application import customer_groups
 from application.access import Permission
 from application.group_sql import Extraction
@@ -55,6 +55,7 @@ class GroupMembership(StrEnum):
     versions="read.customer_group_versions",
     prefix="cg",
     scope="org_unit",
+    permission="records.read",
     order=("created_at",),
     description="Customers whom activities reach or award, by a rule or by a list.",
 )
@@ -270,8 +271,7 @@ class CustomerGroupQueries:
         self, info: Info, input: PreviewCustomerGroupInput
     ) -> CustomerGroupPreview:
         context = info.context
-        if Permission.GROUPS_PREVIEW not in context.principal.permissions:
-            raise forbidden(Permission.GROUPS_PREVIEW, context.language)
+        require(Permission.GROUPS_PREVIEW, context)
         if context.engine is None:
             raise _failed(context, "UNAVAILABLE", "unavailable")
         try:

@@ -25,6 +25,7 @@ strawberry.enum(Task, name="DelegatedTask", description="Work that one unit can 
     "read.delegations",
     prefix="de",
     scope="org_unit",
+    permission="records.read",
     order=("ends_at",),
     description="What is done by it bears the unit's name as onBehalfOf, beside the person's.",
 )

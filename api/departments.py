@@ -26,6 +26,7 @@ strawberry.enum(DepartmentRole, name="DepartmentRole", description="What part a 
     "read.departments",
     prefix="dp",
     scope=None,
+    permission="records.read",
     order=("sort_order", "name"),
     description="A department of the bank. Each activity is owned by exactly one; others may take part.",
 )

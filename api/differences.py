@@ -11,7 +11,8 @@ from api.context import Context, Info
 from api.history import FieldChange
 from api.messages import message
 from api.planner import ids
-from application.access import Permission, visible
+from api.refusals import require
+from application.access import Permission, to_read, visible
 from projections.shared.ids import PREFIXES
 
 CHANGES = """
@@ -47,22 +48,25 @@ class DifferenceQueries:
         " unknown or not visible. Version 0 is before it existed."
     )
     async def diff(self, info: Info, id: strawberry.ID, since: int, until: int) -> list[FieldChange] | None:
-        context = info.context
+        context, kind = info.context, _kind(id)
+        require(to_read(kind), context)
         if not 0 <= since <= until or until - since > VERSIONS_MAX:
             text = message("out_of_range", {"least": "0", "most": str(VERSIONS_MAX)}, context.language)
             raise GraphQLError(text, extensions={"code": "OUT_OF_RANGE"})
-        if _is_account(id):
+        if kind == "points_ledger":
             return await _postings(context, id, since, until)
-        if await context.reads.one(ANY, [key := _key(id), sorted(context.principal.units)]) == b"0":
+        units = sorted(visible(kind, context.principal))
+        if await context.reads.one(ANY, [key := _key(id), units]) == b"0":
             return None
-        found = await context.reads.one(CHANGES, [key, since, until, sorted(context.principal.units)])
+        found = await context.reads.one(CHANGES, [key, since, until, units])
         sees_budget = Permission.BUDGET_READ in context.principal.permissions
         changes = [each for each in merged(orjson.loads(found)) if sees_budget or each["field"] not in BUDGET]
         return [FieldChange(**change) for change in changes]
 
 
-def _is_account(id_: str) -> bool:
-    return id_.startswith(f"{PREFIXES['points_ledger']}_")
+def _kind(id_: str) -> str:
+    """The kind of stream that the id's prefix stands for; nothing for another."""
+    return next((kind for kind, prefix in PREFIXES.items() if id_.startswith(f"{prefix}_")), "")
 
 
 async def _postings(context: Context, id_: str, since: int, until: int) -> list[FieldChange] | None:

@@ -9,6 +9,7 @@ from api.planner.views import Node, view
     "read.downloads",
     prefix="dl",
     scope="org_unit",
+    permission="records.read",
     order=("recorded_at",),
     description="A file that was taken out of the platform.",
 )

@@ -61,7 +61,6 @@ class EntityTags:
             viewer.user,
             sorted(viewer.units),
             None if viewer.data_units is None else sorted(viewer.data_units),
-            None if viewer.account_units is None else sorted(viewer.account_units),
             sorted(viewer.levels),
             sorted(viewer.permissions),
             viewer.page_limit,

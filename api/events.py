@@ -18,7 +18,7 @@ from api.planner.positions import Position
 from api.planner.views import payload
 from api.public_disclosures import OF_CUSTOMERS, without, without_budget
 from api.public_events import PublicEvent, public_event
-from api.refusals import forbidden
+from api.refusals import require
 from application.access import Permission
 from application.shared import records
 from projections.shared.ids import PREFIXES
@@ -135,8 +135,7 @@ def _start(after: Position | None) -> records.Position:
 
 
 def _require_permitted(context: Context, select: EventSelection | None) -> None:
-    if Permission.EVENTS_READ not in context.principal.permissions:
-        raise forbidden(Permission.EVENTS_READ, context.language)
+    require(Permission.EVENTS_READ, context)
     if select and select.types is not None and len(select.types) > TYPES_MAX:
         raise _refused(context, "LIMIT_EXCEEDED", "too_many", most=str(TYPES_MAX))
 

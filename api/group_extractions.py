@@ -15,7 +15,7 @@ from api.history import HistoryEntry
 from api.messages import message
 from api.planner.values import Int64
 from api.planner.views import Connection, Node, column, many, one, ref, view
-from api.refusals import forbidden
+from api.refusals import require
 from application import group_extractions
 from application.access import Permission
 from application.shared.engines import RunFailed, RunFailure
@@ -46,6 +46,7 @@ class GroupExtractionStatus(StrEnum):
     "read.group_extractions",
     prefix="ge",
     scope="org_unit",
+    permission="records.read",
     order=("due_at desc",),
     description="A customer group as it was at one of its times. Its members are never overwritten.",
 )
@@ -103,8 +104,7 @@ class GroupExtractionQueries:
         after: str = "",
     ) -> list[GroupMember]:
         context = info.context
-        if Permission.GROUPS_PREVIEW not in context.principal.permissions:
-            raise forbidden(Permission.GROUPS_PREVIEW, context.language)
+        require(Permission.CUSTOMERS_READ, context)
         engine = context.engine
         if engine is None:
             text = message("unavailable", {}, context.language)

@@ -7,6 +7,7 @@ from strawberry.scalars import JSON
 from api.planner.positions import Position
 from api.planner.values import Int64
 from api.planner.views import Node, column, computed, masked, struct, view
+from application.access import ACCOUNT_KINDS
 
 
 @struct
@@ -22,6 +23,8 @@ class FieldChange:
     "read.timeline",
     prefix="ev",
     scope="org_unit",
+    permission="records.read",
+    kinds=("stream_type", dict.fromkeys(sorted(ACCOUNT_KINDS), "accounts.read")),
     scope_nullable=True,
     order=("epoch", "sequence"),
     position=("epoch", "position"),

@@ -27,8 +27,9 @@ from api.planner.views import (
     view,
 )
 from api.points_jobs import PointsJob, PointsOrigin
+from api.refusals import require
 from application import points_ledgers
-from application.access import CUSTOMER, visible
+from application.access import CUSTOMER, Permission, visible
 from application.customer_groups import is_customer
 from application.points_ledgers import Adjustment
 from application.shared.work import Work
@@ -80,6 +81,7 @@ class PointsWhy:
     "read.points_entries",
     prefix="pe",
     scope="org_unit",
+    permission="points.read",
     units="data_units",
     order=("created_at", "version"),
     description="One posting; it never changes. A correction is a reversal of its own.",
@@ -122,6 +124,7 @@ class PointsEntry(Node):
     "read.points_accounts",
     prefix="pa",
     scope="org_unit",
+    permission="points.read",
     units="data_units",
     order=("created_at",),
     description="One customer's points of one programme in one year:"
@@ -153,6 +156,7 @@ class PointsAccount(Node):
     "read.points_contra_accounts",
     prefix="pc",
     scope=None,
+    permission="points.read",
     order=("programme", "year", "account"),
     description="The sum of what an account against the customers' got in a year.",
 )
@@ -176,6 +180,7 @@ class PendingPointsQueries:
         description="What is on its way to a customer, by programme, also where he has no account yet."
     )
     async def pending_points(self, info: Info, customer: str) -> list[PendingPoints]:
+        require(Permission.POINTS_READ, info.context)
         require_storable(customer)
         units = sorted(visible("points_account", info.context.principal))
         found = await info.context.reads.one(PENDING_OF, [customer, units])

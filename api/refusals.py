@@ -7,6 +7,7 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.utils.str_converters import to_camel_case
 
+from api.context import Context
 from api.messages import Language, message
 from application.access import Permission, who_may
 from application.shared.engines import SqlRefusal
@@ -120,6 +121,12 @@ def user_error(fault: Fault, language: Language) -> UserError:
         path=["input", *map(str, names)],
         message=message(fault.code, fault.values, language),
     )
+
+
+def require(permission: Permission, context: Context) -> None:
+    """Raise the error of `forbidden` unless the asker has the permission."""
+    if permission not in context.principal.permissions:
+        raise forbidden(permission, context.language)
 
 
 def forbidden(permission: Permission | None, language: Language) -> GraphQLError:

@@ -43,7 +43,7 @@ class AccessKind(StrEnum):
     "access.sessions",
     prefix="se",
     scope="org_unit",
-    units="account_units",
+    permission="accounts.read",
     order=("started_at desc",),
     description="A login, from its start until it ends or runs out.",
 )
@@ -64,7 +64,7 @@ class Session(Node):
     "access.entries",
     prefix="ae",
     scope="org_unit",
-    units="account_units",
+    permission="accounts.read",
     order=("occurred_at desc",),
     description="Somebody came in, or tried to. Nothing of it is ever changed.",
 )
@@ -81,7 +81,7 @@ class AccessEntry(Node):
     "read.revocations",
     prefix="rv",
     scope="org_unit",
-    units="account_units",
+    permission="accounts.read",
     order=("revoked_at desc",),
     description="Tokens that are good no more before their time.",
 )

@@ -30,6 +30,7 @@ strawberry.enum(Route, name="RewardRoute", description="How what was earned reac
     "read.reward_types",
     prefix="rt",
     scope=None,
+    permission="records.read",
     order=("sort_order", "name"),
     description="What an activity may give, and the rules that every reward of the type obeys.",
 )

@@ -50,6 +50,7 @@ class ScheduledValue:
     "read.run_schedules",
     prefix="rs",
     scope="org_unit",
+    permission="records.read",
     order=("created_at",),
     description="What is done by itself, again and again: a definition run, or a group extracted.",
 )

@@ -15,7 +15,9 @@ from api.context import Info
 from api.history import HistoryEntry
 from api.messages import message
 from api.planner.views import Connection, Node, column, many, one, payload, ref, struct, view
+from api.refusals import require
 from application import segment_definitions
+from application.access import Permission
 from application.segment_definitions import Gate
 from application.shared.work import Work
 from domain.segment_contents import (
@@ -108,6 +110,7 @@ class MappedField:
     versions="read.segment_definition_versions",
     prefix="sd",
     scope="org_unit",
+    permission="records.read",
     order=("created_at",),
     description="SQL that selects customers, in its newest revision; the approved one stays in force.",
 )
@@ -318,8 +321,9 @@ class SegmentDefinitionMutations:
 
 
 def _gate(info: Info) -> Gate:
-    """The engine's check. Raise GraphQLError where this process has no warehouse."""
+    """The engine's check. Raise GraphQLError for who may not define, and where there is no warehouse."""
     context = info.context
+    require(Permission.SEGMENTS_DEFINE, context)
     if context.engine is None:
         text = message("unavailable", {}, context.language)
         raise GraphQLError(text, extensions={"code": "UNAVAILABLE"})

@@ -77,6 +77,7 @@ class FailureValue:
     "read.segment_runs",
     prefix="sr",
     scope="org_unit",
+    permission="records.read",
     order=("requested_at desc",),
     description="One execution of one revision of a definition. Its result is never overwritten.",
 )

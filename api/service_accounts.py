@@ -32,7 +32,7 @@ class ServiceAccountStatus(StrEnum):
     "read.service_accounts",
     prefix="sa",
     scope="org_unit",
-    units="account_units",
+    permission="accounts.read",
     order=("org_unit", "code"),
     description="A program that comes in by POST /token.",
 )

@@ -13,6 +13,7 @@ from api.commands import Payload, execute, key_of
 from api.context import Context, Info
 from api.history import HistoryEntry
 from api.planner.views import Connection, Node, many, payload, view
+from api.refusals import require
 from application import source_grants
 from application.access import Permission
 from application.shared.work import Work
@@ -33,6 +34,7 @@ class SourceGrantStatus(StrEnum):
     "read.source_grants",
     prefix="sg",
     scope="org_unit",
+    permission="records.read",
     order=("org_unit", "source", "table_name"),
     description="Which columns of a table a unit may use in its SQL.",
 )
@@ -76,6 +78,7 @@ class SourceQueries:
         description="What the viewer's unit may use in its SQL; for who grants, everything there is."
     )
     async def data_sources(self, info: Info) -> list[DataSource]:
+        require(Permission.RECORDS_READ, info.context)
         found = await to_thread.run_sync(_sources, info.context)
         return [
             DataSource(

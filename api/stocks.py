@@ -48,6 +48,7 @@ class StockMovementKind(StrEnum):
     "read.stock_movements",
     prefix="sm",
     scope="org_unit",
+    permission="records.read",
     order=("created_at", "version"),
     description="One movement of a stock; it never changes.",
 )
@@ -67,6 +68,7 @@ class StockMovement(Node):
     "read.stocks",
     prefix="sk",
     scope="org_unit",
+    permission="records.read",
     order=("created_at", "line"),
     description="What an approved activity may give by one reward line that has a total cap:"
     " total = free + reserved + consumed, at every moment.",

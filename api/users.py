@@ -34,7 +34,7 @@ class UserStatus(StrEnum):
     "read.users",
     prefix="us",
     scope="org_unit",
-    units="account_units",
+    permission="accounts.read",
     order=("org_unit", "username"),
     description="Somebody who may come in.",
 )

@@ -17,8 +17,10 @@ from api.history import HistoryEntry
 from api.messages import message
 from api.planner.positions import Position
 from api.planner.views import Connection, Node, choice, column, many, one, payload, ref, view
+from api.refusals import require
 from api.webhook_events import KNOWN_TYPES
 from application import webhook_endpoints
+from application.access import Permission
 from application.shared import records
 from application.shared.identifiers import uuid7
 from application.shared.webhooks import WebhookDesk
@@ -90,6 +92,7 @@ BOX = choice(
     "webhook.attempts",
     prefix="wa",
     scope="org_unit",
+    permission="records.read",
     order=("number",),
     description="One attempt to deliver an event.",
 )
@@ -106,6 +109,7 @@ class WebhookAttempt(Node):
     "webhook.deliveries",
     prefix="wd",
     scope="org_unit",
+    permission="records.read",
     order=("queued_at desc",),
     description="An event that an endpoint gets. What ended is kept for 30 days.",
 )
@@ -125,6 +129,7 @@ class WebhookDelivery(Node):
     "read.webhook_endpoints",
     prefix="we",
     scope="org_unit",
+    permission="records.read",
     order=("org_unit", "code"),
     description="An address that events of its unit are sent to, head office's of all units.",
 )
@@ -365,8 +370,9 @@ class WebhookEndpointMutations:
 
 
 def _desk(info: Info) -> WebhookDesk:
-    """Raise GraphQLError where this process keeps no secrets."""
+    """Raise GraphQLError for who may not keep endpoints, and where this process keeps no secrets."""
     context = info.context
+    require(Permission.WEBHOOKS_MAINTAIN, context)
     if context.webhooks is None:
         text = message("unavailable", {}, context.language)
         raise GraphQLError(text, extensions={"code": "UNAVAILABLE"})

@@ -99,6 +99,7 @@ class DataTimeframe:
     versions="read.work_order_versions",
     prefix="wo",
     scope="org_unit",
+    permission="records.read",
     order=("created_at",),
     description="An order of a department to pick customers, for an activity or its evaluation.",
 )

@@ -20,8 +20,10 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What an operation or a masked field asks for."""
+    """What an operation, a kind of thing that is read, or a masked field asks for."""
 
+    RECORDS_READ = "records.read"
+    POINTS_READ = "points.read"
     PARAMETERS_MAINTAIN = "parameters.maintain"
     ACTIVITIES_PLAN = "activities.plan"
     ACTIVITIES_RUN = "activities.run"
@@ -63,6 +65,7 @@ class Permission(StrEnum):
 
 _STAFF = frozenset(
     {
+        Permission.RECORDS_READ,
         Permission.ACTIVITIES_EXPORT,
         Permission.WORK_ORDERS_EXPORT,
         Permission.BUDGET_READ,
@@ -72,7 +75,9 @@ _STAFF = frozenset(
 )
 _WORK_ORDERS = frozenset({Permission.WORK_ORDERS_PLAN, Permission.WORK_ORDERS_SCHEDULE})
 _SEGMENTS = frozenset({Permission.SEGMENTS_DEFINE, Permission.SEGMENTS_RUN, Permission.SEGMENTS_EXPORT})
-_POINTS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST, Permission.POINTS_EXPORT})
+_POINTS = frozenset(
+    {Permission.POINTS_READ, Permission.POINTS_RUN, Permission.POINTS_ADJUST, Permission.POINTS_EXPORT}
+)
 _ACCOUNTS = frozenset({Permission.ACCOUNTS_READ, Permission.ACCOUNTS_MAINTAIN})
 _HEAD_OFFICE_ONLY = _ACCOUNTS | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT}
 
@@ -88,9 +93,9 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.TECHNOLOGIST: _STAFF
     | _SEGMENTS
     | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
-    Role.AUDITOR: _STAFF | {Permission.ACCOUNTS_READ, Permission.POINTS_EXPORT},
-    Role.INTEGRATOR: frozenset({Permission.EVENTS_READ, Permission.SCHEMA_READ, Permission.STOCKS_AWARD})
-    | {Permission.WEBHOOKS_MAINTAIN},
+    Role.AUDITOR: _STAFF | {Permission.ACCOUNTS_READ, Permission.POINTS_READ, Permission.POINTS_EXPORT},
+    Role.INTEGRATOR: frozenset({Permission.RECORDS_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
+    | {Permission.STOCKS_AWARD, Permission.WEBHOOKS_MAINTAIN},
     Role.ADMINISTRATOR: _STAFF
     | _ACCOUNTS
     | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT, Permission.WORK_DELEGATE}
@@ -298,11 +303,18 @@ def units_of(org_unit: str, all_units: frozenset[str]) -> frozenset[str]:
 
 
 CUSTOMER = "customer"
-DATA_KINDS = frozenset({"points_ledger", "points_account", "points_entry", CUSTOMER})
+DATA_KINDS = frozenset({"points_ledger", "points_account", "points_entry", "points_contra_account", CUSTOMER})
 """Kinds of rows and streams that hold customers' data."""
 
 ACCOUNT_KINDS = frozenset({"user", "service_account", "revocation", "session", "access_entry"})
 """Kinds that tell of accounts."""
+
+
+def to_read(kind: str) -> Permission:
+    """What reading things of a kind asks for."""
+    if kind in ACCOUNT_KINDS:
+        return Permission.ACCOUNTS_READ
+    return Permission.POINTS_READ if kind in DATA_KINDS else Permission.RECORDS_READ
 
 
 def visible(kind: str, principal: Principal) -> frozenset[str]:

@@ -4,12 +4,12 @@ from enum import StrEnum
 
 
 class TokenCode(StrEnum):
-    """What the caller can do about it differs: get a token, get a new one, or get the right one."""
+    """What the caller can do about it differs: get a token, or a new one; whatever is wrong with one that
+    nobody issued for us is TOKEN_UNTRUSTED, so that a forger learns nothing.
+    """
 
     TOKEN_MISSING = "TOKEN_MISSING"
-    TOKEN_MALFORMED = "TOKEN_MALFORMED"
     TOKEN_EXPIRED = "TOKEN_EXPIRED"
-    TOKEN_NOT_FOR_US = "TOKEN_NOT_FOR_US"
     TOKEN_UNTRUSTED = "TOKEN_UNTRUSTED"
     TOKEN_REVOKED = "TOKEN_REVOKED"
     ACCOUNT_CLOSED = "ACCOUNT_CLOSED"

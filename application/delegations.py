@@ -50,7 +50,7 @@ def acting(
 ) -> Principal | None:
     """The principal as he acts for the unit; None where nothing that holds lets him.
 
-    He sees and changes what is the unit's, and may do what was delegated, nothing of his own. Who acts for
+    He reads and changes what is the unit's, and may do what was delegated, nothing of his own. Who acts for
     head office does so for his own unit only.
     """
     found = [
@@ -66,7 +66,8 @@ def acting(
     ends = [each.ends_at.timestamp() for each in found if each.ends_at is not None]
     if principal.expires_at_s is not None:
         ends.append(principal.expires_at_s)
-    allowed = frozenset[Permission]().union(*(DELEGABLE[task] for each in found for task in each.tasks))
+    tasks = [task for each in found for task in each.tasks]
+    allowed = frozenset({Permission.RECORDS_READ}).union(*(DELEGABLE[task] for task in tasks))
     return replace(
         principal,
         roles=frozenset(),

@@ -15,13 +15,19 @@ import jwt
 from application.access import Credential
 from application.authentication import TokenCode, TokenRefused
 from infrastructure.signing_keys import ALGORITHM, SigningKeys
+from infrastructure.token_forms import (
+    ACCESS_TOKEN,
+    TOKEN_BYTES_MAX,
+    head,
+    require_access_token,
+    require_single_names,
+)
 
 OWN_ISSUER = "cardinal"
 ACCESS_LIFE_S = 600
 LEEWAY_S = 30
 REMEMBERED_MAX = 4_096
 REMEMBERED_S = 5.0
-TOKEN_BYTES_MAX = 8 * 1024
 CLIENT_PREFIX = "client:"
 _REQUIRED = ["sub", "exp", "iat", "nbf", "aud", "iss", "jti"]
 
@@ -85,9 +91,7 @@ class OwnTokens:
         return claims
 
     def _verified(self, token: str) -> OwnClaims:
-        header = jwt.get_unverified_header(token)
-        if header.get("typ") != "at+jwt" or "crit" in header:
-            raise TokenRefused(TokenCode.TOKEN_MALFORMED, "it is no access token")
+        header = head(token)
         key = self._keys.find(header["kid"])
         if key is None:
             raise TokenRefused(TokenCode.TOKEN_UNTRUSTED, "its key is not known")
@@ -103,14 +107,14 @@ class OwnTokens:
             )
         except jwt.ExpiredSignatureError as error:
             raise TokenRefused(TokenCode.TOKEN_EXPIRED, str(error)) from error
-        except (jwt.InvalidAudienceError, jwt.InvalidIssuerError) as error:
-            raise TokenRefused(TokenCode.TOKEN_NOT_FOR_US, str(error)) from error
         except jwt.PyJWTError as error:
             raise TokenRefused(TokenCode.TOKEN_UNTRUSTED, str(error)) from error
+        require_single_names(token.split(".")[1])
+        require_access_token(header, claims, ACCESS_TOKEN)
         if not all(
             isinstance(claims[name], int | float) and math.isfinite(claims[name]) for name in ("exp", "iat")
         ):
-            raise TokenRefused(TokenCode.TOKEN_MALFORMED, "its times are no numbers")
+            raise TokenRefused(TokenCode.TOKEN_UNTRUSTED, "its times are no numbers")
         scopes = frozenset(str(claims.get("scope", "")).split())
         session = claims.get("sid")
         credential = Credential(

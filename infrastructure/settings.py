@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -16,13 +15,15 @@ from application.access import HEAD_OFFICE, Role
 from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
 from infrastructure.settings_values import expected, listed, pairs, require, setting
+from infrastructure.token_settings import TokenSettings
+from infrastructure.transport_settings import TransportSettings
 from infrastructure.webhook_settings import WebhookSettings
 
-ALGORITHMS = ("RS256", "ES256", "EdDSA")
 UNITS_MAX = 1_000
 _UNIT = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,15}")
 _KIND = re.compile(r"[a-z][a-z_]{0,39}")
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_GATEWAY = re.compile(r"[a-z][a-z0-9+.-]*:[^\0]+")
+"""A scheme, which an adapter has, and what that adapter makes of the rest."""
 
 
 class SettingsFault(Exception):
@@ -33,7 +34,7 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-class Settings(WebhookSettings):
+class Settings(WebhookSettings, TransportSettings, TokenSettings):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
     model_config = SettingsConfigDict(
@@ -126,72 +127,6 @@ class Settings(WebhookSettings):
         "The API's port; 0 takes any that is free.",
         ge=0,
         le=65535,
-    )
-    login: bool | None = setting(
-        "CARDINAL_LOGIN", None, "`true` or `false`", "Whether people log in here. None: not in production."
-    )
-    signing_keys: Path | None = setting(
-        "CARDINAL_SIGNING_KEYS", None, "a folder", "Our tokens' keys. None: `signing-keys` in CARDINAL_HOME."
-    )
-    jwks_url: str | None = setting(
-        "CARDINAL_JWKS_URL",
-        None,
-        "an `https://` address",
-        "The token issuer's public keys as a JSON Web Key Set; fetched every five minutes.",
-    )
-    jwks_file: Path | None = setting(
-        "CARDINAL_JWKS_FILE",
-        None,
-        "a file",
-        "The same from a file, which is read again when it changes.",
-    )
-    token_issuer: str = setting(
-        "CARDINAL_TOKEN_ISSUER",
-        "cardinal-development",
-        "the exact `iss` of the tokens",
-        "Who issues the tokens; must be set in production.",
-        min_length=1,
-    )
-    token_audience: str = setting(
-        "CARDINAL_TOKEN_AUDIENCE",
-        "cardinal",
-        "one of the tokens' `aud`",
-        "Whom the tokens must be for.",
-        min_length=1,
-    )
-    token_algorithms: Annotated[tuple[str, ...], NoDecode] = setting(
-        "CARDINAL_TOKEN_ALGORITHMS",
-        ALGORITHMS,
-        "some of `RS256,ES256,EdDSA`",
-        "The signatures that are accepted; a key is good for its own one only.",
-    )
-    token_life_max_h: int = setting(
-        "CARDINAL_TOKEN_LIFE_MAX_H",
-        24,
-        "a number from 1 to 168",
-        "How many hours ahead a token may expire at most.",
-        ge=1,
-        le=168,
-    )
-    token_nbf_required: bool = setting(
-        "CARDINAL_TOKEN_NBF_REQUIRED",
-        True,
-        "`true` or `false`",
-        "Whether a token must say from when on it holds (`nbf`); some issuers leave that out.",
-    )
-    roles_claim: str = setting(
-        "CARDINAL_TOKEN_ROLES_CLAIM",
-        "roles",
-        "a claim's name, or a path such as `realm_access.roles`",
-        "Where a token lists the roles.",
-        min_length=1,
-    )
-    org_unit_claim: str = setting(
-        "CARDINAL_TOKEN_ORG_UNIT_CLAIM",
-        "org_unit",
-        "a claim's name, or a path",
-        "Where a token names the organisation unit.",
-        min_length=1,
     )
     org_units: Annotated[dict[str, str], NoDecode] = setting(
         "CARDINAL_ORG_UNITS",
@@ -326,10 +261,10 @@ class Settings(WebhookSettings):
         except ValidationError as error:
             raise SettingsFault(*_faults(error)) from None
 
-    @field_validator("home", "jwks_file", "signing_keys")
+    @field_validator("home")
     @classmethod
-    def _absolute(cls, path: Path | None) -> Path | None:
-        return None if path is None else Path(path).expanduser().absolute()
+    def _absolute(cls, path: Path) -> Path:
+        return Path(path).expanduser().absolute()
 
     @field_validator("database_url", "database_owner_url")
     @classmethod
@@ -353,24 +288,8 @@ class Settings(WebhookSettings):
     @field_validator("points_gateway")
     @classmethod
     def _gateway(cls, given: str | None) -> str | None:
-        require(given is None or (given.startswith("directory:/") and "\0" not in given))
+        require(given is None or _GATEWAY.fullmatch(given) is not None)
         return given
-
-    @field_validator("jwks_url")
-    @classmethod
-    def _https(cls, url: str | None) -> str | None:
-        if url is not None:
-            parts = urlsplit(url)
-            is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK
-            require(bool(parts.hostname) and (parts.scheme == "https" or is_local))
-        return url
-
-    @field_validator("token_algorithms", mode="before")
-    @classmethod
-    def _algorithms(cls, given: str | tuple[str, ...]) -> tuple[str, ...]:
-        names = tuple(listed(given)) if isinstance(given, str) else given
-        require(bool(names) and set(names) <= set(ALGORITHMS))
-        return names
 
     @field_validator("org_units", mode="before")
     @classmethod
@@ -411,6 +330,10 @@ class Settings(WebhookSettings):
         return self.environment == "production"
 
     @property
+    def requires_https(self) -> bool:
+        return self.is_production if self.https_required is None else self.https_required
+
+    @property
     def has_login(self) -> bool:
         """Whether this house issues tokens of its own."""
         return not self.is_production if self.login is None else self.login
@@ -434,14 +357,28 @@ class Settings(WebhookSettings):
 
     def require_issuer(self) -> None:
         """Raise SettingsFault when this is production and nobody is named whose tokens are good."""
-        has_keys = self.jwks_url is not None or self.jwks_file is not None
+        address = self.key_address
+        has_keys = address is not None or self.jwks_file is not None
         if not self.is_production or (self.has_login and not has_keys):
             return
-        faults = [] if has_keys else ["CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production"]
+        faults = []
+        if not has_keys:
+            faults.append(
+                "CARDINAL_JWKS_URL or CARDINAL_JWKS_FILE must be set in production, "
+                "unless CARDINAL_TOKEN_ISSUER is the https:// address of an OpenID provider"
+            )
         if "token_issuer" not in self.model_fields_set:
             faults.append("CARDINAL_TOKEN_ISSUER must be set in production")
+        if address is not None and not address.startswith("https://"):
+            named = "CARDINAL_TOKEN_ISSUER" if self.jwks_url is None else "CARDINAL_JWKS_URL"
+            faults.append(f"{named} must be an https:// address in production")
         if faults:
             raise SettingsFault(*faults)
+
+    def require_whole_certificate(self) -> None:
+        """Raise SettingsFault where there is a certificate without its key, or a key alone."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise SettingsFault("CARDINAL_TLS_CERTIFICATE and CARDINAL_TLS_KEY must be set both, or none")
 
 
 def _faults(error: ValidationError) -> Iterable[str]:

@@ -234,12 +234,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 def read_url(url: str, algorithms: Sequence[str], timeout_s: float = FETCH_TIMEOUT_S) -> dict[str, jwt.PyJWK]:
     """The keys at an address; no redirects, at most 256 KiB. Raise KeysUnavailable."""
     try:
-        return published_keys(_fetched(url, timeout_s), algorithms)
+        return published_keys(fetched(url, timeout_s), algorithms)
     except (OSError, ValueError, HTTPException, KeysUnavailable) as error:
         raise KeysUnavailable(f"CARDINAL_JWKS_URL {url}: {error}") from error
 
 
-def _fetched(url: str, timeout_s: float) -> bytes:
+def fetched(url: str, timeout_s: float) -> bytes:
+    """What is at an address: 256 KiB and `timeout_s` at most.
+
+    Raise OSError, HTTPException or KeysUnavailable.
+    """
     document, deadline_s = b"", time.monotonic() + timeout_s
     with urllib.request.build_opener(_NoRedirect).open(url, timeout=timeout_s) as response:
         while part := response.read1(SET_BYTES_MAX):

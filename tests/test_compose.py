@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.settings import Settings
 from tests.api.cardinal_process import COMMAND, ROOT, bare_environment, cardinal, eventually
+from tests.certificates import Authority
 from tests.infrastructure.key_server import KeyServer
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -145,8 +146,8 @@ def test_the_image_runs_as_nobody_special_from_pinned_packages() -> None:
 class Deployment:
     """The services as processes on this machine, by the file's own commands and environments."""
 
-    def __init__(self, home: Path, postgres: EmbeddedPostgres, keys: KeyServer) -> None:
-        self.home, self._postgres = home, postgres
+    def __init__(self, home: Path, postgres: EmbeddedPostgres, keys: KeyServer, authority: Path) -> None:
+        self.home, self._postgres, self._authority = home, postgres, authority
         self._given = {**GIVEN, "CARDINAL_JWKS_URL": keys.url}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -157,7 +158,8 @@ class Deployment:
         for name, value in found.items():
             found[name] = re.sub(r"@postgres:5432/cardinal$", f"@/cardinal?{socket}", value)
         port = {"CARDINAL_PORT": "0", "CARDINAL_HOST": "127.0.0.1"} if service == "api" else {}
-        return {**found, **port, "CARDINAL_HOME": str(self.home)}
+        trusted = {"SSL_CERT_FILE": str(self._authority)}
+        return {**found, **port, **trusted, "CARDINAL_HOME": str(self.home)}
 
     def run(self, service: str) -> "subprocess.CompletedProcess[str]":
         return cardinal(self.home, *SERVICES[service]["command"], **self.environment(service))
@@ -196,9 +198,13 @@ def own_postgres(home: Path) -> Iterator[EmbeddedPostgres]:
 def deployment(tmp_path: Path) -> Iterator[Deployment]:
     private = ec.generate_private_key(ec.SECP256R1())
     public = json.loads(jwt.get_algorithm_by_name("ES256").to_jwk(private.public_key()))
-    with own_postgres(tmp_path / "database") as server, KeyServer({"keys": [{**public, "kid": "k"}]}) as keys:
+    authority, document = Authority(tmp_path / "authority"), {"keys": [{**public, "kid": "k"}]}
+    with (
+        own_postgres(tmp_path / "database") as server,
+        KeyServer(document, authority.give("127.0.0.1")) as keys,
+    ):
         (tmp_path / "home").mkdir()
-        deployment = Deployment(tmp_path / "home", server, keys)
+        deployment = Deployment(tmp_path / "home", server, keys, authority.file)
         make_roles(server)
         yield deployment
         deployment.kill()

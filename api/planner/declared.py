@@ -15,14 +15,14 @@ def read_fields(type_: GraphQLObjectType) -> dict[str, ReadField]:
 
 
 def permissions_of(schema: GraphQLSchema) -> frozenset[str]:
-    """All permissions that read fields ask for."""
-    types = (type_ for type_ in schema.type_map.values() if isinstance(type_, GraphQLObjectType))
-    return frozenset(
-        declared.permission
-        for type_ in types
-        for declared in read_fields(type_).values()
-        if declared.permission
-    )
+    """All permissions that views and read fields ask for."""
+    types = [type_ for type_ in schema.type_map.values() if isinstance(type_, GraphQLObjectType)]
+    asked = {declared.permission for type_ in types for declared in read_fields(type_).values()}
+    for type_ in types:
+        if type_.extensions and hasattr(origin(type_), "__view__"):
+            view = view_of(type_)
+            asked |= {view.permission, *(view.kinds[1].values() if view.kinds else ())}
+    return frozenset(permission for permission in asked if permission)
 
 
 def object_of(graphql_field: GraphQLField) -> GraphQLObjectType:

@@ -150,15 +150,30 @@ class Planner:
                 case Many():
                     row = object_of(object_of(graphql_field).fields["nodes"])
                     self._instant = past(graphql_field, nodes[0], view_of(row), self.timeline)
+                    if refusal := self._refused(view_of(row)):
+                        return refusal
                     return self._connection(parent, graphql_field, nodes, read, Table(""))
                 case One():
                     if not is_abstract_type(get_named_type(graphql_field.type)):
                         view = view_of(object_of(graphql_field))
                         self._instant = past(graphql_field, nodes[0], view, self.timeline)
+                        if refusal := self._refused(view):
+                            return refusal
                     return self._identified(graphql_field, nodes)
             return self._listed(graphql_field, nodes)
         finally:
             self._instant = before
+
+    def _refused(self, view: View) -> str:
+        """Of a root field: what refuses it to a viewer without the view's permission; else nothing."""
+        permission = view.permission
+        if permission is None or permission in self.permissions:
+            return ""
+
+        def refuse(_: Request) -> str:
+            raise refused("FORBIDDEN", f"this asks for the permission {permission}", permission=permission)
+
+        return self._slot(refuse)
 
     def _column(
         self, declared: ReadField, graphql_field: GraphQLField, nodes: FieldDetailsList, source: Source
@@ -338,6 +353,8 @@ class Planner:
     def _rows(self, view: View, alias: str) -> str:
         """`table alias where …`: the rows that the viewer may see, now or at the root field's instant."""
         table, scope = view.table, "true"
+        if view.permission and view.permission not in self.permissions:
+            return f"{table} {alias} where false"
         if view.scope:
             scope = f"{alias}.{view.scope} = any({self._slot(lambda r: r.viewers(view.units))})"
             scope = f"({alias}.{view.scope} is null or {scope})" if view.scope_nullable else scope
@@ -353,6 +370,10 @@ class Planner:
         if (recorded := view.position) and (instant := self._instant) is not now:
             row = ", ".join(f"{alias}.{name}" for name in recorded)
             scope += self._slot(lambda r: f" and ({row}) <= {then}" if (then := instant(r)) else "")
+        if view.kinds:
+            column, asked = view.kinds
+            hidden = sorted(kind for kind, permission in asked.items() if permission not in self.permissions)
+            scope += f" and {alias}.{column} <> all ('{{{','.join(hidden)}}}')" if hidden else ""
         return f"{table} {alias} where {scope}"
 
     def _row_types(self, type_: Any) -> list[GraphQLObjectType]:

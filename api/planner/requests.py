@@ -13,9 +13,9 @@ DEFAULT_PAGE_SIZE = 20
 ORDINARY_PAGE_SIZE = 100
 
 
-def refused(code: str, message: str) -> GraphQLError:
+def refused(code: str, message: str, **extensions: object) -> GraphQLError:
     """A refusal of the planner. The executor adds the path of the root field that it answers."""
-    return GraphQLError(message, extensions={"code": code})
+    return GraphQLError(message, extensions={"code": code, **extensions})
 
 
 class TextArray(bytes):
@@ -24,8 +24,8 @@ class TextArray(bytes):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who asks. `units` are the organisation units whose rows are visible, `data_units` and `account_units`
-    those of views that say so (None: the same), `page_limit` the largest page.
+    """Who asks. `units` are the organisation units whose rows are visible, `data_units` those of
+    views that say so (None: the same), `page_limit` the largest page.
     """
 
     user: str
@@ -34,7 +34,6 @@ class Viewer:
     permissions: frozenset[str] = frozenset()
     page_limit: int = ORDINARY_PAGE_SIZE
     data_units: frozenset[str] | None = None
-    account_units: frozenset[str] | None = None
 
 
 @lru_cache(maxsize=1_024)

@@ -138,6 +138,8 @@ class View:
     versions: str | None
     units: str
     position: tuple[str, str] | None = None
+    permission: str | None = None
+    kinds: tuple[str, Mapping[str, str]] | None = None
 
 
 class ReadField(StrawberryField):
@@ -330,6 +332,8 @@ def view(
     position: tuple[str, str] | None = None,
     kind: str | None = None,
     units: str = "units",
+    permission: str | None = None,
+    kinds: tuple[str, Mapping[str, str]] | None = None,
     description: str | None = None,
 ) -> Any:
     """Declare a read type.
@@ -338,6 +342,10 @@ def view(
     relation says for this type (default: the class's name in snake_case). `scope` is the text column of the
     organisation unit (None: every viewer sees every row); with `scope_nullable` a row without a unit is
     visible to all. `units` names the viewer's attribute that tells whose rows he sees.
+
+    Without the `permission` no row is visible, and a root field is refused; `kinds` are a column and the
+    permissions that some of its values ask for, where a row tells of another kind of thing.
+
     `order` names fields that are never null, each optionally followed by ` desc`; the id comes last by
     itself.
 
@@ -351,9 +359,20 @@ def view(
     def declare(cls: type[T]) -> type[T]:
         own = kind or re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
         cls.__view__ = View(  # type: ignore[attr-defined]
-            table, prefix, own, scope, scope_nullable, order, versions, units, position
+            table,
+            prefix,
+            own,
+            scope,
+            scope_nullable,
+            order,
+            versions,
+            units,
+            position,
+            permission,
+            kinds,
         )
-        return _planned(cls, {name: Column() for name in get_annotations(cls)}, description)
+        said = f"{description or ''} Read with {permission}.".strip() if permission else description
+        return _planned(cls, {name: Column() for name in get_annotations(cls)}, said)
 
     return declare
 

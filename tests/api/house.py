@@ -49,6 +49,7 @@ class House:
     url: str
     client: httpx.Client
     appended: list[None] = field(default_factory=list)
+    paths: tuple[str, ...] = ()
 
     def answer(self, user: str, document: str, headers: dict[str, str] = {}, **variables: Any) -> Any:  # noqa: B006
         sent = {"authorization": f"Bearer {user}", **headers}
@@ -145,7 +146,8 @@ def running_house(
             _served(app, graphql) as address,
             httpx.Client(base_url=f"http://{address}", timeout=30) as client,
         ):
-            yield House(address, client, appended)
+            paths = tuple(dict.fromkeys(route.path for route in app.routes))  # type: ignore[attr-defined]
+            yield House(address, client, appended, paths)
     finally:
         stop.set()
         projector.join()

@@ -1,17 +1,20 @@
 """A real HTTP server that publishes keys, and misbehaves when told to."""
 
 import json
+import ssl
 import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+from tests.certificates import Files
+
 
 class KeyServer:
     """Serves as long as the block runs; what it answers can be changed, and `asked` counts the requests."""
 
-    def __init__(self, document: Any) -> None:
+    def __init__(self, document: Any, tls: Files | None = None) -> None:
         self.document, self.status, self.asked = document, 200, 0
         self.redirect, self.raw, self.drip = "", b"", False
         served = self
@@ -25,7 +28,12 @@ class KeyServer:
                 """Tests say enough."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/keys"
+        if tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls.certificate, tls.key)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}/keys"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:

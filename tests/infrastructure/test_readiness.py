@@ -166,7 +166,7 @@ def test_metrics_tell_of_requests_appends_lag_and_the_horizon() -> None:
         'cardinal_http_request_duration_seconds_count{path="/graphql"} 1.0',
         "cardinal_appends_total 1.0",
         'cardinal_tokens_refused_total{code="TOKEN_MISSING"} 2.0',
-        'cardinal_tokens_refused_total{code="TOKEN_MALFORMED"} 1.0',
+        'cardinal_tokens_refused_total{code="TOKEN_UNTRUSTED"} 1.0',
         'cardinal_ready{part="database"} 1.0',
         'cardinal_ready{part="projection:activities"} 0.0',
         'cardinal_projection_lag_seconds{projection="activities"} 70.5',

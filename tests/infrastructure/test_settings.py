@@ -62,6 +62,9 @@ def test_variables_are_read_and_an_empty_one_counts_as_not_set(monkeypatch: pyte
         ("CARDINAL_TOKEN_ALGORITHMS", "RS256,HS256"),
         ("CARDINAL_TOKEN_ALGORITHMS", "none"),
         ("CARDINAL_TOKEN_LIFE_MAX_H", "0"),
+        ("CARDINAL_TOKEN_ROLES", "PLANNERS:root"),
+        ("CARDINAL_TOKEN_ROLES", "PLANNERS:operator,PLANNERS:auditor"),
+        ("CARDINAL_TOKEN_ORG_UNITS", "3100"),
         ("CARDINAL_ORG_UNITS", "SH:Shanghai"),
         ("CARDINAL_ORG_UNITS", "HO:Head office,HO:Again"),
         ("CARDINAL_ORG_UNITS", "HO:Head office,bad code:x"),
@@ -121,6 +124,22 @@ def test_production_names_an_issuer_and_its_keys() -> None:
             "CARDINAL_TOKEN_ISSUER": "https://issuer.example",
         }
     ).require_issuer()
+    found = {"CARDINAL_ENV": "production", "CARDINAL_TOKEN_ISSUER": "https://issuer.example"}
+    Settings.read(found).require_issuer()
+    for plain in (
+        {**found, "CARDINAL_JWKS_URL": "http://127.0.0.1/keys"},
+        {**found, "CARDINAL_TOKEN_ISSUER": "http://127.0.0.1"},
+    ):
+        with pytest.raises(SettingsFault, match="must be an https:// address in production"):
+            Settings.read(plain).require_issuer()
+
+
+def test_the_issuers_names_of_roles_and_units_are_mapped_to_ours() -> None:
+    """SYS-03"""
+    given = {"CARDINAL_TOKEN_ROLES": "urn:bank:cc:1:operator, Audit Staff:auditor"}
+    settings = Settings.read({**given, "CARDINAL_TOKEN_ORG_UNITS": "3100:SH"})
+    assert settings.roles_named == {"urn:bank:cc:1": Role.OPERATOR, "Audit Staff": Role.AUDITOR}
+    assert settings.org_units_named == {"3100": "SH"}
 
 
 def test_the_page_tells_of_every_setting_as_it_is() -> None:

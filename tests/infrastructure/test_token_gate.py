@@ -57,7 +57,7 @@ class Way:
     def foreign(self, token: str | None) -> Principal:
         """The bank's issuer: its tokens are "name issued-at"."""
         if token is None or token.count(".") > 1:
-            raise TokenRefused(TokenCode.TOKEN_MALFORMED)
+            raise TokenRefused(TokenCode.TOKEN_UNTRUSTED)
         name, _, issued = token.partition(" ")
         credential = Credential(f"jti-{token}", float(issued or time.time()), subject=name)
         return Principal(name, frozenset({Role.OPERATOR}), "SH", frozenset({"SH"}), credential=credential)
@@ -213,10 +213,10 @@ def forged(
 @pytest.mark.parametrize(
     ("header", "claims", "code"),
     [
-        ({"typ": "JWT"}, {}, TokenCode.TOKEN_MALFORMED),
-        ({"crit": ["exp"]}, {}, TokenCode.TOKEN_MALFORMED),
-        ({}, {"iss": "other"}, TokenCode.TOKEN_NOT_FOR_US),
-        ({}, {"aud": "other"}, TokenCode.TOKEN_NOT_FOR_US),
+        ({"typ": "JWT"}, {}, TokenCode.TOKEN_UNTRUSTED),
+        ({"crit": ["exp"]}, {}, TokenCode.TOKEN_UNTRUSTED),
+        ({}, {"iss": "other"}, TokenCode.TOKEN_UNTRUSTED),
+        ({}, {"aud": "other"}, TokenCode.TOKEN_UNTRUSTED),
         ({}, {"exp": 1}, TokenCode.TOKEN_EXPIRED),
         ({}, {"exp": None}, TokenCode.TOKEN_UNTRUSTED),
         ({}, {"jti": None}, TokenCode.TOKEN_UNTRUSTED),

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from application.authentication import TokenCode, TokenRefused
 from infrastructure import token_keys
-from infrastructure.settings import ALGORITHMS, Settings
+from infrastructure.settings import Settings
 from infrastructure.token_keys import KeysUnavailable, TrustedKeys, published_keys, read_url
+from infrastructure.token_settings import ALGORITHMS
 from infrastructure.tokens import TokenRules, Verifier, trusted_keys
 from tests.infrastructure.key_server import KeyServer
 

@@ -4,6 +4,7 @@ past.
 
 import re
 from dataclasses import dataclass, field
+from datetime import date
 from random import Random
 from typing import Any
 
@@ -19,6 +20,7 @@ from graphql import (
     is_leaf_type,
     parse,
 )
+from strawberry.utils.str_converters import to_snake_case
 
 from api.planner.limits import measured
 from tests.api.planner.sample import HOSTILE, Rows
@@ -58,20 +60,41 @@ class Writer:
         self.probes: dict[str, str] = {}
 
     def document(self) -> Document:
+        if self._chance(0.5):
+            return self._document("query", [self._by_one_comparison()])
         is_query = not self._chance(0.05)
         root = self.schema.query_type if is_query else self.schema.mutation_type
         assert root is not None
         roots = [self._field(root, name, 3, True) for name in (self._roots() if is_query else ["touch"])]
+        return self._document("query" if is_query else "mutation", roots)
+
+    def _document(self, operation: str, roots: list[str]) -> Document:
         declared = ", ".join(f"${name}: {type_}" for name, (type_, _) in self.variables.items())
         head = f"Q({declared})" if declared else "Q"
-        text = " ".join(["query" if is_query else "mutation", head, "{", *roots, "}", *self.fragments])
+        text = " ".join([operation, head, "{", *roots, "}", *self.fragments])
         values = {name: value for name, (_, value) in self.variables.items() if value is not None}
         return Document(text, values, self.conditions, self.probes)
 
     def _roots(self) -> list[str]:
-        names = ["activities"] * 3 + ["workOrders"] * 2 + ["approvalInbox"] * 2
+        names = ["activities"] * 4 + ["workOrders"] * 2 + ["approvalInbox"] * 2
         names += ["activity", "activity", "workOrder", "costTypes", "node", "nodes", "serverName"]
+        if self._chance(0.1):  # of the past, then of the present
+            return [self.rng.choice(["activity", "activities"]), "nodes"]
         return self.rng.sample(names, self.rng.choice([1, 1, 2, 3]))
+
+    def _by_one_comparison(self) -> str:
+        """A list by one of all operators, which the other documents seldom reach undisturbed."""
+        assert self.schema.query_type is not None
+        name = self.rng.choice(["activities", "workOrders"])
+        filters = get_named_type(self.schema.query_type.fields[name].args["filter"].type)
+        assert isinstance(filters, GraphQLInputObjectType)
+        compared = [each for each in filters.fields if each not in ("and", "or", "not")]
+        by = self.rng.choice(compared)
+        comparison = self._compare(by, get_named_type(filters.fields[by].type))
+        filtered = f"{{{by}: {comparison}}}"
+        if self._chance(0.3):
+            filtered = f"{{not: {filtered}}}"
+        return f"a: {name}(filter: {filtered}, first: 50) {{ totalCount nodes {{ id }} }}"
 
     def _chance(self, probability: float) -> bool:
         return self.rng.random() < probability
@@ -143,7 +166,7 @@ class Writer:
             )
         if "box" in found.args:
             given.append(f"box: {self.rng.choice(['TO_DO', 'DONE', 'IN_MY_UNITS'])}")
-        if "asOf" in found.args and self._chance(0.4):
+        if "asOf" in found.args and self._chance(0.5):
             given.append(f"asOf: {self._as_of('id' in found.args)}")
         if "first" in found.args:
             given = self._page(parent, name, found, given)
@@ -221,9 +244,8 @@ class Writer:
 
     def _compare(self, name: str, type_: Any) -> str:
         assert isinstance(type_, GraphQLInputObjectType)
-        operator = self.rng.choice(
-            [*type_.fields, *(word for word in ("contains", "within") * 4 if word in type_.fields)]
-        )
+        often = (word for word in ("contains", "within", "hasSome", "lt") * 4 if word in type_.fields)
+        operator = self.rng.choice([*type_.fields, *often])
         kind = type_.name.removesuffix("Compare").removesuffix("List")
         if operator == "isNull":
             return f"{{isNull: {self.rng.choice(['true', 'false'])}}}"
@@ -239,8 +261,8 @@ class Writer:
 
     def _needle(self, name: str) -> str:
         """A piece of what the column may hold, in the other case."""
-        if self._chance(0.4):
-            return self.rng.choice(["%", "_", "\\", "\\%", ""])
+        if self._chance(0.6):
+            return self.rng.choice(["%", "_", "\\", "\\%", "_%", ""])
         if name in NEEDLES:
             return self.rng.choice(NEEDLES[name])
         text = self.rng.choice(HOSTILE)
@@ -251,6 +273,13 @@ class Writer:
 
     def _value(self, kind: str, name: str) -> str:
         rng = self.rng
+        column = to_snake_case(name)
+        held = [row[column] for rows in self.rows.values() for row in rows if row.get(column) is not None]
+        if held and kind in ("Int", "Int64", "Points", "Decimal", "Date", "DateTime") and self._chance(0.6):
+            one = rng.choice(held)
+            if kind == "Int":
+                return self._variable("Int!", one)
+            return f'"{one.isoformat() if isinstance(one, date) else one}"'
         match kind:
             case "String":
                 return self._variable("String!", rng.choice([*TEXTS, "A03", "research", "lin", HOSTILE[8]]))

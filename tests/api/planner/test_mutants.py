@@ -15,6 +15,7 @@ def loaded(make_database: Callable[..., str]) -> str:
     return url
 
 
+@pytest.mark.drill
 @pytest.mark.parametrize("fault", MUTANTS)
 def test_a_fault_of_the_planner_differs(loaded: str, fault: str) -> None:
     with imported_with(MUTANTS[fault]):
