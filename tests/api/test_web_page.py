@@ -25,7 +25,7 @@ PACKAGES = (
     "react@18.2.0", "react-dom@18.2.0", "js-cookie@3.0.5", "graphiql@3.8.3",
     "@graphiql/plugin-explorer@1.0.2",
 )  # fmt: skip
-MORE = 25
+MORE = 18
 DRAFT = "mutation ($input: DraftActivityInput!) { draftActivity(input: $input) { userErrors { code path } } }"
 CHOICES = """{
   activityTypes(filter: {code: {eq: "USE-DINING"}}) { nodes { id } }
