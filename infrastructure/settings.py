@@ -16,6 +16,7 @@ from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
 from infrastructure.settings_values import expected, listed, pairs, require, setting
 from infrastructure.token_settings import TokenSettings
+from infrastructure.transport_settings import TransportSettings
 from infrastructure.webhook_settings import WebhookSettings
 
 UNITS_MAX = 1_000
@@ -33,7 +34,7 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-class Settings(WebhookSettings, TokenSettings):
+class Settings(WebhookSettings, TransportSettings, TokenSettings):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
     model_config = SettingsConfigDict(
@@ -329,6 +330,10 @@ class Settings(WebhookSettings, TokenSettings):
         return self.environment == "production"
 
     @property
+    def requires_https(self) -> bool:
+        return self.is_production if self.https_required is None else self.https_required
+
+    @property
     def has_login(self) -> bool:
         """Whether this house issues tokens of its own."""
         return not self.is_production if self.login is None else self.login
@@ -369,6 +374,11 @@ class Settings(WebhookSettings, TokenSettings):
             faults.append(f"{named} must be an https:// address in production")
         if faults:
             raise SettingsFault(*faults)
+
+    def require_whole_certificate(self) -> None:
+        """Raise SettingsFault where there is a certificate without its key, or a key alone."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise SettingsFault("CARDINAL_TLS_CERTIFICATE and CARDINAL_TLS_KEY must be set both, or none")
 
 
 def _faults(error: ValidationError) -> Iterable[str]:
