@@ -18,11 +18,11 @@ def listen(host: str, port: int) -> socket.socket:
         raise CommandFailed(*_explained(error, host, port)) from error
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, scheme: str = "http") -> str:
     """Where a browser on this machine finds it."""
     host, port = listener.getsockname()[:2]
     host = ANY_ADDRESS.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _explained(error: OSError, host: str, port: int) -> tuple[str, str]:

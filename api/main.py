@@ -27,6 +27,8 @@ from api.terminal import CommandFailed, failed, progress, say, say_ready, table
 from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
+    import ssl
+
     from infrastructure.embedded_database import Database
     from infrastructure.readiness import Readiness
     from infrastructure.settings import Settings
@@ -130,6 +132,7 @@ def up(
     from infrastructure.tokens import trusted_keys
 
     settings = _settings("cardinal")
+    settings.require_whole_certificate()
     trusted_keys(settings)  # a fault of theirs is told now, and not by the API again and again
 
     with ExitStack() as opened:
@@ -145,7 +148,7 @@ def up(
         descriptor = listener.fileno()
         children = [Child("api", ["api", "--fd", str(descriptor)], [descriptor])]
         children += [Child(role, [role]) for role in ("projector", "worker", "scheduler")]
-        url = url_of(listener)
+        url = url_of(listener, "http" if settings.tls_certificate is None else "https")
         Supervisor(children).run(signals, Watch(url, database.keep, partial(_announce, settings, url)))
 
 
@@ -369,6 +372,7 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
     from api.rates import RateRules
     from api.server import limited, serve
     from api.services import PageSizes
+    from api.transport import TransportRules
     from api.wiring import AccessSettings, GraphQL, WebhookSettings
     from application.points_copies import PointsShelf
     from infrastructure.file_folder import points_folder
@@ -408,12 +412,34 @@ def _serve(settings: "Settings", database: "Database", signals: Signals, listene
             metrics=metrics.render,
             observe=metrics.observe_request,
             body_bytes_max=settings.body_bytes_max,
+            transport=TransportRules(
+                settings.requires_https, settings.trusted_proxies, settings.cors_origins
+            ),
             graphql_app=graphql,
             lifespan=graphql.lifespan,
         )
-        limits = {"connections_max": settings.requests_max, "message_bytes_max": settings.body_bytes_max}
-        _at_work()
-        serve(limited(app, **limits), listener, signals, graphql.end_streams)
+        with _tls(settings) as tls:
+            _at_work()
+            config = limited(
+                app,
+                connections_max=settings.requests_max,
+                message_bytes_max=settings.body_bytes_max,
+                tls=tls,
+            )
+            serve(config, listener, signals, graphql.end_streams)
+
+
+@contextmanager
+def _tls(settings: "Settings") -> "Iterator[ssl.SSLContext | None]":
+    """The API's certificate, kept fresh; None where it serves plain HTTP."""
+    from api.certificates import Certificate
+
+    settings.require_whole_certificate()
+    if settings.tls_certificate is None or settings.tls_key is None:
+        yield None
+        return
+    with closing(Certificate(settings.tls_certificate, settings.tls_key)) as certificate:
+        yield certificate.context
 
 
 if __name__ == "__main__":

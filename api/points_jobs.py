@@ -213,7 +213,8 @@ class PointsJobReasonInput:
 
 @strawberry.input(
     description="The points job, and why. confirmation: where the points system says that it booked nothing"
-    " of a file that it has taken, such as the number of its letter."
+    " of a file that it has taken, such as the number of its letter. Another person gives it than the"
+    " one whose recall found the file taken."
 )
 class RecallPointsFileInput:
     id: strawberry.ID

@@ -19,6 +19,7 @@ POINTS_MESSAGES: Mapping[str, tuple[str, str]] = {
         "It is out of stock: {free} left of the {needed} needed.",
     ),
     "stock_committed": ("总量不得低于已占用 {used}。", "The cap can't be less than what is used, {used}."),
+    "key_of_jobs": ("该名称保留给积分任务。", "Such names are those of points jobs: choose another."),
     "stock_closed": ("库存已关闭。", "The stock is closed."),
     "bad_quantity": (
         "数量须为正数，最多 {digits} 位小数。",
@@ -42,6 +43,14 @@ POINTS_MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "already_released": ("文件已放行（{status}），不能撤回。", "Its file has been released: it is {status}."),
     "job_not_failed": ("任务未失败（{status}）。", "The job has not failed but is {status}."),
+    "recall_not_tried": (
+        "请先撤回文件：只有对方已取走文件时，才需要其确认。",
+        "Recall the file first: a confirmation is for one that is found to be taken.",
+    ),
+    "second_person_needed": (
+        "撤回由 {user} 发起，须由另一人提交对方的确认。",
+        "{user} asked for the recall: somebody else gives the confirmation.",
+    ),
     "no_points_file": (
         "没有可下载的积分文件（{status}）。",
         "There is no such file to be had: it is {status}.",

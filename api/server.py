@@ -1,6 +1,7 @@
 """Serving the HTTP application: uvicorn with limits, and an orderly end."""
 
 import socket
+import ssl
 from collections.abc import Callable
 from types import FrameType
 
@@ -35,7 +36,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def limited(app: ASGIApp, *, connections_max: int, message_bytes_max: int) -> uvicorn.Config:
+def limited(
+    app: ASGIApp, *, connections_max: int, message_bytes_max: int, tls: ssl.SSLContext | None = None
+) -> uvicorn.Config:
     """How `app` is served. `message_bytes_max` is the limit of one WebSocket message."""
     return uvicorn.Config(
         app,
@@ -48,8 +51,9 @@ def limited(app: ASGIApp, *, connections_max: int, message_bytes_max: int) -> uv
         lifespan="on",
         log_config=None,
         access_log=False,
-        proxy_headers=False,
+        proxy_headers=False,  # whose are believed is the application's matter
         server_header=False,
+        ssl_context_factory=None if tls is None else lambda *_: tls,
         limit_concurrency=connections_max,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,

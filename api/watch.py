@@ -1,9 +1,10 @@
 """While everything runs: brings the database back when it is gone, and tells when all of it is ready."""
 
 import json
+import ssl
 import time
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
 from api.terminal import say
@@ -45,10 +46,18 @@ class Watch:
             say(f"cardinal: not ready yet: {'; '.join(faults)}")
             self._tell_due_s = now_s + TELL_AFTER_S
 
+    def _connection(self, host: str) -> HTTPConnection:
+        if self._address.scheme == "http":
+            return HTTPConnection(host, self._address.port, timeout=ASK_TIMEOUT_S)
+        # It is our own child that is asked, by an address that its certificate need not name.
+        unverified = ssl.create_default_context()
+        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+        return HTTPSConnection(host, self._address.port, timeout=ASK_TIMEOUT_S, context=unverified)
+
     def _faults(self) -> list[str]:
         """What /readyz says is not ready."""
         assert self._address.hostname is not None
-        connection = HTTPConnection(self._address.hostname, self._address.port, timeout=ASK_TIMEOUT_S)
+        connection = self._connection(self._address.hostname)
         try:
             connection.request("GET", "/readyz")
             parts = json.loads(connection.getresponse().read())["parts"]

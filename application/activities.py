@@ -12,6 +12,7 @@ from application.shared.identifiers import uuid7
 from application.shared.work import Work
 from domain.activities import (
     DECIDER,
+    EDITABLE,
     Activity,
     ActivitySubmitted,
     CancelActivity,
@@ -162,10 +163,13 @@ def submit(work: Work, activity_id: UUID) -> UUID:
 
 
 def withdraw(work: Work, activity_id: UUID) -> UUID:
-    """Back to draft; the approval that was asked for is void."""
+    """Back to draft; the approval that was asked for is void. What an earlier one has set aside is given
+    back, until the next one sets it aside anew.
+    """
     activity = _subject(work, activity_id)
     work.decide(DECIDER, activity_id, WithdrawActivity(work.principal.user))
     void_approval(work, activity.approval, "subject_withdrawn")
+    _close(work, activity_id)
     return activity_id
 
 
@@ -225,16 +229,19 @@ def end(work: Work, activity_id: UUID) -> UUID:
 
 
 def close_budget(work: Work, activity_id: UUID) -> UUID:
-    """For the scheduler: what an ended activity has left is given back when no award can come any more.
+    """For the scheduler: what an activity has left is given back when no award can come any more.
 
-    That is past its award window, with nothing reserved and no work order executing, whose points would still
-    need it; before that it changes nothing.
+    That is past the award window of one that has ended, and past the period of one that was never launched,
+    with nothing reserved and no work order executing, whose points would still need it; before that it
+    changes nothing.
     """
     activity = _subject(work, activity_id)
-    if activity.status is not Status.ENDED:
+    if activity.status not in (Status.ENDED, *EDITABLE):
         return activity_id
-    assert activity.plan is not None, "what has ended has a plan"
-    if _awards_end(activity.plan) <= work.now and not _is_awarding(work, activity_id):
+    assert activity.plan is not None, "what is known has a plan"
+    is_ended = activity.status is Status.ENDED
+    over_at = _awards_end(activity.plan) if is_ended else activity.plan.period.ends_at
+    if over_at <= work.now and not _is_awarding(work, activity_id):
         _close(work, activity_id)
     return activity_id
 

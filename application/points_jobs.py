@@ -132,7 +132,7 @@ def resend(work: Work, job_id: UUID, reason: str) -> UUID:
 def recall(work: Work, job_id: UUID, reason: str, confirmation: str = "") -> UUID:
     """A file that is out and not answered is taken back, if the other side has not taken it.
 
-    If it has, the job ends only with its confirmation that it booked nothing; else it goes on.
+    If it has, the job goes on, until a second person gives its confirmation that it booked nothing.
     """
     _subject(work, job_id)
     work.decide(DECIDER, job_id, RecallFile(reason, work.principal.user, confirmation))

@@ -161,6 +161,8 @@ def _reserve(
     if job.status is not Status.OPENED:
         return
     job_id, budget = job.has.header.job, budget_id(job.has.cause.activity.id)
+    # A plan that nobody has agreed to could leave out the line whose cap counts these points.
+    require_approved(work.state(ACTIVITY, job.has.cause.activity.id).status)
     amount = cost_of(points, job.has.terms)
     if faults:
         named = ", ".join(f"{fault.line} {fault.field}" for fault in faults[:5])
@@ -366,8 +368,6 @@ def post(desk: PointsDesk, job_id: UUID) -> None:
     if job.status is not Status.ACKNOWLEDGED:
         return
     _keep_both(desk, job)
-    for _ in answered(desk, job):
-        pass  # nothing is posted of files that are not sound any more
     accepted = (line for line, answer in answered(desk, job) if answer.is_accepted)
     handler = desk.handler
     posting = Posting(desk.log, job_id, job.has, _contexts(desk, job_id, job), handler.clock, handler.zone)

@@ -36,7 +36,8 @@ class ResendFile:
 @dataclass(frozen=True, slots=True)
 class RecallFile:
     """Take the file back. `confirmation` is where the other side says that it took nothing of a file that it
-    has; `cancellation` the request whose verdict waits for the outcome.
+    has: it comes from a second person, after the first one's recall has failed. `cancellation` is the request
+    whose verdict waits for the outcome.
     """
 
     reason: str
@@ -122,30 +123,37 @@ Event = (
 @dataclass(frozen=True, slots=True)
 class Recall:
     """`sending` counts how often the file went out; `begun` is the recall under way, and `former` the status
-    that it leads back to; `reversed_points` were posted and taken back.
+    that it leads back to; `asked_by` is whose recall found the file taken, since it was last sent;
+    `reversed_points` were posted and taken back.
     """
 
     sending: int = 1
     begun: PointsJobRecallBegun | None = None
     former: Status = Status.UNKNOWN
     reversed_points: int = 0
+    asked_by: str = ""
 
 
 def evolve(recall: Recall, status: Status, event: Event) -> tuple[Recall, Status]:
     """The recall and the job's status after the event."""
     match event:
         case PointsJobResent(sending=sending):
-            return replace(recall, sending=sending), Status.RELEASED
+            return replace(recall, sending=sending, asked_by=""), Status.RELEASED
         case PointsJobRecallBegun():
             return replace(recall, begun=event, former=status), Status.RECALLING
         case PointsJobRecalled():
             return replace(recall, begun=None), Status.WITHDRAWN
         case PointsJobRecallFailed():
-            return replace(recall, begun=None), recall.former
+            return replace(recall, begun=None, asked_by=_asked_by(recall)), recall.former
         case PointsJobPointsReversed(points=points):
             return replace(recall, reversed_points=recall.reversed_points + points), status
         case _:
             assert_never(event)
+
+
+def _asked_by(recall: Recall) -> str:
+    """Who confirmed in vain has not asked: the one before him did."""
+    return recall.asked_by if recall.begun is None or recall.begun.confirmation else recall.begun.by
 
 
 # --- Decisions ------------------------------------------------------------
@@ -167,7 +175,7 @@ def decide(command: Command, recall: Recall, job: Standing) -> Sequence[Event]:
         case ResendFile():
             return _resend(command, recall, job)
         case RecallFile():
-            return _recall(command, job)
+            return _recall(command, recall, job)
         case RecordRecall(is_back=is_back):
             if recall.begun is None:
                 return []
@@ -190,12 +198,17 @@ def _resend(command: ResendFile, recall: Recall, job: Standing) -> Sequence[Even
     return [PointsJobResent(recall.sending + 1, command.reason, command.by)]
 
 
-def _recall(command: RecallFile, job: Standing) -> Sequence[Event]:
+def _recall(command: RecallFile, recall: Recall, job: Standing) -> Sequence[Event]:
+    """A confirmation frees the money of a file that may have been booked: no one person's word does that."""
     _require(job, Status.RELEASED, Status.SENT)
     faults: list[Fault] = [*name_faults(command.reason, REASON_CHARACTERS_MAX, "reason")]
     faults += text_faults(command.confirmation, CONFIRMATION_CHARACTERS_MAX, "confirmation")
     refuse_any(faults)
     confirmation = command.confirmation.strip()
+    if confirmation and not recall.asked_by:
+        raise Refused.because(JobRefusal.RECALL_NOT_TRIED, "confirmation")
+    if confirmation and command.by == recall.asked_by:
+        raise Refused.because(JobRefusal.SECOND_PERSON_NEEDED, "confirmation", user=recall.asked_by)
     return [PointsJobRecallBegun(command.reason, command.by, confirmation, command.cancellation)]
 
 

@@ -11,6 +11,8 @@ class JobRefusal(StrEnum):
     WORK_ORDER_HELD = "work_order_held"
     ACTIVITY_CANCELLED = "activity_cancelled"
     NO_POINTS_FILE = "no_points_file"
+    RECALL_NOT_TRIED = "recall_not_tried"
+    SECOND_PERSON_NEEDED = "second_person_needed"
 
 
 class Status(StrEnum):

@@ -4,6 +4,7 @@ Each reward line of an approved plan that has a total cap has a stock of its own
 says. Of a line that gives points the stock counts points, of any other the unit of its reward type.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +23,13 @@ from domain.shared.text import name_faults
 
 # --- Values ---------------------------------------------------------------
 
-LIMITS = Limits(open=10_000, kept=50_000, refunds=100)
+LIMITS = Limits(open=10_000, kept=50_000, refunds=1_000)
 """Of one stock. Who gives more awards than that reserves many at once."""
 DIGITS = 6
 """After the point of a quantity, as in a plan's caps."""
 QUANTITY_LIMIT = Decimal(10) ** 12
+JOB_KEY = re.compile(r"[0-9a-f]{32}:[0-9]+")
+"""What points jobs call their reservations: whoever took such a name from outside would hold the job up."""
 HELD_FOR = timedelta(days=1)
 HELD_FOR_MAX = timedelta(days=30)
 
@@ -53,6 +56,7 @@ class StockRefusal(StrEnum):
     STOCK_CLOSED = "stock_closed"
     BAD_QUANTITY = "bad_quantity"
     BAD_EXPIRY = "bad_expiry"
+    KEY_OF_JOBS = "key_of_jobs"
 
 
 # --- Commands -------------------------------------------------------------
@@ -322,6 +326,8 @@ def _reserve(command: ReserveStock, stock: Stock) -> Sequence[Event]:
     faults = [*_quantity_faults(command.quantity)]
     if command.reference is None:  # the house's own keys are made of ids
         faults += name_faults(command.key, KEY_CHARACTERS_MAX, "key")
+        if JOB_KEY.fullmatch(command.key):
+            faults.append(Fault(StockRefusal.KEY_OF_JOBS, ("key",)))
     if not command.now < expires_at <= command.now + HELD_FOR_MAX:
         faults.append(Fault(StockRefusal.BAD_EXPIRY, ("expires_at",), {"days": str(HELD_FOR_MAX.days)}))
     refuse_any(faults)

@@ -63,10 +63,12 @@ select 'budget', b.id from read.budgets b where b.reservations > 0 and exists (
 limit %(most)s
 """
 
-# Budgets that nobody needs any more; the use case looks again, at the log.
+# Budgets that nobody needs any more, those of plans that were never launched among them; the use case looks
+# again, at the log.
 SETTLED = """
 select a.id from read.activities a join read.budgets b on b.activity_id = a.id
-where a.status = 'ended' and greatest(a.ends_at, a.award_ends_at) <= %s
+where a.status in ('ended', 'approved', 'draft', 'in_approval', 'rejected')
+  and case a.status when 'ended' then greatest(a.ends_at, a.award_ends_at) else a.ends_at end <= %s
   and b.status = 'open' and b.reservations = 0
   and not exists (
     select from read.work_orders w

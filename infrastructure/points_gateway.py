@@ -22,7 +22,7 @@ from application.shared.gateways import (
 )
 from infrastructure import exchange_folder as exchange
 from infrastructure.exchange_folder import ACKNOWLEDGEMENT, FOLDERS, READY, TAKEN, WITHDRAWN, Marker
-from infrastructure.settings import Settings
+from infrastructure.settings import Settings, SettingsFault
 
 SENT = "sent"
 LOCK_WAIT_S = 30.0
@@ -237,18 +237,29 @@ def _locked(file: BinaryIO) -> bool:
 
 def _directory(place: str, settings: Settings) -> PointsGateway:
     del settings
+    if not Path(place).is_absolute():
+        raise ValueError("an absolute path is needed")
     return DirectoryGateway(Path(place))
 
 
 ADAPTERS: dict[str, Callable[[str, Settings], PointsGateway]] = {"directory": _directory}
-"""By the scheme of POINTS_GATEWAY: makes the gateway of what stands after the colon. The place for others."""
+"""By the scheme of POINTS_GATEWAY: makes the gateway of what stands after the colon, or raises ValueError.
+The one place for others.
+"""
 
 
 def gateway_of(settings: Settings) -> PointsGateway:
-    """The gateway that POINTS_GATEWAY names; none: a folder in CARDINAL_HOME, which is made here."""
+    """The gateway that POINTS_GATEWAY names; none: a folder in CARDINAL_HOME, which is made here. Raise
+    SettingsFault.
+    """
     if settings.points_gateway is None:
         folder = settings.home / "gateway"
         exchange.make(folder)
         return DirectoryGateway(folder)
     scheme, _, place = settings.points_gateway.partition(":")
-    return ADAPTERS[scheme](place, settings)
+    try:
+        return ADAPTERS[scheme](place, settings)
+    except KeyError:
+        raise SettingsFault(f"POINTS_GATEWAY must begin with one of {', '.join(sorted(ADAPTERS))}") from None
+    except ValueError as error:
+        raise SettingsFault(f"POINTS_GATEWAY is no {scheme}: {error}") from None

@@ -16,11 +16,14 @@ from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
 from infrastructure.settings_values import expected, listed, pairs, require, setting
 from infrastructure.token_settings import TokenSettings
+from infrastructure.transport_settings import TransportSettings
 from infrastructure.webhook_settings import WebhookSettings
 
 UNITS_MAX = 1_000
 _UNIT = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,15}")
 _KIND = re.compile(r"[a-z][a-z_]{0,39}")
+_GATEWAY = re.compile(r"[a-z][a-z0-9+.-]*:[^\0]+")
+"""A scheme, which an adapter has, and what that adapter makes of the rest."""
 
 
 class SettingsFault(Exception):
@@ -31,7 +34,7 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-class Settings(WebhookSettings, TokenSettings):
+class Settings(WebhookSettings, TransportSettings, TokenSettings):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
     model_config = SettingsConfigDict(
@@ -285,7 +288,7 @@ class Settings(WebhookSettings, TokenSettings):
     @field_validator("points_gateway")
     @classmethod
     def _gateway(cls, given: str | None) -> str | None:
-        require(given is None or (given.startswith("directory:/") and "\0" not in given))
+        require(given is None or _GATEWAY.fullmatch(given) is not None)
         return given
 
     @field_validator("org_units", mode="before")
@@ -325,6 +328,10 @@ class Settings(WebhookSettings, TokenSettings):
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def requires_https(self) -> bool:
+        return self.is_production if self.https_required is None else self.https_required
 
     @property
     def has_login(self) -> bool:
@@ -367,6 +374,11 @@ class Settings(WebhookSettings, TokenSettings):
             faults.append(f"{named} must be an https:// address in production")
         if faults:
             raise SettingsFault(*faults)
+
+    def require_whole_certificate(self) -> None:
+        """Raise SettingsFault where there is a certificate without its key, or a key alone."""
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise SettingsFault("CARDINAL_TLS_CERTIFICATE and CARDINAL_TLS_KEY must be set both, or none")
 
 
 def _faults(error: ValidationError) -> Iterable[str]:

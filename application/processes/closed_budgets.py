@@ -1,4 +1,4 @@
-"""Budgets of ended activities are closed when their awards are over: who is due is asked, and each told."""
+"""Budgets are closed when the awards are over, or the period of what was never launched: each is told."""
 
 from functools import partial
 from uuid import UUID

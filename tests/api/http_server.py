@@ -1,6 +1,7 @@
 """The HTTP application behind the real server, in a thread of the test."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +14,13 @@ from api.server import limited
 
 
 @contextmanager
-def serving(app: ASGIApp, message_bytes_max: int = 65_536) -> Iterator[str]:
+def serving(
+    app: ASGIApp, message_bytes_max: int = 65_536, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Its address, as long as the block runs."""
     listener = listen("127.0.0.1", 0)
-    url = url_of(listener)
-    server = uvicorn.Server(limited(app, connections_max=100, message_bytes_max=message_bytes_max))
+    url = url_of(listener, "http" if tls is None else "https")
+    server = uvicorn.Server(limited(app, connections_max=100, message_bytes_max=message_bytes_max, tls=tls))
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

@@ -100,7 +100,10 @@ def test_a_file_is_recalled_or_given_up_with_a_confirmation(house: House, world:
     world.step(job)
     kept = shown(house, world, job)
     assert (kept["status"], kept["failure"]) == ("SENT", "points_file_taken")
-    said = house.done("operator", "recallPointsFile", JOB, **given, confirmation="letter 17")
+    word = {**given, "confirmation": "letter 17"}
+    alone = house.refused("operator", "recallPointsFile", **word)
+    assert alone == [("SECOND_PERSON_NEEDED", "input.confirmation")]
+    said = house.done("operator-2", "recallPointsFile", JOB, **word)
     assert (said["status"], said["confirmation"]) == ("RECALLING", "letter 17")
     world.step(job)
     gone = shown(house, world, job)

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from application import points_jobs, points_ledgers, points_pipeline
+from application.access import Principal
 from application.points_copies import CopyLost
 from application.points_postings import entry_id
 from application.shared.gateways import AcknowledgementInvalid
@@ -20,7 +21,7 @@ from infrastructure import exchange_folder as exchange
 from infrastructure.exchange_folder import Marker
 from infrastructure.points_counterpart import Counterpart, Rules
 from infrastructure.points_gateway import DirectoryGateway
-from tests.application.bank import DAY, LIN, Bank
+from tests.application.bank import DAY, LIN, WU, Bank
 from tests.application.points_world import PointsWorld, rows
 from tests.given import refused
 
@@ -34,8 +35,8 @@ def resend(world: PointsWorld, job: UUID, reason: str = "no answer") -> None:
     world.bank.send(LIN, "resendPointsFile", {}, points_jobs.resend, job, reason)
 
 
-def recall(world: PointsWorld, job: UUID, confirmation: str = "") -> None:
-    world.bank.send(LIN, "recallPointsFile", {}, points_jobs.recall, job, "wrong group", confirmation)
+def recall(world: PointsWorld, job: UUID, confirmation: str = "", by: Principal = LIN) -> None:
+    world.bank.send(by, "recallPointsFile", {}, points_jobs.recall, job, "wrong group", confirmation)
 
 
 def reverse(world: PointsWorld, job: UUID, line: int) -> None:
@@ -172,22 +173,49 @@ def test_a_file_that_was_taken_is_given_up_only_when_the_points_system_confirms_
     assert world.step(job).status is Status.SENT
     assert isinstance(world.bank.events(job)[-1], PointsJobRecallFailed)
     assert world.budget_of(job).amounts.reserved == 20_00
-    recall(world, job, confirmation="letter 17 of 2 March")
+    recall(world, job, confirmation="letter 17 of 2 March", by=WU)
     assert world.step(job).status is Status.WITHDRAWN
-    assert world.bank.events(job)[-1] == PointsJobRecalled("wrong group", "lin", "letter 17 of 2 March")
+    assert world.bank.events(job)[-1] == PointsJobRecalled("wrong group", "wu", "letter 17 of 2 March")
     assert world.budget_of(job).amounts.reserved == 0
+
+
+def test_a_confirmation_is_no_one_persons_word(world: PointsWorld) -> None:
+    """PTS-10: recalled by one and found taken since it was last sent; confirmed by another."""
+    job = world.sent(rows(2))
+    with refused((JobRefusal.RECALL_NOT_TRIED, "confirmation")):
+        recall(world, job, "letter 17", by=WU)
+    recall(world, job)
+    world.step(job)
+    with refused((JobRefusal.SECOND_PERSON_NEEDED, "confirmation")):
+        recall(world, job, "letter 17")
+    resend(world, job)
+    world.step(job)
+    with refused((JobRefusal.RECALL_NOT_TRIED, "confirmation")):
+        recall(world, job, "letter 17", by=WU)
+    recall(world, job, by=WU)
+    world.step(job)
+    world.system.answer(world.name(job))
+    recall(world, job, "letter 17")
+    assert world.step(job).status is Status.SENT, "its answer says otherwise"
+    with refused((JobRefusal.SECOND_PERSON_NEEDED, "confirmation")):
+        recall(world, job, "letter 18", by=WU)
+    assert world.budget_of(job).amounts.reserved == 10_00
 
 
 def test_an_answer_that_can_be_believed_counts_more_than_a_confirmation(world: PointsWorld) -> None:
     """PTS-10: what was accepted is posted, whatever a letter says; a broken answer proves nothing."""
     job = world.sent(rows(4))
+    recall(world, job)
+    world.step(job)
     world.system.answer(world.name(job))
-    recall(world, job, confirmation="letter 17")
+    recall(world, job, confirmation="letter 17", by=WU)
     assert world.step(job).status is Status.SENT
     assert world.step(job, 4).status is Status.SETTLED
     other = world.sent(rows(4, start=10))
     world.system.answers[world.name(other)] = b"nonsense"
-    recall(world, other, confirmation="letter 18")
+    recall(world, other)
+    world.step(other)
+    recall(world, other, confirmation="letter 18", by=WU)
     assert world.step(other).status is Status.WITHDRAWN
 
 

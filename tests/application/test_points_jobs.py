@@ -228,18 +228,23 @@ def revised(world: PointsWorld, activity: UUID) -> None:
 
 
 def test_no_file_goes_out_while_the_revised_plan_is_not_approved(world: PointsWorld) -> None:
-    """ACT-02, PTS-06: nor is a job opened; with the new approval both go on."""
+    """ACT-02, PTS-06: nor is a job opened, or anything reserved by what the new plan says; with the new
+    approval all go on.
+    """
     activity = unapproved(world)
     job, run = world.opened(rows(2), activity), world.run(rows(2, start=5), activity)
     world.step(job, 2)
+    waiting = world.opened(rows(2, start=9), activity)
     revised(world, activity)
-    with refused(ActivityRefusal.NOT_APPROVED):
-        world.step(job)
+    for each in (job, waiting):
+        with refused(ActivityRefusal.NOT_APPROVED):
+            world.step(each)
     with refused(ActivityRefusal.NOT_APPROVED):
         world.open(run)
     assert (world.job(job).status, world.system.files) == (Status.FILED, {})
     world.bank.approved(activity)
     assert world.step(job).status is Status.SENT
+    assert world.step(waiting).status is Status.RESERVED
     assert world.step(world.open(run), 3).status is Status.SENT
 
 

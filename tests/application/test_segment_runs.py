@@ -216,6 +216,7 @@ def test_a_run_whose_workers_die_has_failed_after_three_attempts(desk: Desk) -> 
     perform(desk, run, engine)
     assert (desk.run(run).status, desk.run(run).failure) == (Status.FAILED, ATTEMPTS_EXHAUSTED)
     assert len(engine.queries) == ATTEMPTS_MAX
+    assert engine.discarded == [run], "what its attempts left is removed"
 
 
 def test_a_result_that_was_written_but_not_reported_is_reported_by_the_next_attempt(desk: Desk) -> None:

@@ -18,6 +18,7 @@ from application.processes.closed_budgets import close_due
 from application.shared.records import Append, Conflict, Receipt
 from application.stocks import Award
 from domain.activities import ActivityRefusal
+from domain.budgets import ReservationConfirmed, budget_id
 from domain.points_job_statuses import Status
 from domain.points_ledgers import Holder, ledger_id
 from domain.shared.money import Amount
@@ -290,6 +291,8 @@ def test_a_job_whose_stock_reservation_expired_fails_and_frees_its_budget(world:
     expired_reservations.expire_due(world.bank.handler, lambda *_: [("stock", stock)], ALL_UNITS)
     assert world.step(job).status is Status.FAILED
     assert (amounts(world.bank, stock), world.budget(activity).amounts.taken) == ((1_000, 0, 0), 0)
+    movements = world.bank.events(budget_id(activity))
+    assert not [event for event in movements if isinstance(event, ReservationConfirmed)], "both or neither"
 
 
 def test_points_without_a_cap_need_no_stock(world: PointsWorld) -> None:

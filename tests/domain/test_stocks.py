@@ -9,6 +9,10 @@ from uuid import UUID
 
 import pytest
 
+from domain import budgets
+from domain.points_job_statuses import Status as JobStatus
+from domain.points_jobs import DECIDER as DECIDER_OF_JOBS
+from domain.points_jobs import reservation_key
 from domain.reward_details import Reward
 from domain.shared.holdings import Cause, HoldingRefusal
 from domain.shared.references import Reference
@@ -37,6 +41,7 @@ from domain.stocks import (
     StockReturned,
     stock_ids,
 )
+from tests.domain.test_points_jobs import STATUSES
 from tests.given import Given
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -135,6 +140,25 @@ def test_what_a_job_has_reserved_is_not_to_be_had_from_outside(command: Any) -> 
     stock.given(OPENED, OF_JOB).when(command).then_refused(HoldingRefusal.RESERVATION_GONE)
     done = StockConsumed("j", Decimal(60), Decimal(0), JOB)
     stock.given(OPENED, OF_JOB, done).when(command).then_refused(HoldingRefusal.RESERVATION_GONE)
+
+
+def test_no_award_from_outside_takes_the_name_of_a_job_s_reservation() -> None:
+    """ACT-10: the job could neither reserve nor, when its own has expired, be withdrawn."""
+    key = reservation_key(replace(DECIDER_OF_JOBS.fold(STATUSES[JobStatus.OPENED]), attempt=12))
+    stock.given(OPENED).when(reserve(key, 1)).then_refused((StockRefusal.KEY_OF_JOBS, "key"))
+    stock.given(OPENED).when(reserve("order:12", 1)).then(
+        StockReserved("order:12", Decimal(1), NOW + HOUR, "lin", None)
+    )
+
+
+def test_as_many_reversals_find_room_in_the_stock_as_in_the_budget() -> None:
+    """ACT-10, BUD-04: else the points of a job could not all be taken back that have a cap."""
+    assert LIMITS.refunds == budgets.LIMITS.refunds
+    returned = [StockReturned("a", f"r{n}", Decimal("0.001"), None) for n in range(LIMITS.refunds)]
+    full = stock.given(OPENED, RESERVED, CONSUMED, *returned)
+    full.when(ReturnStock("a", "one more", Decimal(1))).then_refused(HoldingRefusal.TOO_MANY_REFUNDS)
+    room = stock.given(OPENED, RESERVED, CONSUMED, *returned[1:])
+    room.when(ReturnStock("a", "one more", Decimal(1))).then(StockReturned("a", "one more", Decimal(1), None))
 
 
 def test_an_expired_reservation_is_free_again_unless_it_was_confirmed() -> None:

@@ -278,6 +278,15 @@ def test_progress_rises_to_the_end(engine: DuckDBEngine) -> None:
     assert told[-1] == 100
 
 
+def test_a_query_that_takes_long_tells_how_far_it_is(engine: DuckDBEngine) -> None:
+    """LOG-17"""
+    told: list[int] = []
+    until = time.monotonic() + 20
+    with pytest.raises(RunCancelled):
+        engine.run(uuid4(), ENDLESS, told.append, lambda: bool(told) or time.monotonic() > until)
+    assert 0 < told[0] < 100
+
+
 def test_a_cancelled_run_stops_within_two_seconds_and_leaves_nothing(
     engine: DuckDBEngine, tmp_path: Path
 ) -> None:
@@ -481,6 +490,19 @@ def test_a_killed_run_leaves_no_result_and_the_next_start_cleans_up(
         "result.json",
         "result.parquet",
     ]
+
+
+def test_what_killed_attempts_have_left_is_discarded_with_the_result(
+    engine: DuckDBEngine, tmp_path: Path
+) -> None:
+    """LOG-11: of this run alone"""
+    results, run_id, other = tmp_path / "results", uuid4(), uuid4()
+    run(engine, SPENDERS, run_id)
+    for each in (run_id, other):
+        (results / f".run-{each}" / "temp").mkdir(parents=True)
+        (results / f".run-{each}" / "temp" / "spilled").write_bytes(b"rows")
+    engine.discard(run_id)
+    assert left(results) == [f".run-{other}"]
 
 
 def test_a_crash_before_the_rename_leaves_no_result(

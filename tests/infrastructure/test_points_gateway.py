@@ -21,6 +21,7 @@ from application.shared.gateways import (
     GatewayUnavailable,
 )
 from infrastructure import exchange_folder as exchange
+from infrastructure import points_gateway
 from infrastructure.exchange_folder import Marker
 from infrastructure.points_gateway import DirectoryGateway, Sent, State, gateway_of
 from infrastructure.settings import Settings, SettingsFault
@@ -560,9 +561,26 @@ def test_the_gateway_is_a_folder_in_the_home_unless_a_setting_names_one(
     exchange.make(named)
     gateway.deliver(file(CONTENT), NAME, sha256_of(CONTENT))
     assert seen(named) == {NAME: CONTENT}
-    for wrong in ("directory:relative", "sftp://x", "/path"):
+    for wrong in ("directory:relative", "sftp://x", "/path", "directory:/a\0b"):
         with pytest.raises(SettingsFault, match="POINTS_GATEWAY"):
-            Settings.read({"POINTS_GATEWAY": wrong})
+            gateway_of(Settings.read({"POINTS_GATEWAY": wrong}))
+
+
+def test_another_way_to_the_points_system_plugs_in_at_one_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PTS-09: an adapter is what its scheme is followed by; nothing else knows of it."""
+    made: list[str] = []
+
+    def adapter(place: str, settings: Settings) -> DirectoryGateway:
+        made.append(f"{place} of {settings.home.name}")
+        return DirectoryGateway(tmp_path)
+
+    monkeypatch.setitem(points_gateway.ADAPTERS, "sftp", adapter)
+    given = {"CARDINAL_HOME": str(tmp_path / "home"), "POINTS_GATEWAY": "sftp://points.bank.example:22/in"}
+    assert isinstance(gateway_of(Settings.read(given)), DirectoryGateway)
+    assert made == ["//points.bank.example:22/in of home"]
+    assert not (tmp_path / "home").exists()
 
 
 def deliver_all(folder: Path, deliveries: list[str]) -> None:

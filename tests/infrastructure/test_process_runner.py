@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,8 +23,9 @@ from infrastructure import database
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
 from infrastructure.postgres_broker import PostgresBroker
-from infrastructure.process_runner import LOOK_AFTER, ProcessRunner, Superseded
+from infrastructure.process_runner import LOOK_AFTER, Processes, ProcessRunner, Superseded
 from tests.domain.examples import PLAN
+from tests.infrastructure.task_recording import until
 
 NAME = "drafts"
 
@@ -141,6 +143,51 @@ def test_a_batch_whose_checkpoint_another_moved_enqueues_nothing(
         runner.step()
     assert messages(session) == []
     assert owed(session) == []
+
+
+def test_what_is_enqueued_goes_with_the_checkpoint_or_not_at_all(
+    runner: ProcessRunner,
+    broker: PostgresBroker,
+    log: EventLog,
+    session: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """LOG-17: one transaction; cut off after the enqueue, nothing of it is there, and it is done anew."""
+    drafted(log)
+    enqueue = broker.enqueue
+
+    def cut_off(*given: Any, **more: Any) -> None:
+        enqueue(*given, **more)
+        raise ConnectionError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broker, "enqueue", cut_off)
+        with pytest.raises(ConnectionError):
+            follow(runner)
+    assert (messages(session), owed(session)) == ([], [])
+    follow(runner)
+    assert (len(messages(session)), len(owed(session))) == (1, 1)
+
+
+def test_the_watchdog_is_at_work_beside_the_runner(
+    cardinal_url: str, broker: PostgresBroker, log: EventLog, session: psycopg.Connection[Any]
+) -> None:
+    """LOG-17: what has been owed for too long is driven again by itself."""
+    [stream] = drafted(log)
+    with closing(database.connect(cardinal_url)) as connection:
+        before = ProcessRunner(connection, log, broker, PROCESS)
+        assert before.lead()
+        follow(before)
+    session.execute("update process.owed set look_at = now() - interval '1 second'")
+    stop = threading.Event()
+    processes = threading.Thread(target=Processes(cardinal_url, broker, [PROCESS]).run, args=(stop,))
+    processes.start()
+    try:
+        until(lambda: owed(session) == [(stream, 1, "look", 2)])
+        assert len(messages(session)) == 2
+    finally:
+        stop.set()
+        processes.join()
 
 
 def test_only_one_session_leads(

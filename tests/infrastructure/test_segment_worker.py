@@ -18,6 +18,8 @@ from domain.segment_runs import SegmentRunCleanedUp, Status
 from domain.warehouse_schema import TABLES
 from infrastructure import actors
 from infrastructure.database import pool
+from infrastructure.duckdb_engine import DuckDBEngine
+from infrastructure.duckdb_session import EngineLimits
 from infrastructure.event_log import EventLog
 from infrastructure.segment_engine import segment_engine
 from infrastructure.settings import Settings
@@ -74,6 +76,25 @@ def test_a_run_that_is_enqueued_is_performed_by_the_worker(settings: Settings, c
         assert (len(ids), ids) == (state.rows, sorted(set(ids)))
 
 
+def test_the_engine_is_given_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LOG-05: what one query may take of memory and disk, and how many go at once"""
+    given: list[EngineLimits] = []
+
+    class Noted(DuckDBEngine):
+        def __init__(self, warehouse: Warehouse, results: Path, limits: EngineLimits | None = None) -> None:
+            assert limits is not None
+            given.append(limits)
+            super().__init__(warehouse, results, limits)
+
+    monkeypatch.setattr("infrastructure.duckdb_engine.DuckDBEngine", Noted)
+    more = {"HOME": str(tmp_path), "ENGINE_MEMORY_MB": "300", "ENGINE_DISK_MB": "70", "ENGINE_QUERIES": "5"}
+    engine = segment_engine(Settings.read({f"CARDINAL_{name}": value for name, value in more.items()}))
+    assert engine.sweep() == 0
+    [limits] = given
+    found = limits.memory_bytes, limits.temporary_bytes, limits.at_once
+    assert found == (300 * 2**20, 70 * 2**20, 5)
+
+
 def test_a_trial_of_a_draft_gives_its_first_rows(settings: Settings, cardinal_url: str) -> None:
     """LOG-03"""
     with opened(cardinal_url) as desk:
@@ -98,7 +119,7 @@ def test_a_run_whose_primary_index_is_not_unique_has_failed_with_the_count(
 
 
 def test_a_running_query_stops_when_its_run_is_terminated(settings: Settings, cardinal_url: str) -> None:
-    """LOG-17: cancel stops it."""
+    """LOG-17: cancel stops it within two seconds, of which the log is asked for one half, at most."""
     slow = replace(
         CONTENT,
         sql="select a.customer_id, max(a.level) as level from transactions t1 join transactions t2"
@@ -115,7 +136,7 @@ def test_a_running_query_stops_when_its_run_is_terminated(settings: Settings, ca
         time.sleep(1)
         assert worker.is_alive(), "the query is too quick to be stopped"
         desk.terminate(run)
-        worker.join(20)
+        worker.join(2)
         assert not worker.is_alive()
         assert desk.run(run).status is Status.TERMINATED
 

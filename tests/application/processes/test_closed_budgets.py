@@ -77,6 +77,47 @@ def test_without_an_award_window_the_budget_closes_after_the_period(bank: Bank) 
         assert (record.context.actor, record.context.org_unit) == (SYSTEM_USER, "HO")
 
 
+def test_an_approved_activity_that_is_never_launched_gives_its_budget_back_after_its_period(
+    bank: Bank,
+) -> None:
+    """BUD-04: also when it was revised since; a plan that is approved anew has its budget again."""
+    left = bank.draft(bank.plan(bank.add_type("Dining"), award=WINDOW))
+    revised = bank.draft(bank.plan(bank.add_type("Movies")))
+    for activity in (left, revised):
+        bank.approved(activity)
+    bank.revise(revised, bank.plan(bank.add_type("Opera")))
+    bank.now = OVER - DAY
+    close(bank, left, revised)
+    assert not is_closed(bank, left)
+    bank.now = OVER
+    close(bank, left, revised)
+    for activity in (left, revised):
+        assert bank.events(budget_id(activity))[-1].returned.amount_minor == 1_000_00
+    later = bank.plan(bank.add_type("Theatre"), ends_at=OVER + 30 * DAY)
+    bank.revise(left, later)
+    bank.approved(left)
+    close(bank, left)
+    assert bank.log.load(DECIDER, budget_id(left)).state.amounts.free == 1_000_00
+
+
+def test_a_plan_that_is_withdrawn_gives_back_what_its_earlier_approval_set_aside(world: PointsWorld) -> None:
+    """BUD-04: but for what is reserved; with the next approval it goes on."""
+    bank = world.bank
+    activity = bank.draft(bank.plan(bank.add_type("Dining")))
+    bank.approved(activity)
+    job = world.opened(rows(2, points=500), activity)
+    world.step(job, 2)
+    bank.revise(activity, bank.plan(bank.add_type("Movies")))
+    bank.submit(activity)
+    assert not is_closed(bank, activity)
+    bank.withdraw(activity)
+    amounts = world.budget(activity).amounts
+    assert (amounts.is_closed, amounts.free, amounts.reserved) == (True, 0, 10_00)
+    bank.approved(activity)
+    assert world.budget(activity).amounts.free == 990_00
+    assert world.step(job).status is Status.SENT
+
+
 def test_what_is_reserved_keeps_the_budget_open_and_is_consumed(world: PointsWorld) -> None:
     """BUD-04"""
     activity = ended(world.bank)
