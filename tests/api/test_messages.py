@@ -76,15 +76,15 @@ def test_every_code_of_an_error_has_a_sentence() -> None:
         for text in literals([*node.args, *(keyword.value for keyword in node.keywords)])
         if CODE.fullmatch(text)
     }
-    for tree in TREES.values():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Dict):
-                told = {
-                    key.value: value
-                    for key, value in zip(node.keys, node.values, strict=True)
-                    if isinstance(key, ast.Constant)
-                }
-                codes |= set(literals([told["code"]] if "code" in told else []))
+    codes |= {
+        value.value
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value == "code"
+        if isinstance(value, ast.Constant) and isinstance(value.value, str)
+    }
     assert len(codes) > 30
     assert {code for code in codes if code not in SENTENCES and code.lower() not in MESSAGES} == set()
     assert {*LoginCode, *TokenCode} <= SENTENCES.keys()
