@@ -163,15 +163,15 @@ def is_answered(shelf: Shelf, job: PointsJob) -> bool:
 
 
 def former_file_booked(shelf: Shelf, log: Log, job: PointsJob) -> str | None:
-    """The name of an earlier file of the job's work order that was given up on people's word, and of which
-    the points system says by now that it booked lines: who got those must not get this file's, too. None
-    when there is none. Raise GatewayError.
+    """The name of an earlier file of the job's work order, given up on people's word, of which the points
+    system says by now that it booked lines: who got those must not get this file's, too. None when there is
+    none. Raise GatewayError.
     """
     order = job.has.cause.work_order
     for record in () if order is None else log.records(order):
         if isinstance(record.event, PointsJobLinked):
             former = log.load(DECIDER, record.event.job).state
-            if former.recall.is_given_up and _is_booked(shelf, former):
+            if _is_booked(shelf, former):
                 return former.has.header.file_name
     return None
 

@@ -124,8 +124,7 @@ Event = (
 class Recall:
     """`sending` counts how often the file went out, `tries` how often it was recalled; `begun` is the recall
     under way, and `former` the status that it leads back to; `asked_by` is whose recall found the file taken,
-    since it was last sent; `is_given_up`: on the word of people it counts as never booked; `reversed_points`
-    were posted and taken back.
+    since it was last sent; `reversed_points` were posted and taken back.
     """
 
     sending: int = 1
@@ -134,7 +133,6 @@ class Recall:
     reversed_points: int = 0
     asked_by: str = ""
     tries: int = 0
-    is_given_up: bool = False
 
 
 def evolve(recall: Recall, status: Status, event: Event) -> tuple[Recall, Status]:
@@ -144,8 +142,8 @@ def evolve(recall: Recall, status: Status, event: Event) -> tuple[Recall, Status
             return replace(recall, sending=sending, asked_by=""), Status.RELEASED
         case PointsJobRecallBegun():
             return replace(recall, begun=event, former=status, tries=recall.tries + 1), Status.RECALLING
-        case PointsJobRecalled(confirmation=confirmation):
-            return replace(recall, begun=None, is_given_up=confirmation != ""), Status.WITHDRAWN
+        case PointsJobRecalled():
+            return replace(recall, begun=None), Status.WITHDRAWN
         case PointsJobRecallFailed():
             return replace(recall, begun=None, asked_by=_asked_by(recall)), recall.former
         case PointsJobPointsReversed(points=points):
