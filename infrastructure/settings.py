@@ -85,6 +85,12 @@ class Settings(WebhookSettings, TransportSettings, TokenSettings):
         "`directory:/path`, the path absolute",
         "The way to the points system: an exchange folder. None: the folder `gateway` in CARDINAL_HOME.",
     )
+    partner_keys: Path | None = setting(
+        "CARDINAL_PARTNER_KEYS",
+        None,
+        "a folder",
+        "Partners' RSA public keys, `<key id>.pem`: their signed messages are taken. None: nobody's are.",
+    )
     worker_threads: int = setting(
         "CARDINAL_WORKER_THREADS",
         4,
@@ -261,10 +267,10 @@ class Settings(WebhookSettings, TransportSettings, TokenSettings):
         except ValidationError as error:
             raise SettingsFault(*_faults(error)) from None
 
-    @field_validator("home")
+    @field_validator("home", "partner_keys")
     @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return Path(path).expanduser().absolute()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else Path(path).expanduser().absolute()
 
     @field_validator("database_url", "database_owner_url")
     @classmethod
