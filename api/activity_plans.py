@@ -3,6 +3,7 @@
 import re
 from datetime import date, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING, Union
 
 import strawberry
 
@@ -18,6 +19,9 @@ from domain.reward_details import RewardEntry
 from domain.shared.money import Amount
 from domain.shared.period import Period
 from domain.timeframes import FrequencyKind, TimeframeKind
+
+if TYPE_CHECKING:
+    from api.rest import activity_bodies as rest
 
 NUMBER = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,20})?")
 
@@ -210,8 +214,8 @@ class PlanInput:
     )
 
 
-def plan_entry(input: PlanInput) -> PlanEntry:
-    """What was typed in, with keys instead of ids; an id of another kind is one that does not exist."""
+def plan_entry(input: Union[PlanInput, "rest.ActivityDraft"]) -> PlanEntry:
+    """What was typed in or sent, with keys for ids; an id of another kind is one that does not exist."""
     return PlanEntry(
         name=input.name,
         description=input.description,
@@ -240,13 +244,13 @@ def plan_entry(input: PlanInput) -> PlanEntry:
     )
 
 
-def _reward(line: RewardInput) -> RewardLineEntry:
+def _reward(line: Union[RewardInput, "rest.RewardDraft"]) -> RewardLineEntry:
     values = {each.name: each.value for each in line.field_values}
     entry = RewardEntry(line.value.strip(), line.cap_per_customer, line.cap_total, line.remark, values)
     return RewardLineEntry(_chosen("rt", line.reward_type_id, line.reward_type_revision), entry)
 
 
-def _link(link: GroupLinkInput) -> GroupLinkEntry:
+def _link(link: Union[GroupLinkInput, "rest.GroupLinkDraft"]) -> GroupLinkEntry:
     return GroupLinkEntry(
         group=_chosen("cg", link.customer_group_id, link.customer_group_revision),
         role=link.role,
@@ -255,13 +259,13 @@ def _link(link: GroupLinkInput) -> GroupLinkEntry:
     )
 
 
-def frequency_of(given: FrequencyInput) -> domain.Frequency:
+def frequency_of(given: Union[FrequencyInput, "rest.FrequencyDraft"]) -> domain.Frequency:
     """As it was typed in."""
     calendar = None if given.calendar_id is None else key_of("bc", given.calendar_id)
     return domain.Frequency(given.kind, given.cron.strip(), given.at.strip(), calendar)
 
 
-def timeframe_of(given: TimeframeInput) -> domain.Timeframe:
+def timeframe_of(given: Union[TimeframeInput, "rest.TimeframeDraft"]) -> domain.Timeframe:
     """As it was typed in."""
     return domain.Timeframe(given.kind, given.starts_on, given.ends_on, given.days)
 
@@ -270,11 +274,11 @@ def _chosen(prefix: str, id_: str | None, revision_seen: int | None) -> Chosen |
     return None if id_ is None else Chosen(key_of(prefix, id_), revision_seen)
 
 
-def _period(given: TimePeriodInput | None) -> Period | None:
+def _period(given: Union[TimePeriodInput, "rest.TimePeriodDraft", None]) -> Period | None:
     return None if given is None else Period(given.starts_at, given.ends_at)
 
 
-def _amount(given: MoneyInput | None) -> Amount | None:
+def _amount(given: Union[MoneyInput, "rest.MoneyDraft", None]) -> Amount | None:
     if given is None:
         return None
     sound = NUMBER.fullmatch(given.amount.strip())

@@ -19,13 +19,14 @@ from api.http_errors import error_response
 from api.login import KEYS_PATH, LOGIN_PATHS
 from api.points_files import JOBS_PATH
 from api.request_log import Observe, RequestLog
+from api.rest.activities import ACTIVITIES, OPERATIONS
 from api.result_files import RESULTS_PATH
 from api.transport import TransportRules
 from api.work_order_forms import FORMS_PATH
 
 GRAPHQL_PATH = "/graphql"
 KNOWN_PATHS = frozenset(
-    {GRAPHQL_PATH, ACTIVITIES_PATH, "/healthz", "/readyz", "/metrics", *LOGIN_PATHS, KEYS_PATH}
+    {GRAPHQL_PATH, ACTIVITIES_PATH, ACTIVITIES, "/healthz", "/readyz", "/metrics", *LOGIN_PATHS, KEYS_PATH}
 )
 COMPRESSED_BYTES_MIN = 1_024
 add_compress_type("application/graphql-response+json")
@@ -44,7 +45,7 @@ def create_app(
     graphql_app: ASGIApp | None = None,
     lifespan: Callable[[Starlette], AbstractAsyncContextManager[None]] | None = None,
 ) -> Starlette:
-    """`graphql_app` answers HTTP and WebSockets at /graphql, and exports; None leaves these paths out.
+    """`graphql_app` answers HTTP and WebSockets at /graphql, exports, and REST; None leaves these paths out.
 
     A request's state has its `request_id`. Every error is JSON in the form of GraphQL's.
     """
@@ -54,6 +55,7 @@ def create_app(
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
         routes += [Route(ACTIVITIES_PATH, endpoint), Route(f"{RESULTS_PATH}/{{id}}", endpoint)]
         routes += [Route(f"{FORMS_PATH}/{{id}}", endpoint), Route(f"{JOBS_PATH}/{{id}}/{{file}}", endpoint)]
+        routes += [Route(path, endpoint) for path in dict.fromkeys(each.path for each in OPERATIONS)]
         routes += [Route(path, endpoint) for path in (*LOGIN_PATHS, KEYS_PATH)]
     routes += health_routes(parts, metrics)
     rules = transport or TransportRules()

@@ -10,13 +10,14 @@ from anyio import CapacityLimiter, to_thread
 from graphql import FieldNode, GraphQLError
 from opentelemetry import trace
 
-from api.context import Info
+from api.context import Context, Info
 from api.messages import message
 from api.planner import ids
 from api.planner.positions import Position
 from api.refusals import UserError, forbidden, user_error
 from application.access import Forbidden, authorise
-from application.shared.handler import Request
+from application.shared.handler import Request, UseCase
+from application.shared.records import Receipt
 from application.shared.work import Work
 from domain.shared.refusal import Refused
 
@@ -75,13 +76,19 @@ async def execute(
         turn=turn,
     )
     try:
-        with tracer.start_as_current_span(operation, attributes={"cardinal.user": context.principal.user}):
-            receipt = await to_thread.run_sync(context.handler, request, use_case, limiter=_threads())
+        receipt = await handled(context, request, use_case)
     except Refused as refused:
         return answer(user_errors=[user_error(fault, context.language) for fault in refused.faults])
     position = Position(*receipt.position)
     await context.progress.reached(receipt.position, projections, READ_OWN_WRITE_S)
     return answer(position=position, subject=receipt.subject)
+
+
+async def handled(context: Context, request: Request, use_case: UseCase) -> Receipt:
+    """Let a thread handle the command, and trace it. Raise what the handler raises."""
+    attributes = {"cardinal.user": request.principal.user}
+    with tracer.start_as_current_span(request.operation, attributes=attributes):
+        return await to_thread.run_sync(context.handler, request, use_case, limiter=_threads())
 
 
 NOWHERE = UUID(int=0)

@@ -4,7 +4,7 @@ GET /exports/activities.xlsx?filter={"status":{"eq":"RUNNING"}} with the bearer 
 leaves is recorded first.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
@@ -26,9 +26,10 @@ from api.messages import language_of
 from api.planner.positions import Position as ShownPosition
 from api.planner.positions import encode
 from api.planner.reads import DATABASE_FAULTS, is_away
+from api.rates import EXPORT_POINTS, RateLimited, TooManyAtOnce
 from api.services import Services
 from application import downloads
-from application.access import Forbidden, authorise
+from application.access import Forbidden, Principal, authorise
 from application.authentication import TokenRefused
 from application.shared.handler import Request as Command
 from application.shared.records import Position
@@ -58,13 +59,30 @@ class NotExported(Exception):
         self.status, self.code = status, code
 
 
-async def answered(request: Request, exported: Awaitable[Response]) -> Response:
-    """The file, or why there is none as `http_errors` write it."""
+async def answered(
+    services: Services,
+    request: Request,
+    operation: str,
+    exported: Callable[[Principal], Awaitable[Response]],
+) -> Response:
+    """The file for who may have it and can pay it, or why there is none as `http_errors` write it."""
     try:
-        return await exported
+        principal = services.authentication.principal_of(request.headers)
+        if request.method != "GET":
+            return error_response(request.scope, 405, "METHOD_NOT_ALLOWED", {"Allow": "GET"})
+        authorise(principal, operation)
+        rates = services.admission.rates
+        with rates.request(principal.user):
+            rates.charge(principal.user, EXPORT_POINTS)
+            return await exported(principal)
     except NotExported as refused:
         headers = {"Retry-After": "5"} if refused.status == 503 else {}
         return error_response(request.scope, refused.status, refused.code, headers)
+    except RateLimited as limited:
+        headers, cost = {"Retry-After": str(limited.retry_after_s)}, {"cost": limited.shown}
+        return error_response(request.scope, 429, "RATE_LIMITED", headers, extensions=cost)
+    except TooManyAtOnce:
+        return error_response(request.scope, 429, "TOO_MANY_AT_ONCE", {"Retry-After": "1"})
     except TokenRefused as refused:
         return refusal(request.scope, refused)
     except Forbidden:
@@ -87,14 +105,14 @@ class Exports:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         with TemporaryDirectory(prefix="cardinal-export-") as folder:
-            response = await answered(request, self._exported(request, Path(folder)))
+
+            async def exported(principal: Principal) -> Response:
+                return await self._exported(request, principal, Path(folder))
+
+            response = await answered(self.services, request, OPERATION, exported)
             await response(scope, receive, send)
 
-    async def _exported(self, request: Request, folder: Path) -> Response:
-        principal = self.services.authentication.principal_of(request.headers)
-        if request.method != "GET":
-            raise NotExported(405, "METHOD_NOT_ALLOWED")
-        authorise(principal, OPERATION)
+    async def _exported(self, request: Request, principal: Principal, folder: Path) -> Response:
         language = language_of(request.headers.get("accept-language"))
         context = self.services.context(principal, language, request_id(request.scope), None)
         text = request.query_params.get("filter", "")

@@ -51,12 +51,17 @@ async def body_of(request: Request) -> dict[str, Any]:
     raise Malformed(405, "METHOD_NOT_ALLOWED")
 
 
-async def _posted(request: Request) -> dict[str, Any]:
+def require_json(request: Request) -> None:
+    """Raise Malformed for a body of another media type, or in another encoding than UTF-8."""
     content_type, *parameters = request.headers.get("content-type", "").lower().split(";")
     if content_type.strip() != JSON:
         raise Malformed(415, "UNSUPPORTED_MEDIA_TYPE")
     if any("charset" in p and p.split("=")[-1].strip(' "') not in ("utf-8", "utf8") for p in parameters):
         raise Malformed(415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+async def _posted(request: Request) -> dict[str, Any]:
+    require_json(request)
     try:
         return well_formed(orjson.loads(await request.body()))
     except orjson.JSONDecodeError:

@@ -1,4 +1,6 @@
-"""Errors of the HTTP layer in the form of GraphQL's: a code, a sentence in zh or en, the request's id."""
+"""Errors of the HTTP layer in the form of GraphQL's, or of REST's: a code, a sentence in zh or en, the
+request's id.
+"""
 
 from collections.abc import Mapping
 
@@ -91,9 +93,14 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
         "结果无法按映射导出，请联系技术人员。",
         "The result can't be written by this mapping: ask the technical staff.",
     ),
+    "INVALID_INPUT": ("输入有误，详见 errors。", "The input is refused: see errors."),
     "INTERNAL": ("系统内部错误，请凭请求号联系管理员。", "An internal fault: quote the request id."),
 }
 """Code to (zh, en)."""
+
+
+REST_PREFIX = "/v1/"
+PROBLEM = "application/problem+json"
 
 
 class Malformed(Exception):
@@ -128,8 +135,10 @@ def error_response(
     details: Mapping[str, object] = {},
 ) -> Response:
     """`code` is one of SENTENCES; nothing else about the fault leaves the house but its `details`.
-    `extensions` are those of the whole answer.
+    `extensions` are those of the whole answer. REST gets problem details.
     """
+    if scope["path"].startswith(REST_PREFIX):
+        return problem_response(scope, status, code, headers=headers, more={**extensions, **details})
     language = language_of(header(scope, b"accept-language"))
     told = {"code": code, "requestId": request_id(scope), **details}
     answer: dict[str, object] = {"errors": [{"message": sentence(code, language), "extensions": told}]}
@@ -137,3 +146,25 @@ def error_response(
         answer["extensions"] = extensions
     sent = {**headers, "Content-Language": language, "Cache-Control": "no-store"}
     return Response(orjson.dumps(answer), status, sent, media_type)
+
+
+def problem_response(
+    scope: Scope,
+    status: int,
+    code: str,
+    title: str | None = None,
+    headers: Mapping[str, str] = {},
+    more: Mapping[str, object] = {},
+) -> Response:
+    """Problem details with our code and the request's id. Source: RFC 9457, section 3."""
+    language = language_of(header(scope, b"accept-language"))
+    told = {
+        "type": f"urn:cardinal:problem:{code}",
+        "title": sentence(code, language) if title is None else title,
+        "status": status,
+        "code": code,
+        "requestId": request_id(scope),
+        **more,
+    }
+    sent = {**headers, "Content-Language": language, "Cache-Control": "no-store"}
+    return Response(orjson.dumps(told), status, sent, PROBLEM)

@@ -129,6 +129,7 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "A choice needs choices; other types have none.",
     ),
     "unknown_field": ("表单中没有字段 {name}。", "The form has no field {name}."),
+    "unknown_member": ("没有名为 {name} 的成员。", "There is no member {name}."),
     "bad_value": ("值不符合类型 {type}。", "This is no value of the type {type}."),
     "not_a_choice": ("可选值：{choices}。", "Choose one of {choices}."),
     # Activities and their plans.

@@ -21,7 +21,7 @@ from api.commands import key_of
 from api.exports import NotExported, answered
 from api.services import Services
 from application import downloads, points_jobs
-from application.access import Principal, authorise
+from application.access import Principal
 from application.points_copies import CopyLost, Shelf, keep_acknowledgement, keep_points_file
 from application.points_jobs import FileKind, KeptFile
 from application.shared.engines import RunFailed
@@ -51,14 +51,14 @@ class PointsFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         with TemporaryDirectory(prefix="cardinal-points-") as folder:
-            response = await answered(request, self._exported(request, Path(folder)))
+
+            async def exported(principal: Principal) -> Response:
+                return await self._exported(request, principal, Path(folder))
+
+            response = await answered(self.services, request, OPERATION, exported)
             await response(scope, receive, send)
 
-    async def _exported(self, request: Request, folder: Path) -> Response:
-        principal = self.services.authentication.principal_of(request.headers)
-        if request.method != "GET":
-            raise NotExported(405, "METHOD_NOT_ALLOWED")
-        authorise(principal, OPERATION)
+    async def _exported(self, request: Request, principal: Principal, folder: Path) -> Response:
         shown, _, kind = request.url.path.removeprefix(JOBS_PATH).strip("/").partition("/")
         if kind not in list(FileKind):
             raise NotExported(404, "NOT_FOUND")

@@ -18,6 +18,7 @@ REQUEST_POINTS = 1
 FIELDS_A_POINT = 100
 MUTATION_POINTS = 10  # for each of its root fields
 SUBSCRIPTION_POINTS = 10
+EXPORT_POINTS = 100  # for a file of whatever size: not many are made at once
 REFUSED_POINTS = 10  # of a document that is not valid
 DEAREST_POINTS = 1_000
 """More than any one document can cost within its limits."""

@@ -19,7 +19,7 @@ from api.commands import key_of
 from api.exports import NotExported, answered
 from api.services import Services
 from application import downloads
-from application.access import Principal, authorise
+from application.access import Principal
 from application.segment_runs import mapping_for_export, require_result
 from application.shared.engines import Encoding, Exported, FileLayout, RunFailed
 from application.shared.handler import Request as Command
@@ -47,14 +47,14 @@ class ResultFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         with TemporaryDirectory(prefix="cardinal-result-") as folder:
-            response = await answered(request, self._exported(request, Path(folder)))
+
+            async def exported(principal: Principal) -> Response:
+                return await self._exported(request, principal, Path(folder))
+
+            response = await answered(self.services, request, OPERATION, exported)
             await response(scope, receive, send)
 
-    async def _exported(self, request: Request, folder: Path) -> Response:
-        principal = self.services.authentication.principal_of(request.headers)
-        if request.method != "GET":
-            raise NotExported(405, "METHOD_NOT_ALLOWED")
-        authorise(principal, OPERATION)
+    async def _exported(self, request: Request, principal: Principal, folder: Path) -> Response:
         shown = request.url.path.removeprefix(RESULTS_PATH).strip("/")
         layout = _layout(request)
         if self._running >= AT_ONCE_MAX:

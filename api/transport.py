@@ -23,7 +23,9 @@ SENT_HEADERS = (
     "X-Acting-For",
     "X-Request-Id",
 )
-READ_HEADERS = ("Content-Disposition", "ETag", "Retry-After", "X-Checksum-SHA256", "X-Request-Id")
+READ_HEADERS = (
+    "Content-Disposition", "ETag", "Link", "Location", "Retry-After", "X-Checksum-SHA256", "X-Request-Id",
+)  # fmt: skip
 _SAID = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),

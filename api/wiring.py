@@ -1,4 +1,6 @@
-"""GraphQL with all that it stands on: pools, log, handler, reads, progress; opened with the application."""
+"""GraphQL and REST with all that they stand on: pools, log, handler, reads, progress; opened with the
+application.
+"""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,7 +21,7 @@ from api.authentication import Authentication, Verify
 from api.entity_tags import EntityTags
 from api.exports import ACTIVITIES_PATH, Exports
 from api.graphql_app import GraphQLApp
-from api.http_errors import error_response
+from api.http_errors import REST_PREFIX, error_response
 from api.live_log import LiveLog
 from api.login import KEYS_PATH, LOGIN_PATHS, LoginApp
 from api.persisted_documents import PersistedDocuments
@@ -27,6 +29,8 @@ from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
 from api.points_files import JOBS_PATH, PointsFiles
 from api.rates import RateRules, Rates
+from api.rest.activities import OPERATIONS
+from api.rest.app import RestApp
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
@@ -111,6 +115,7 @@ class GraphQL:
     _results: ResultFiles | None = None
     _forms: WorkOrderForms | None = None
     _points: PointsFiles | None = None
+    _rest: RestApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._app is not None, "the lifespan comes first"
@@ -118,9 +123,12 @@ class GraphQL:
         assert self._results is not None
         assert self._forms is not None
         assert self._points is not None
+        assert self._rest is not None
         path = scope["path"] if scope["type"] == "http" else ""
         if path == ACTIVITIES_PATH:
             await self._exports(scope, receive, send)
+        elif path.startswith(REST_PREFIX):
+            await self._rest(scope, receive, send)
         elif path in LOGIN_PATHS or path == KEYS_PATH:
             if self._login is None:
                 await error_response(scope, 404, "NOT_FOUND")(scope, receive, send)
@@ -184,6 +192,7 @@ class GraphQL:
             self._results = ResultFiles(services)
             self._forms = WorkOrderForms(services)
             self._points = PointsFiles(services, self.shelf)
+            self._rest = RestApp(services, OPERATIONS)
             try:
                 yield
             finally:

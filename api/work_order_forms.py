@@ -19,7 +19,7 @@ from api.http_errors import request_id
 from api.messages import language_of
 from api.services import Services
 from application import downloads
-from application.access import authorise
+from application.access import Principal
 from application.shared.handler import Request as Command
 
 FORMS_PATH = "/exports/work-orders"
@@ -80,14 +80,14 @@ class WorkOrderForms:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        response = await answered(request, self._exported(request))
+
+        async def exported(principal: Principal) -> Response:
+            return await self._exported(request, principal)
+
+        response = await answered(self.services, request, OPERATION, exported)
         await response(scope, receive, send)
 
-    async def _exported(self, request: Request) -> Response:
-        principal = self.services.authentication.principal_of(request.headers)
-        if request.method != "GET":
-            raise NotExported(405, "METHOD_NOT_ALLOWED")
-        authorise(principal, OPERATION)
+    async def _exported(self, request: Request, principal: Principal) -> Response:
         language = language_of(request.headers.get("accept-language"))
         context = self.services.context(principal, language, request_id(request.scope), None)
         shown = request.url.path.removeprefix(FORMS_PATH).strip("/")

@@ -21,9 +21,10 @@ from api.live_log import LiveLog, Stream
 from api.planner.positions import decode
 from api.planner.reads import Reads, configure
 from api.public_events import public_event
+from api.rest.activities import OPERATIONS
 from api.result_files import RESULTS_PATH
 from api.schema import schema
-from application.access import Principal, Role, to_read, visible
+from application.access import Permission, Principal, Role, to_read, visible
 from application.shared.records import BEGINNING, GENESIS, Position, Record, Write
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
@@ -85,12 +86,20 @@ ROUTES: Mapping[str, str] = {
     **dict.fromkeys(("/healthz", "/readyz", "/metrics", "/.well-known/jwks.json"), "anybody"),
     **dict.fromkeys(("/login", "/refresh", "/password", "/token"), "who proves himself"),
     **dict.fromkeys(("/graphql", "/logout"), "who has a token"),
+    **dict.fromkeys((operation.path for operation in OPERATIONS), "who has a token"),
     "/exports/activities.xlsx": "exportActivities",
     f"{RESULTS_PATH}/{{id}}": "exportSegmentRun",
     "/exports/work-orders/{id}": "exportWorkOrder",
     "/exports/points-jobs/{id}/{file}": "exportPointsFile",
 }
 """Every path: whom it answers."""
+
+BY_REST: Mapping[str, str] = {
+    **dict.fromkeys(("listActivities", "getActivity", "getActivityStatus"), ""),
+    "createActivity": "draftActivity",
+    "submitActivity": "submitActivity",
+}
+"""The operations of REST, and what they do; besides, all of them read records."""
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +170,20 @@ def test_every_path_is_refused_to_whom_it_is_not_for(house: House) -> None:
                     headers = {"authorization": f"Bearer {role}@HO"}
                     status = house.client.get(url, headers=headers).status_code
                     assert (status == 403) is (MAY[operation, role] == "no"), (path, role, status)
+
+
+def test_every_operation_of_rest_is_refused_to_a_role_without_its_permission(house: House) -> None:
+    """SYS-03, SEC-03, INT-01"""
+    assert {operation.id for operation in OPERATIONS} == set(BY_REST)
+    for operation in OPERATIONS:
+        path, does = operation.path.format(id="act_0"), BY_REST[operation.id]
+        assert Permission.RECORDS_READ in operation.needs
+        for role in Role:
+            headers = {"authorization": f"Bearer {role}@HO", "idempotency-key": uuid4().hex}
+            body = {} if operation.body else None
+            answer = house.client.request(operation.method, path, json=body, headers=headers)
+            is_allowed = HOLDERS["records.read", role] == "yes" and MAY.get((does, role), "yes") == "yes"
+            assert (answer.status_code == 403) is not is_allowed, (operation.id, role, answer.text)
 
 
 def test_every_view_asks_for_the_permission_of_its_kind() -> None:

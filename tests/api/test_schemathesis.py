@@ -1,4 +1,6 @@
-"""Requests that schemathesis makes up from the schema: every root field, with sound and odd arguments."""
+"""Requests that schemathesis makes up from the contracts: every root field of GraphQL and every operation of
+REST, with sound and odd arguments.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,13 +11,38 @@ import schemathesis
 from graphql import is_scalar_type, is_specified_scalar_type
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
 from schemathesis.graphql import nodes
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from api.rates import RateRules
+from api.rest.activities import ACTIVITIES, OPERATIONS
+from api.rest.openapi import document
 from api.schema import schema as served
 from tests.api.house import House, running_house
+from tests.api.rest import created, draft
 
 EXAMPLES = 5
+RULES = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
 OURS = {"INTERNAL", "TOO_SLOW"}  # without an engine, a preview is lawfully UNAVAILABLE
 
 
@@ -53,15 +80,32 @@ def test_no_root_field_fails_whatever_it_is_given(fuzzed: House) -> None:
 
     operations = [found.ok() for found in schema.get_all_operations()]
     assert len(operations) > 100
-    rules = settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
     for operation in operations:
-        rules(given(operation.as_strategy())(judge))()
+        RULES(given(operation.as_strategy())(judge))()
     assert {200, 400} <= statuses.keys()
     assert statuses.total() >= 3 * len(operations)
+
+
+@pytest.mark.drill
+def test_rest_keeps_to_its_contract_whatever_it_is_given(fuzzed: House) -> None:
+    """INT-01, INT-05: statuses, media types and bodies are those of the OpenAPI document."""
+    schema = schemathesis.openapi.from_dict(document(OPERATIONS))
+    sound, made = draft(fuzzed), created(fuzzed)
+    statuses = Counter[int]()
+
+    def judge(case: schemathesis.Case) -> None:
+        number = statuses.total()
+        if "id" in case.path_parameters and number % 2:
+            case.path_parameters["id"] = made["id"]
+        if case.method == "POST" and isinstance(case.body, dict) and case.path == ACTIVITIES and number % 3:
+            odd = [name for name in case.body if name in sound][number % 5 :: 5]
+            case.body = {**sound, **{name: case.body[name] for name in odd}}
+        headers = {"authorization": "Bearer operator"}
+        answer = case.call(base_url=f"http://{fuzzed.url}", headers=headers)
+        statuses[answer.status_code] += 1
+        case.validate_response(answer, checks=CHECKS)
+
+    for found in schema.get_all_operations():
+        settings(RULES, max_examples=4 * EXAMPLES)(given(found.ok().as_strategy())(judge))()
+    assert {200, 201, 404, 422} <= statuses.keys(), statuses
+    assert statuses.total() >= 60
