@@ -21,12 +21,11 @@ from application.shared.records import BEGINNING, Position
 from infrastructure import database
 from infrastructure.log_recorder import HORIZON
 from infrastructure.merkle import TILE, Frontier, leaf_of, root_of
-from infrastructure.seal_folder import Mark, Publication, SealsDiffer, SealsUnreachable
+from infrastructure.seal_folder import MARK_BYTES, Mark, PublishedSeals, SealsDiffer, SealsUnreachable
 from infrastructure.seal_keys import SealKeys, SealKeysUnavailable
 from infrastructure.seals import GENESIS, Seal, Sealed, SealInvalid, public_bytes
 
 SEAL_EVENTS_MAX = 50_000
-MARK_BYTES = 4
 RECONNECT_S = 1.0
 LEAD_EVERY_S = 2.0
 
@@ -70,7 +69,7 @@ class Line:
 class Sealer:
     """Any number of processes may run one; `every_s` is the pause when all is sealed, the stated gap."""
 
-    def __init__(self, url: str, keys: SealKeys, publication: Publication, every_s: float) -> None:
+    def __init__(self, url: str, keys: SealKeys, publication: PublishedSeals, every_s: float) -> None:
         self._url, self._keys, self._publication, self._every_s = url, keys, publication, every_s
 
     def run(self, stop: threading.Event) -> None:
@@ -120,7 +119,7 @@ class Sealer:
         newest, standing = _seal(connection, max(kept, published)), _found(connection, BASE)
         if newest is not None and self._publication.read(newest.seal.number) != newest:
             raise SealsDiffer(f"another seal {newest.seal.number} is published than the database holds")
-        base = standing and standing.seal
+        base = None if standing is None else standing.seal
         size = base.size if base else 0
         tiles, rest = divmod(size, TILE)
         frontier = Frontier()
@@ -130,9 +129,7 @@ class Sealer:
         for _, leaf in last:
             frontier.add(leaf)
         if frontier.size != size or (base is not None and frontier.root() != base.root):
-            raise SealsDiffer(
-                "what was sealed was changed; `cardinal audit verify` names the first bad position"
-            )
+            raise SealsDiffer("what was sealed has been changed: see `cardinal audit verify`")
         return Line(newest, base, frontier, last)
 
     def _restored(self, connection: psycopg.Connection[Any], kept: int, published: int) -> None:
@@ -145,8 +142,8 @@ class Sealer:
             raise SealsDiffer(f"another seal {kept} is published than the database holds")
         if _one(connection, NEWEST_EPOCH) <= lost[-1].seal.position.epoch:
             raise SealsDiffer(
-                f"seals up to {published} are published, the database knows {kept}: its end is gone. If it was"
-                " restored, say so: `cardinal migrate --restored`"
+                f"seals up to {published} are published, the database knows {kept}: its end is gone. If it"
+                " was restored, say so: `cardinal migrate --restored`"
             )
         with connection.transaction():
             for sealed in lost:

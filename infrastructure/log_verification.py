@@ -9,7 +9,7 @@ import psycopg
 
 from application.shared.records import GENESIS, Position
 from infrastructure.database import connect
-from infrastructure.seal_folder import Publication
+from infrastructure.seal_folder import PublishedSeals
 from infrastructure.seal_verification import check
 from infrastructure.stored_records import SELECTED, StoredRecord, stored
 
@@ -18,7 +18,8 @@ ROWS_AT_ONCE = 2_000
 ALL = f"select {SELECTED} from log.events order by stream_id, version"
 HEADS = b"""
     select coalesce(h.stream_id, e.stream_id), coalesce(h.version, 0), coalesce(e.version, 0),
-           coalesce(e.epoch, 0), coalesce(e.position, 0)
+           case when h.version > coalesce(e.version, 0) then h.epoch else e.epoch end,
+           case when h.version > coalesce(e.version, 0) then h.position else e.position end
     from log.heads h full join (
         select distinct on (stream_id) stream_id, version, hash, epoch, position from log.events
         order by stream_id, version desc) e using (stream_id)
@@ -28,8 +29,8 @@ HEADS = b"""
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`position` is where the stored event stands; a missing one has its own where it was sealed, else that of the
-    next in its stream. What is said of a seal has no stream.
+    """`position` is where the stored event stands; a missing one has its own where it was sealed or a head
+    knows it, else that of the next in its stream. What is said of a seal has no stream.
     """
 
     position: str
@@ -40,8 +41,8 @@ class Fault:
 
 @dataclass(slots=True)
 class Report:
-    """`faults` in the order of positions, at most `FAULTS_MAX`. `sealed` counts the events that seals speak of,
-    `notes` tell what is no fault and good to know.
+    """`faults` in the order of positions, at most `FAULTS_MAX`. `sealed` counts the events that seals speak
+    of, `notes` tell what is no fault and good to know.
     """
 
     events: int = 0
@@ -54,7 +55,7 @@ class Report:
 def verify(
     url: str,
     progress: Callable[[int], None] = lambda _: None,
-    publication: Publication | None = None,
+    publication: PublishedSeals | None = None,
     trusted: bytes | None = None,
 ) -> Report:
     """Read the whole log in one snapshot, and hold it against the seals where they are published.
@@ -70,7 +71,7 @@ def verify(
 def verify_on(
     connection: psycopg.Connection[Any],
     progress: Callable[[int], None] = lambda _: None,
-    publication: Publication | None = None,
+    publication: PublishedSeals | None = None,
     trusted: bytes | None = None,
 ) -> Report:
     """The same in the caller's transaction."""

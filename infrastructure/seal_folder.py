@@ -17,6 +17,7 @@ from infrastructure.seals import SEALED_BYTES_MAX, Sealed, SealInvalid
 
 IN_A_FOLDER = 10_000
 MARKS_BYTES_MAX = 4_000_000
+MARK_BYTES = 4
 _MARK = Struct(">IQ4s")
 _SEAL = re.compile(r"(\d{10})\.json")
 
@@ -32,7 +33,7 @@ class SealsDiffer(Exception):
     """What is published contradicts what the database holds: nothing is sealed until somebody looks."""
 
 
-class Publication(Protocol):
+class PublishedSeals(Protocol):
     def newest(self) -> int:
         """The highest number that is published, 0 when there is none. Raise SealsUnreachable."""
 

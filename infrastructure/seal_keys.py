@@ -39,7 +39,7 @@ class SealKeys:
         return [_read(self._folder / name) for name in names]
 
     def rotate(self) -> bytes:
-        """Make the key that seals from the next seal but one on; its public half. Raise SealKeysUnavailable."""
+        """Make the key that the next seal announces; its public half. Raise SealKeysUnavailable."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             names = self._names()

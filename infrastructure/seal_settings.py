@@ -15,8 +15,8 @@ class SealSettings(BaseSettings):
         "CARDINAL_SEALS",
         None,
         "a folder",
-        "Where the log's seals are published: best where nobody can change a file that is there. None: `seals` in"
-        " CARDINAL_HOME.",
+        "Where the log's seals are published: best where nobody can change a file once it is there."
+        " None: `seals` in CARDINAL_HOME.",
     )
     seal_keys: Path | None = setting(
         "CARDINAL_SEAL_KEYS",

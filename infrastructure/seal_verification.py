@@ -9,7 +9,7 @@ import psycopg
 
 from application.shared.records import BEGINNING, Position
 from infrastructure.merkle import Frontier, leaf_of, root_of
-from infrastructure.seal_folder import Mark, Publication
+from infrastructure.seal_folder import MARK_BYTES, Mark, PublishedSeals
 from infrastructure.seals import Seal, Sealed, SealInvalid, follows
 
 ROWS_AT_ONCE = 5_000
@@ -31,7 +31,9 @@ class SealReport:
             self.faults.append((position, problem))
 
 
-def check(connection: psycopg.Connection[Any], publication: Publication, trusted: bytes | None) -> SealReport:
+def check(
+    connection: psycopg.Connection[Any], publication: PublishedSeals, trusted: bytes | None
+) -> SealReport:
     """Hold the events that the transaction sees against what is published.
 
     Raise SealsUnreachable. Where a seal's marks are published too, the very event is named, else its stretch.
@@ -50,7 +52,7 @@ def check(connection: psycopg.Connection[Any], publication: Publication, trusted
 
 
 def _published(
-    publication: Publication, log: UUID, trusted: bytes | None, report: SealReport
+    publication: PublishedSeals, log: UUID, trusted: bytes | None, report: SealReport
 ) -> list[Sealed]:
     """All seals whose chain holds, in the order of their numbers; the first fault ends it."""
     found: list[Sealed] = []
@@ -125,7 +127,7 @@ class _Leaves:
 
 
 def _hold_against(
-    leaves: _Leaves, line: Sequence[Seal], publication: Publication, report: SealReport
+    leaves: _Leaves, line: Sequence[Seal], publication: PublishedSeals, report: SealReport
 ) -> None:
     frontier, is_whole, before = Frontier(), True, BEGINNING
     for seal in line:
@@ -153,8 +155,11 @@ def _name(
     """Which of the events is not what was sealed."""
     known = len(report.faults)
     if marks is not None and len(marks) == seal.events:
-        sealed = dict(marks)
-        standing = {position: leaf[:4] for position, leaf in found}
+        sealed, standing = dict(marks), dict[Position, bytes]()
+        for position, leaf in found:
+            if position in standing:
+                report.fault(position, "two events stand here")
+            standing[position] = leaf[:MARK_BYTES]
         for position in sorted(sealed.keys() | standing.keys()):
             if position not in standing:
                 report.fault(position, f"the event that seal {seal.number} saw here is gone")

@@ -31,9 +31,9 @@ class Seal:
     """One statement about the log.
 
     `size` events were recorded up to `position`, and `root` is the Merkle root of them all; `stretch` is that
-    of the `events` which came after the seal that this one `continues`: the one before, except after a restore,
-    when the log goes on from an older one. `previous` is the hash of the seal before in any case. `key` signs
-    it; `next_key`, where there is one, signs the next.
+    of the `events` which came after the seal that this one `continues`: the one before, except after a
+    restore, when the log goes on from an older one. `previous` is the hash of the seal before in any case.
+    `key` signs it; `next_key`, where there is one, signs the next.
     """
 
     log: UUID
