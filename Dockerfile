@@ -1,4 +1,4 @@
-# Cardinal in one image; the command is a role: migrate, api, projector, worker or scheduler.
+# Cardinal in one image; the command is a role: migrate, api, projector, worker, deliverer or scheduler.
 
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

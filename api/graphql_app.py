@@ -23,7 +23,7 @@ from api.entity_tags import matches
 from api.event_streams import EventStream, EventStreams, as_events, wants_events
 from api.feeds import Feeds, text_of
 from api.graphiql import is_visit, page
-from api.graphql_errors import answer_of, code_of, with_cost
+from api.graphql_errors import answer_of, code_of, extended
 from api.graphql_requests import Media, accepted, body_of
 from api.graphql_sockets import Sockets
 from api.http_errors import Malformed, error_response, request_id
@@ -98,7 +98,8 @@ class GraphQLApp:
         )
         document = services.reads.document(body["query"])
         if document.errors:
-            return _answer(admission.shown(document.errors, principal), None, context, media, cost)
+            shown = admission.shown(document.errors, principal)
+            return _answer(shown, None, context, media, {"cost": cost})
         admission.documents.remember(body)
         if document.operations[body.get("operationName")].operation is GraphQLOperation.SUBSCRIPTION:
             if not wants_events(request.headers.get("accept", ""), is_subscription=True):
@@ -106,10 +107,10 @@ class GraphQLApp:
             return self._streams.response(request, body, context)
         if not await services.is_projected(body):
             return error_response(request.scope, 503, "BEHIND", {"Retry-After": "1"}, media.type)
-        prepared = services.reads.prepared(body, context.viewer)
+        prepared, extensions = services.reads.prepared(body, context.viewer), services.extensions(cost)
         if prepared is None:
-            return await self._execute(request, body, context, media, cost)
-        return await self._read(request, body, context, media, cost, prepared)
+            return await self._execute(request, body, context, media, extensions)
+        return await self._read(request, body, context, media, extensions, prepared)
 
     async def _read(
         self,
@@ -117,7 +118,7 @@ class GraphQLApp:
         body: Mapping[str, Any],
         context: Context,
         media: Media,
-        cost: Mapping[str, int],
+        extensions: Mapping[str, Any],
         prepared: Prepared,
     ) -> Response:
         """The planned answer. One that was asked for by GET may be kept by its entity tag."""
@@ -127,7 +128,7 @@ class GraphQLApp:
             headers = {**KEPT, "ETag": tag} if tag else NOT_KEPT
             if tag and matches(tag, request.headers.get("if-none-match", "")):
                 return Response(status_code=304, headers=headers)
-        found = with_cost(await services.reads.one(*prepared), cost)
+        found = extended(await services.reads.one(*prepared), extensions)
         return Response(found, headers=headers, media_type=media.type)
 
     async def _execute(
@@ -136,7 +137,7 @@ class GraphQLApp:
         body: Mapping[str, Any],
         context: Context,
         media: Media,
-        cost: Mapping[str, int],
+        extensions: Mapping[str, Any],
     ) -> Response:
         """What has resolvers, mutations, and whatever is refused with the path where it is."""
         try:
@@ -149,7 +150,7 @@ class GraphQLApp:
             )
         except InvalidOperationTypeError:
             raise Malformed(405, "METHOD_NOT_ALLOWED") from None
-        return _answer(result.errors or (), result.data, context, media, cost)
+        return _answer(result.errors or (), result.data, context, media, extensions)
 
 
 def _answer(
@@ -157,9 +158,9 @@ def _answer(
     data: Mapping[str, Any] | None,
     context: Context,
     media: Media,
-    cost: Mapping[str, int],
+    extensions: Mapping[str, Any],
 ) -> Response:
-    answer = answer_of(data, errors, context, cost)
+    answer = answer_of(data, errors, context, extensions)
     status = 200 if "data" in answer else media.malformed_status
     return Response(text_of(answer), status, NOT_KEPT, media.type)
 

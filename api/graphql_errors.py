@@ -57,7 +57,7 @@ def answer_of(
     data: Mapping[str, Any] | None,
     errors: Sequence[GraphQLError] | None,
     context: Context,
-    cost: Mapping[str, int] | None = None,
+    extensions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The body of a response; without `data` where all errors concern the request as a whole."""
     answer: dict[str, Any] = {"data": data}
@@ -65,14 +65,14 @@ def answer_of(
         answer["errors"] = [shown(error, context) for error in errors]
         if data is None and all(error.path is None for error in errors):
             del answer["data"]
-    if cost is not None:
-        answer["extensions"] = {"cost": cost}
+    if extensions is not None:
+        answer["extensions"] = extensions
     return answer
 
 
-def with_cost(planned: bytes, cost: Mapping[str, int]) -> bytes:
-    """The body of a planned answer, which ends with a brace, with what it cost."""
-    return b"".join((memoryview(planned)[:-1], b',"extensions":{"cost":%b}}' % orjson.dumps(cost)))
+def extended(planned: bytes, extensions: Mapping[str, Any]) -> bytes:
+    """The body of a planned answer, which ends with a brace, with what is said besides."""
+    return b"".join((memoryview(planned)[:-1], b',"extensions":%b}' % orjson.dumps(extensions)))
 
 
 def log_faults(errors: Sequence[GraphQLError] | None, request_id: str) -> None:

@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.context import Context
 from api.feeds import Ended, Feeds, Subscriber, TooSlow, text_of, too_many
-from api.graphql_errors import answer_of, code_of, refused, shown, with_cost
+from api.graphql_errors import answer_of, code_of, extended, refused, shown
 from api.graphql_requests import well_formed
 from api.http_errors import Malformed, request_id
 from api.messages import language_of
@@ -244,9 +244,10 @@ class Socket:
         operation.begun.set()
         if not await services.is_projected(body):
             raise Refused([refused("BEHIND", self._language)])
+        extensions = services.extensions(cost)
         found = await services.reads.answer(body, context.viewer)
         if found is not None:
-            await self._next(id_, with_cost(found, cost).decode(), operation)
+            await self._next(id_, extended(found, extensions).decode(), operation)
             return
         result = await schema.execute(
             body["query"],
@@ -254,7 +255,7 @@ class Socket:
             operation_name=body.get("operationName"),
             context_value=context,
         )
-        answer = answer_of(result.data, result.errors, context, cost)
+        answer = answer_of(result.data, result.errors, context, extensions)
         if "data" not in answer:
             raise Refused(result.errors or ())
         await self._next(id_, text_of(answer), operation)

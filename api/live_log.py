@@ -34,6 +34,10 @@ class Progress(Protocol):
         """Whether all of these projections got to the position within the time."""
         ...
 
+    def standing(self) -> tuple[Position, int]:
+        """How far all projections are, and by how many milliseconds they are late."""
+        ...
+
 
 class LiveLog:
     """Between `open` and `release` it holds the newest records, without a gap; belongs to one event loop."""

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,12 +29,8 @@ from api.terminal import CommandFailed, failed, progress, say, say_ready, table
 from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
-    import ssl
-
     from infrastructure.embedded_database import Database
-    from infrastructure.readiness import Readiness
     from infrastructure.settings import Settings
-    from infrastructure.token_keys import TrustedKeys
 
 DATABASE_REMEDY = "See that the server runs, and that DATABASE_URL names it (docs/settings.md)."
 
@@ -242,14 +238,15 @@ def migrate(
 def api(fd: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
     """Serve GraphQL over HTTP and WebSocket."""
 
-    def serve_api(settings: "Settings", database: "Database", signals: Signals) -> None:
+    def serve(settings: "Settings", database: "Database", signals: Signals) -> None:
         from api.listener import listen
+        from api.serving import serve_api
 
         taken = listen(settings.host, settings.port) if fd is None else socket.socket(fileno=fd)
         with taken as listener:
-            _serve(settings, database, signals, listener)
+            serve_api(settings, database, signals, listener, _at_work)
 
-    _role("api", serve_api)
+    _role("api", serve)
 
 
 @cardinal.command()
@@ -266,20 +263,39 @@ def projector() -> None:
 
 
 @cardinal.command()
-def worker() -> None:
+def worker(
+    webhooks: Annotated[bool, typer.Option(help="Send webhooks too; without it, `deliverer` does.")] = True,
+) -> None:
     """Perform tasks."""
 
     def work(settings: "Settings", database: "Database", signals: Signals) -> None:
-        from api import webhook_events
         from infrastructure.task_worker import working
-        from infrastructure.webhooks import Publication, delivering
 
-        publication = Publication(webhook_events.type_of, webhook_events.body, webhook_events.event_id)
-        with working(settings, database.url), delivering(settings, database.url, publication):
+        with working(settings, database.url), _delivering(settings, database) if webhooks else nullcontext():
             _at_work()
             signals.wait()
 
     _role("worker", work)
+
+
+@cardinal.command()
+def deliverer() -> None:
+    """Send webhooks: the one process that needs a way out of the house."""
+
+    def deliver(settings: "Settings", database: "Database", signals: Signals) -> None:
+        with _delivering(settings, database):
+            _at_work()
+            signals.wait()
+
+    _role("deliverer", deliver)
+
+
+def _delivering(settings: "Settings", database: "Database") -> AbstractContextManager[None]:
+    from api import webhook_events
+    from infrastructure.webhooks import Publication, delivering
+
+    publication = Publication(webhook_events.type_of, webhook_events.body, webhook_events.event_id)
+    return delivering(settings, database.url, publication)
 
 
 @cardinal.command()
@@ -329,94 +345,6 @@ def _announce(settings: "Settings", url: str) -> None:
     shown = program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
     home = "" if settings.home == Path(".cardinal").absolute() else f"CARDINAL_HOME={settings.home} "
     say_ready(url, [(user.name, user.org_unit, user.about) for user in sample], f"{home}{shown} token")
-
-
-def _readiness(settings: "Settings", database: "Database", keys: "TrustedKeys") -> "Readiness":
-    from infrastructure.readiness import Part, Readiness
-    from projections.registry import NAMES
-
-    return Readiness(
-        database.url,
-        NAMES,
-        settings.lag_max_s,
-        settings.horizon_age_max_s,
-        more=lambda: [Part("token keys", keys.fault)],
-    )
-
-
-def _serve(settings: "Settings", database: "Database", signals: Signals, listener: socket.socket) -> None:
-    from api.application import KNOWN_PATHS, create_app
-    from api.rates import RateRules
-    from api.server import limited, serve
-    from api.services import PageSizes
-    from api.transport import TransportRules
-    from api.wiring import AccessSettings, GraphQL, WebhookSettings
-    from application.points_copies import PointsShelf
-    from infrastructure.file_folder import points_folder
-    from infrastructure.metrics import Metrics
-    from infrastructure.points_gateway import gateway_of
-    from infrastructure.segment_engine import segment_engine
-    from infrastructure.tokens import TokenRules, Verifier, trusted_keys
-
-    with closing(trusted_keys(settings)) as keys, closing(_readiness(settings, database, keys)) as readiness:
-        keys.start()
-        readiness.start()
-        metrics = Metrics(KNOWN_PATHS, readiness.parts)
-        engine = segment_engine(settings)
-        graphql = GraphQL(
-            database.url,
-            Verifier(keys, TokenRules.of(settings)).verify,
-            settings.approval_policy,
-            metrics.count_append,
-            PageSizes(settings.page_size_max, settings.page_size_integrator_max),
-            settings.database_connections_max,
-            time_zone=settings.time_zone,
-            engine=engine,
-            shelf=PointsShelf(engine, gateway_of(settings), points_folder(settings.home)),
-            access=AccessSettings.of(settings, metrics.counting),
-            webhooks=WebhookSettings.of(settings),
-            graphiql=not settings.is_production,
-            rates=RateRules(
-                settings.rate_capacity,
-                settings.rate_restored_per_s,
-                settings.user_requests_max,
-                settings.user_sockets_max,
-            ),
-            registered_only=settings.registered_only_roles,
-        )
-        app = create_app(
-            parts=readiness.parts,
-            metrics=metrics.render,
-            observe=metrics.observe_request,
-            body_bytes_max=settings.body_bytes_max,
-            transport=TransportRules(
-                settings.requires_https, settings.trusted_proxies, settings.cors_origins
-            ),
-            graphql_app=graphql,
-            lifespan=graphql.lifespan,
-        )
-        with _tls(settings) as tls:
-            _at_work()
-            config = limited(
-                app,
-                connections_max=settings.requests_max,
-                message_bytes_max=settings.body_bytes_max,
-                tls=tls,
-            )
-            serve(config, listener, signals, graphql.end_streams)
-
-
-@contextmanager
-def _tls(settings: "Settings") -> "Iterator[ssl.SSLContext | None]":
-    """The API's certificate, kept fresh; None where it serves plain HTTP."""
-    from api.certificates import Certificate
-
-    settings.require_whole_certificate()
-    if settings.tls_certificate is None or settings.tls_key is None:
-        yield None
-        return
-    with closing(Certificate(settings.tls_certificate, settings.tls_key)) as certificate:
-        yield certificate.context
 
 
 if __name__ == "__main__":

@@ -114,6 +114,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "一年之内没有到期时间。",
         "No time comes by this within a year.",
     ),
+    "no_such_day": (
+        "没有这样的日期，永远不会执行，如 2 月 30 日。",
+        "There is no such day, so it would never be done: February 30th is one.",
+    ),
     "bad_cron": (
         "须为五段的 cron 表达式，如“0 6 * * 1”。",
         "It must be a schedule of five fields, such as 0 6 * * 1.",

@@ -11,7 +11,8 @@ from api.entity_tags import EntityTags
 from api.http_errors import Malformed
 from api.live_log import LiveLog, Progress
 from api.messages import Language
-from api.planner.positions import decode
+from api.planner.positions import Position as ShownPosition
+from api.planner.positions import decode, encode
 from api.planner.reads import Reads
 from application.access import Principal, Role
 from application.accounts import Accounts
@@ -71,6 +72,13 @@ class Services:
             webhooks=self.webhooks,
             address=address,
         )
+
+    def extensions(self, cost: Mapping[str, int]) -> Mapping[str, Any]:
+        """What an answer says besides its data: its cost, and up to which position it shows everything, for
+        it is taken before anything is read; `lagMs` is how late the read tables are.
+        """
+        position, lag_ms = self.progress.standing()
+        return {"cost": cost, "projection": {"position": encode(ShownPosition(*position)), "lagMs": lag_ms}}
 
     async def is_projected(self, body: Mapping[str, Any]) -> bool:
         """Wait, bounded, for `extensions.minPosition`: the reader has written, or heard of, that position.

@@ -15,6 +15,8 @@ from domain.shared.refusal import CommonRefusal, Fault
 DAYS_MAX = 3_660
 DEFAULT_AT = "02:00"
 CRON_CHARACTERS_MAX = 100
+MONTH_DAYS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+"""The days of each month by its number, in the longest year."""
 CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 """Minute, hour, day of month, month, day of week (0 and 7 are Sunday), inclusive."""
 
@@ -71,6 +73,7 @@ class Frequency:
 class TimeframeRefusal(StrEnum):
     NOT_OF_THIS_KIND = "not_of_this_kind"
     BAD_CRON = "bad_cron"
+    NO_SUCH_DAY = "no_such_day"
     BAD_TIME_OF_DAY = "bad_time_of_day"
 
 
@@ -125,6 +128,8 @@ def frequency_faults(frequency: Frequency, *path: str | int) -> Iterator[Fault]:
         yield Fault(CommonRefusal.REQUIRED, at)
     elif not _is_cron(frequency.cron):
         yield Fault(TimeframeRefusal.BAD_CRON, at)
+    elif not _has_a_day(frequency.cron):
+        yield Fault(TimeframeRefusal.NO_SUCH_DAY, at)
     if frequency.at and frequency.kind is FrequencyKind.CRON:
         yield Fault(TimeframeRefusal.NOT_OF_THIS_KIND, (*path, "at"), {"kind": frequency.kind})
     elif frequency.at and not _TIME_OF_DAY.fullmatch(frequency.at):
@@ -154,6 +159,30 @@ def _is_cron(text: str) -> bool:
         for field, (least, most) in zip(fields, CRON_RANGES, strict=True)
         for part in field.split(",")
     )
+
+
+def _has_a_day(cron: str) -> bool:
+    """Whether there is ever a day that a sound expression names: none is February 30th.
+
+    A day of the month and one of the week that are both restricted are alternatives; a field that begins with
+    a star restricts nothing that the other allows. Source: crontab(5) of Debian.
+    """
+    _, _, days, months, weekdays = cron.split(" ")
+    if not days.startswith("*") and not weekdays.startswith("*"):
+        return True
+    last = max(MONTH_DAYS[month] for part in months.split(",") for month in _named(part, *CRON_RANGES[3]))
+    return any(day <= last for part in days.split(",") for day in _named(part, *CRON_RANGES[2]))
+
+
+def _named(part: str, least: int, most: int) -> range:
+    """The numbers that a sound part of a field stands for."""
+    found = _CRON_PART.fullmatch(part)
+    assert found is not None, "it was looked at before"
+    first = least if found[1] is None else int(found[1])
+    last = most if found[1] is None else first if found[2] is None else int(found[2])
+    if found[1] is not None and found[2] is None and found[3] is not None:
+        last = most
+    return range(first, last + 1, int(found[3] or 1))
 
 
 def _is_cron_part(part: str, least: int, most: int) -> bool:

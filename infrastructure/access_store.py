@@ -1,5 +1,7 @@
 """Hashes of passwords and secrets, sessions, and who came in from where: tables, never events."""
 
+import hmac
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -41,10 +43,15 @@ SET_PASSWORD = b"""
         hash = excluded.hash, must_change = excluded.must_change, changed_at = excluded.changed_at,
         earlier = (array_prepend(p.hash, p.earlier))[1:%(kept)s]"""
 RENEW = b"""
-    update access.refresh_tokens r set used_at = %(now)s
+    update access.refresh_tokens r set used_at = %(now)s, salt = %(salt)s, used_from = %(address)s
     from access.sessions s
     where r.hash = %(hash)s and r.used_at is null and s.id = r.session_id
     returning s.id, s.username, s.started_at, s.renewed_at, s.expires_at, s.ended_at"""
+RENEWED_AGAIN = b"""
+    select r.salt, s.id, s.username, s.started_at, s.renewed_at, s.expires_at, s.ended_at
+    from access.refresh_tokens r join access.sessions s on s.id = r.session_id
+    where r.hash = %s and r.used_at > %s and r.used_from = %s and r.salt is not null"""
+UNUSED = b"select from access.refresh_tokens where hash = %s and used_at is null"
 FAMILY = b"""
     select s.id, s.username from access.refresh_tokens r join access.sessions s on s.id = r.session_id
     where r.hash = %s"""
@@ -146,10 +153,12 @@ class AccessStore:
             )
             self._add_token(connection, session.id, token, session.started_at)
 
-    def renew(self, token: str, fresh: str, now: datetime) -> Session | None:
-        """Use the token up and put a fresh one in its place; None for one that is used up or was none."""
+    def renew(self, token: str, salt: bytes, address: str, now: datetime) -> tuple[Session, str] | None:
+        """Use the token up and put its successor in its place; None for one that is used up or was none."""
+        values = {"hash": digest(token), "now": now, "salt": salt, "address": _short(address)}
+        fresh = successor(token, salt)
         with self.pool.connection() as connection, connection.transaction():
-            found = connection.execute(RENEW, {"hash": digest(token), "now": now}).fetchone()
+            found = connection.execute(RENEW, values).fetchone()
             if found is None:
                 return None
             session = Session(*found)
@@ -158,7 +167,19 @@ class AccessStore:
                 connection.execute(
                     b"update access.sessions set renewed_at = %s where id = %s", [now, session.id]
                 )
-            return session
+            return session, fresh
+
+    def renewed_again(self, token: str, address: str, since: datetime) -> tuple[Session, str] | None:
+        """The same successor, for who used the token up later than `since` from the same address and has not
+        used what he got.
+        """
+        with self.pool.connection() as connection:
+            found = connection.execute(RENEWED_AGAIN, [digest(token), since, _short(address)]).fetchone()
+            if found is None:
+                return None
+            fresh = successor(token, bytes(found[0]))
+            is_unused = connection.execute(UNUSED, [digest(fresh)]).fetchone() is not None
+        return (Session(*found[1:]), fresh) if is_unused else None
 
     def family(self, token: str) -> tuple[UUID, str] | None:
         """The session, and whose it is, that a token was given in, used up or not."""
@@ -202,6 +223,15 @@ class AccessStore:
                     session,
                 ],
             )
+
+
+def successor(token: str, salt: bytes) -> str:
+    """The token that follows: nobody can tell it without the one before and the salt."""
+    return urlsafe_b64encode(hmac.digest(token.encode(), salt, "sha256")).rstrip(b"=").decode()
+
+
+def _short(address: str) -> str:
+    return address[:ADDRESS_CHARACTERS_MAX]
 
 
 def digest(secret: str) -> bytes:

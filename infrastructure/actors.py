@@ -67,7 +67,7 @@ limit %(most)s
 # again, at the log.
 SETTLED = """
 select a.id from read.activities a join read.budgets b on b.activity_id = a.id
-where a.status in ('ended', 'approved', 'draft', 'in_approval', 'rejected')
+where a.status not in ('running', 'paused', 'cancelled')
   and case a.status when 'ended' then greatest(a.ends_at, a.award_ends_at) else a.ends_at end <= %s
   and b.status = 'open' and b.reservations = 0
   and not exists (

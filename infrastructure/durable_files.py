@@ -66,7 +66,9 @@ def held(path: Path) -> Iterator[None]:
 
 @contextmanager
 def try_held(path: Path) -> Iterator[int | None]:
-    """Hold the lock file if nobody does; the descriptor that holds it, None when another does."""
+    """Hold the lock file if nobody does; the descriptor that holds it, None when another does, or when the
+    one that was opened has been removed since: who waits tries again.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -75,6 +77,14 @@ def try_held(path: Path) -> Iterator[int | None]:
         except BlockingIOError:
             yield None
         else:
-            yield descriptor
+            yield descriptor if _is_at(descriptor, path) else None
     finally:
         os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that others find at the path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -26,6 +26,8 @@ from infrastructure.signing_keys import SigningKeys
 
 SESSION_LIFE = timedelta(hours=12)
 SESSION_IDLE = timedelta(minutes=30)
+REFRESH_GRACE = timedelta(seconds=10)
+"""For who asks again because the answer was lost, or asks twice at once from two tabs."""
 USERNAME_CHARACTERS_MAX = 255
 TOKEN_CHARACTERS_MAX = 200
 
@@ -55,17 +57,21 @@ class LoginDesk:
         return self._tokens(session, refresh)
 
     def refresh(self, token: str, origin: Origin) -> Tokens:
-        """New tokens for one that is used up by this; one that comes twice ends its session."""
+        """New tokens for one that is used up by this; one that comes again ends its session, unless within
+        the grace, from the same address, and before its successor was used: then the answer is the same.
+        """
         if len(token) > TOKEN_CHARACTERS_MAX:
             raise LoginRefused(LoginCode.SESSION_OVER)
-        now, fresh = self.clock(), secrets.token_urlsafe(32)
-        session = self.store.renew(token, fresh, now)
-        if session is None:
+        now, salt, address = self.clock(), secrets.token_bytes(32), origin.address
+        found = self.store.renew(token, salt, address, now)
+        found = found or self.store.renewed_again(token, address, now - REFRESH_GRACE)
+        if found is None:
             if (family := self.store.family(token)) is not None:
                 id_, username = family
                 self.end_session(id_, "reuse")
                 self._write_down("refresh_reused", username, self._user(username), origin, id_)
             raise LoginRefused(LoginCode.SESSION_OVER)
+        session, fresh = found
         user = self._user(session.username)
         is_over = session.ended_at is not None or now >= session.expires_at
         is_over |= now - session.renewed_at > SESSION_IDLE

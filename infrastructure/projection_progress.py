@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -10,14 +11,21 @@ import psycopg
 
 from application.shared.records import BEGINNING, Position
 from infrastructure import database
+from infrastructure.log_recorder import NEWEST
+from infrastructure.projection_registry import BY_NAME
+from infrastructure.projection_status import LAG_S
 
 POLL_S = 0.02
 IDLE_S = 0.25
 GAP_S = 0.004
 RECONNECT_S = 0.5
 WAITING_MAX = 10_000
+UNHEARD_MAX_S = 1.0
 
-POSITIONS = "select name, epoch, position from projection.checkpoints where name not like '%:rebuild'"
+POSITIONS = (
+    "select c.name, c.epoch, c.position, n.epoch, n.position from projection.checkpoints c"
+    f" left join ({NEWEST}) n on true where c.name not like '%:rebuild'"
+)
 LISTEN = "listen cardinal_projected"
 
 logger = logging.getLogger(__name__)
@@ -40,6 +48,7 @@ class Progress:
         self._url = url
         self._positions: dict[str, Position] = {}
         self._waiting: set[_Waiting] = set()
+        self._lowest, self._lag_s, self._looked_s = BEGINNING, 0.0, time.monotonic()
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -56,6 +65,14 @@ class Progress:
     def positions(self) -> Mapping[str, Position]:
         """Where each projection stands, by its name; one that never ran is not among them."""
         return dict(self._positions)
+
+    def standing(self) -> tuple[Position, int]:
+        """How far all of them are, and how late: the position of the last one, and milliseconds since the
+        first event that it has not taken in was recorded. Known from the last look, without waiting.
+        """
+        unheard_s = time.monotonic() - self._looked_s
+        lag_s = self._lag_s + unheard_s if self._lag_s or unheard_s > UNHEARD_MAX_S else 0.0
+        return self._lowest, int(lag_s * 1000)
 
     async def reached(self, position: Position, names: Iterable[str], timeout_s: float) -> bool:
         """Wait until all the named projections have come to the position; False when they have not in time.
@@ -102,7 +119,14 @@ class Progress:
         async with connection.cursor(binary=True) as cursor:
             await cursor.execute(POSITIONS, prepare=True)
             rows = await cursor.fetchall()
-        self._positions = {name: Position(epoch, offset) for name, epoch, offset in rows}
+            positions = {name: Position(epoch, offset) for name, epoch, offset, *_ in rows}
+            lowest = min(positions.get(name, BEGINNING) for name in BY_NAME)
+            late = None
+            if rows and rows[0][3] is not None and lowest < Position(*rows[0][3:]):
+                await cursor.execute(LAG_S, lowest, prepare=True)
+                late = await cursor.fetchone()
+        self._positions, self._lowest, self._looked_s = positions, lowest, time.monotonic()
+        self._lag_s = max(0.0, float(late[0])) if late else 0.0
         for waiting in self._waiting:
             if self._is_reached(waiting) and not waiting.reached.done():
                 waiting.reached.set_result(None)

@@ -3,7 +3,7 @@
     <folder>/<run id>/result.parquet     the rows in primary-index order
     <folder>/<run id>/result.json        what `ResultSet` says, and the SHA-256 of the Parquet file
     <folder>/.run-<run id>/              a run under way, or what a killed one left: gone when it starts again
-    <folder>/.locks/<run id>             held by whoever performs the run
+    <folder>/.locks/<run id>             held by whoever performs the run; removed when nobody has for a day
 
 The content hash is SHA-256 over a header, a line `name<TAB>type` for each column, and the rows: values as
 DuckDB writes them as text, parted by tabs and ended by a line feed, with backslash, tab, line feed, carriage
@@ -100,11 +100,18 @@ class ResultSets:
             remove(self.folder / str(run_id))
 
     def sweep(self) -> int:
-        """Remove folders of work under way that nobody has touched for a day; how many there were."""
+        """Remove folders of work under way that nobody has touched for a day; how many there were. The locks
+        of runs that are over go too.
+        """
         before = time.time() - ABANDONED_S
         found = [path for path in self.folder.glob(".run-*") if _touched_at(path) < before]
         for path in found:
             remove(path)
+        for lock in (self.folder / ".locks").glob("*"):
+            if _touched_at(lock) < before:
+                with try_held(lock) as descriptor:
+                    if descriptor is not None:
+                        lock.unlink()
         return len(found)
 
     @contextmanager

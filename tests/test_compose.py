@@ -30,7 +30,7 @@ from tests.infrastructure.key_server import KeyServer
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("migrate", "api", "projector", "worker", "scheduler")
+OURS = ("migrate", "api", "projector", "worker", "scheduler", "deliverer")
 GIVEN = {
     "POSTGRES_PASSWORD": "of-the-superuser",
     "CARDINAL_OWNER_PASSWORD": "of-the-owner",
@@ -63,31 +63,48 @@ def environment_of(service: str, given: Mapping[str, str] = GIVEN) -> dict[str, 
 
 
 def test_there_is_a_service_for_every_part() -> None:
-    assert set(SERVICES) == {"postgres", *OURS, "rabbitmq"}
+    assert set(SERVICES) == {"gateway", "postgres", *OURS, "rabbitmq"}
     assert SERVICES["rabbitmq"]["profiles"] == ["rabbitmq"], "RabbitMQ is a choice"
 
 
-def test_only_the_api_publishes_a_port_and_the_inner_network_leads_nowhere() -> None:
-    """SEC-09"""
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["api"]
+def test_only_the_gateway_publishes_ports_and_the_inner_networks_lead_nowhere() -> None:
+    """SEC-09: the gateway is a relay to the API, with no way to the database."""
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["gateway"]
     assert not any("network_mode" in service or service.get("privileged") for service in SERVICES.values())
-    assert COMPOSE["networks"]["inner"]["internal"] is True
-    assert {name: service["networks"] for name, service in SERVICES.items() if name != "api"} == {
-        name: ["inner"] for name in SERVICES if name != "api"
+    published = [interpolated(port, {}) for port in SERVICES["gateway"]["ports"]]
+    assert published == ["127.0.0.1:8443:8443", "127.0.0.1:8080:8080"], "not outside unless somebody says so"
+    closed = ("postgres", "rabbitmq", "migrate", "projector", "worker", "scheduler")
+    inner = {name for name, network in COMPOSE["networks"].items() if network.get("internal")}
+    assert inner == {"inner", "front"}
+    assert {name: service["networks"] for name, service in SERVICES.items()} == {
+        "gateway": ["outer", "front"],
+        "api": ["inner", "front", "egress"],
+        "deliverer": ["inner", "egress"],
+        **{name: ["inner"] for name in closed},
     }
-    published = interpolated(SERVICES["api"]["ports"][0], {})
-    assert published == "127.0.0.1:8000:8000", "nothing is open to the outside unless somebody says so"
+
+
+def test_the_worker_sends_no_webhooks_and_the_deliverer_does() -> None:
+    """SEC-09: what queries and files work on has no way out of the house."""
+    assert SERVICES["worker"]["command"] == ["worker", "--no-webhooks"]
+    assert SERVICES["deliverer"]["command"] == ["deliverer"]
+
+
+def test_the_api_believes_the_gateways_network_and_no_other() -> None:
+    """SEC-01"""
+    (front,) = COMPOSE["networks"]["front"]["ipam"]["config"]
+    assert environment_of("api")["CARDINAL_TRUSTED_PROXIES"] == interpolated(front["subnet"], {})
 
 
 def test_our_services_can_do_no_more_than_they_must() -> None:
-    for name in OURS:
+    for name in (*OURS, "gateway"):
         service = SERVICES[name]
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert "no-new-privileges:true" in service["security_opt"]
         assert service["mem_limit"]
         assert service["pids_limit"]
-        assert int(service["stop_grace_period"].removesuffix("s")) >= 10
+        assert name == "gateway" or int(service["stop_grace_period"].removesuffix("s")) >= 10
     assert [name for name in OURS if "DATABASE_OWNER_URL" in SERVICES[name]["environment"]] == ["migrate"]
 
 
@@ -108,7 +125,7 @@ def test_what_a_service_waits_for_exists_and_can_be_waited_for() -> None:
             else:
                 assert awaited["condition"] == "service_completed_successfully"
                 assert SERVICES[other]["restart"] == "on-failure"
-    for name in ("api", "projector", "worker", "scheduler"):
+    for name in ("api", "projector", "worker", "scheduler", "deliverer"):
         assert set(SERVICES[name]["depends_on"]) == {"migrate"}
 
 
@@ -233,10 +250,11 @@ def test_every_service_of_ours_does_its_work_by_the_files_own_command(deployment
     with port_of_ours() as port:
         pass
     deployment.start("api", CARDINAL_PORT=port)
-    for service in ("projector", "worker", "scheduler"):
+    for service in ("projector", "worker", "scheduler", "deliverer"):
         deployment.start(service)
     url = f"http://127.0.0.1:{port}"
     eventually(lambda: parts_not_ready(url) == [], "ready")
+    only_the_gateway_may_ask(url)
 
     for service, process in deployment.running.items():
         assert process.poll() is None, f"{service}: {deployment.log(service).read_text()}"
@@ -249,6 +267,17 @@ def test_every_service_of_ours_does_its_work_by_the_files_own_command(deployment
             assert json.loads(line)["process"] == service
     kept = [path.name for path in deployment.home.iterdir()]
     assert kept == ["gateway"], "production keeps no key of its own"
+
+
+def only_the_gateway_may_ask(url: str) -> None:
+    """SEC-01: the API is no proxy's here, so nobody can tell it that he came encrypted."""
+    asked = {"json": {"query": "{ __typename }"}, "timeout": 30}
+    for headers in ({}, {"X-Forwarded-Proto": "https"}):
+        answer = httpx.post(f"{url}/graphql", headers=headers, **asked)  # type: ignore[arg-type]
+        assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (
+            403,
+            "HTTPS_REQUIRED",
+        )
 
 
 def test_the_running_login_can_neither_change_the_log_nor_migrate(deployment: Deployment) -> None:

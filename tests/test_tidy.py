@@ -32,7 +32,7 @@ API_WITHOUT_NAMESAKE = {
     "graphql_sockets", "http_protocol", "services",
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
     "admission", "counterpart_command", "document_commands", "entity_tags", "graphql_requests",
-    "persisted_documents", "rates", "certificates", "transport",
+    "persisted_documents", "rates", "certificates", "serving", "transport",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
     "access_messages", "message_words", "viewer",

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from api.planner.views import View
 from api.schema import schema
 from api.wiring import AccessSettings
 from application.access import ACCOUNT_KINDS, DATA_KINDS
+from infrastructure import login_desk
 from infrastructure.signing_keys import SigningKeys
 from tests.api.house import UNITS, House, running_house
 from tests.api.subscriber import subscriber
@@ -241,16 +243,41 @@ def test_an_administrator_ends_a_lock_out(house: House) -> None:
     entered(house, name)
 
 
-def test_a_refresh_token_that_comes_twice_ends_its_whole_session(house: House) -> None:
+def refreshed(house: House, tokens: dict[str, Any], client: httpx.Client | None = None) -> httpx.Response:
+    return (client or house.client).post("/refresh", json={"refreshToken": tokens["refreshToken"]})
+
+
+def test_who_lost_the_answer_of_a_refresh_gets_it_again(house: House) -> None:
+    """SEC-06: also when two tabs ask at once; the session goes on with the one successor."""
     name, _ = settled(house)
     first = entered(house, name)
-    second = house.client.post("/refresh", json={"refreshToken": first["refreshToken"]}).json()
+    with ThreadPoolExecutor(4) as tabs:
+        answers = [each.json() for each in tabs.map(lambda _: refreshed(house, first), range(4))]
+    assert len({each["refreshToken"] for each in answers}) == 1
+    assert answers[0]["refreshToken"] != first["refreshToken"]
+    assert {asked(house, each["accessToken"]).status_code for each in answers} == {200}
+    third = refreshed(house, answers[-1]).json()
+    assert asked(house, third["accessToken"]).status_code == 200
+
+
+@pytest.mark.parametrize("how", ["after its successor was used", "too late", "from another address"])
+def test_a_refresh_token_that_is_replayed_ends_its_whole_session(
+    house: House, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEC-06: whoever of the two is the thief, both are out."""
+    name, _ = settled(house)
+    first = entered(house, name)
+    second = refreshed(house, first).json()
     assert asked(house, second["accessToken"]).status_code == 200
-    stolen = house.client.post("/refresh", json={"refreshToken": first["refreshToken"]})
-    assert (stolen.status_code, code(stolen)) == (401, "SESSION_OVER")
-    assert (
-        code(house.client.post("/refresh", json={"refreshToken": second["refreshToken"]})) == "SESSION_OVER"
-    )
+    near = httpx.HTTPTransport(local_address="127.0.0.2" if "another" in how else "127.0.0.1")
+    if "successor" in how:
+        second = refreshed(house, second).json()
+    if "late" in how:
+        monkeypatch.setattr(login_desk, "REFRESH_GRACE", timedelta())
+    with httpx.Client(base_url=house.client.base_url, transport=near) as client:
+        replayed = refreshed(house, first, client)
+    assert (replayed.status_code, code(replayed)) == (401, "SESSION_OVER")
+    assert code(refreshed(house, second)) == "SESSION_OVER"
     assert code(asked(house, second["accessToken"])) == "TOKEN_REVOKED"
 
 

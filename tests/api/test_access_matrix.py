@@ -21,6 +21,7 @@ from api.live_log import LiveLog, Stream
 from api.planner.positions import decode
 from api.planner.reads import Reads, configure
 from api.public_events import public_event
+from api.rest import activities as rest
 from api.rest.activities import OPERATIONS
 from api.result_files import RESULTS_PATH
 from api.schema import schema
@@ -44,6 +45,7 @@ from tests.api.access_matrix import (
     views,
 )
 from tests.api.house import House, running_house
+from tests.api.rest import sent
 from tests.application.test_access import MAY
 from tests.given import grid
 from tests.infrastructure import log_writing
@@ -91,6 +93,7 @@ ROUTES: Mapping[str, str] = {
     f"{RESULTS_PATH}/{{id}}": "exportSegmentRun",
     "/exports/work-orders/{id}": "exportWorkOrder",
     "/exports/points-jobs/{id}/{file}": "exportPointsFile",
+    **dict.fromkeys((operation.path for operation in rest.OPERATIONS), "by REST"),
 }
 """Every path: whom it answers."""
 
@@ -100,6 +103,14 @@ BY_REST: Mapping[str, str] = {
     "submitActivity": "submitActivity",
 }
 """The operations of REST, and what they do; besides, all of them read records."""
+
+
+REST: Mapping[str, str] = {
+    "createActivity": "draftActivity",
+    "submitActivity": "submitActivity",
+    **dict.fromkeys(("listActivities", "getActivity", "getActivityStatus"), "records.read"),
+}
+"""The operations of REST: what each asks for."""
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +175,8 @@ def test_every_path_is_refused_to_whom_it_is_not_for(house: House) -> None:
                 assert nobody.status_code in (400, 401, 404, 405)
             case "who has a token":
                 assert nobody.status_code in (401, 403, 404), url
+            case "by REST":
+                assert nobody.status_code in (403, 405), url
             case operation:
                 assert nobody.status_code == 403
                 for role in Role:
@@ -184,6 +197,27 @@ def test_every_operation_of_rest_is_refused_to_a_role_without_its_permission(hou
             answer = house.client.request(operation.method, path, json=body, headers=headers)
             is_allowed = HOLDERS["records.read", role] == "yes" and MAY.get((does, role), "yes") == "yes"
             assert (answer.status_code == 403) is not is_allowed, (operation.id, role, answer.text)
+
+
+def test_every_operation_of_rest_is_refused_and_scoped_like_those_of_graphql(house: House) -> None:
+    """SYS-03, SYS-08, INT-01"""
+    assert {operation.id for operation in rest.OPERATIONS} == set(REST)
+    activity = next(view for view in views().values() if view.kind == "activity")
+    for operation in rest.OPERATIONS:
+        body = {} if operation.body else None
+        asked = REST[operation.id]
+        for role in Role:
+            path = operation.path.format(id=id_of(activity, "HO"))
+            status = sent(house, f"{role}@HO", operation.method, path, body).status_code
+            allowed = HOLDERS[asked, role] if (asked, role) in HOLDERS else MAY[asked, role]
+            assert (status == 403) is (allowed == "no"), (operation.id, role, status)
+        if operation.body is None:
+            shown = sent(house, "operator@SH", "GET", operation.path.format(id=id_of(activity, "SZ")))
+            assert (
+                shown.status_code == 404
+                if "{id}" in operation.path
+                else told(shown.json()) & SEEDED == {id_of(activity, "SH")}
+            )
 
 
 def test_every_view_asks_for_the_permission_of_its_kind() -> None:

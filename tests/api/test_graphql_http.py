@@ -149,7 +149,13 @@ def test_a_reader_can_ask_for_a_position_and_a_far_one_is_not_there_yet(house: H
         "operator", "addCostType", code="POS-1", name="Pos", accountingSubject="1", unit="CNY"
     )["position"]
     body = {"query": QUERY, "extensions": {"minPosition": position}}
-    assert house.client.post("/graphql", json=body, headers=AUTH).status_code == 200
+    for query in (QUERY, f"{QUERY[:-1]} viewer {{ user }} }}"):  # planned, and with a resolver
+        answer = house.client.post("/graphql", json={**body, "query": query}, headers=AUTH)
+        assert answer.status_code == 200
+        told = answer.json()["extensions"]["projection"]
+        assert told.keys() == {"position", "lagMs"}
+        assert told["position"] >= position
+        assert 0 <= told["lagMs"] < 5_000
     bad = {"query": QUERY, "extensions": {"minPosition": "x"}}
     assert house.client.post("/graphql", json=bad, headers=AUTH).status_code == 400
 

@@ -244,6 +244,10 @@ FAULTY: list[tuple[dict[str, Any], ExpectedFault]] = [
         (TimeframeRefusal.BAD_CRON, "groups", 0, "frequency", "cron"),
     ),
     (
+        {"groups": (replace(GROUP, frequency=Frequency(FrequencyKind.CRON, "0 2 30 2 *")),)},
+        (TimeframeRefusal.NO_SUCH_DAY, "groups", 0, "frequency", "cron"),
+    ),
+    (
         {"groups": (replace(GROUP, timeframe=Timeframe(TimeframeKind.ROLLING, days=0)),)},
         (CommonRefusal.OUT_OF_RANGE, "groups", 0, "timeframe", "days"),
     ),

@@ -1,9 +1,11 @@
 """Timeframes: the days that they mean, and what makes them and their schedules sound."""
 
-from datetime import date
+from contextlib import nullcontext
+from datetime import UTC, date, datetime
 
 import pytest
 
+from application.shared.cron_times import next_fire
 from domain.shared.refusal import CommonRefusal, refuse_any
 from domain.timeframes import (
     CRON_CHARACTERS_MAX,
@@ -99,6 +101,20 @@ def test_a_schedule_of_five_fields_is_one(cron: str) -> None:
 def test_what_is_no_schedule_is_refused(cron: str) -> None:
     with refused((TimeframeRefusal.BAD_CRON, "cron")):
         refuse_any(frequency_faults(Frequency(FrequencyKind.CRON, cron)))
+
+
+@pytest.mark.parametrize(
+    ("cron", "is_there"),
+    [("0 2 30 2 *", False), ("0 0 31 4,6,9-9,11 *", False), ("0 0 31 2 */2", False), ("0 0 30-31 2 *", False),
+     ("0 0 29 2 *", True), ("0 2 30 2 1", True), ("0 0 28,30 2 *", True), ("0 0 */30 2 *", True),
+     ("0 0 31 2-3 *", True), ("0 0 31 */6 *", True), ("0 0 31 */2 *", True)],
+)  # fmt: skip
+def test_a_schedule_of_a_day_that_there_never_is_is_refused(cron: str, is_there: bool) -> None:
+    """As the clock itself finds, which takes no such expression."""
+    with nullcontext() if is_there else pytest.raises(ValueError, match="day-of-month"):
+        assert next_fire(cron, "Asia/Shanghai", datetime(2026, 1, 1, tzinfo=UTC)) is not None
+    found = [fault.code for fault in frequency_faults(Frequency(FrequencyKind.CRON, cron))]
+    assert found == ([] if is_there else [TimeframeRefusal.NO_SUCH_DAY])
 
 
 def test_a_schedule_is_there_for_cron_and_for_nothing_else() -> None:

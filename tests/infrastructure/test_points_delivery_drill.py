@@ -3,10 +3,12 @@
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from uuid import UUID
@@ -30,10 +32,12 @@ from infrastructure.points_counterpart import Counterpart, Rules
 from infrastructure.points_gateway import DirectoryGateway
 from tests.application.bank import ALL_UNITS, DAY, LIN, NOW, Bank
 from tests.application.points_world import PointsWorld, StoredResults, rows
+from tests.application.test_points_job_recalls import recall, resend
 
 FOUND = rows(120)
 KILLS = 20
 PAUSE_MAX_S = 0.03
+STEPS_MAX = 1_000
 RULES = Rules(reject_every=17, reject_code="51")
 LEDGER = """select stream_id, version, event_type, data::text from log.events
     where stream_type = 'points_ledger' order by stream_id, version"""
@@ -68,19 +72,21 @@ def worker(url: str, home: Path, job: UUID, run: UUID) -> Iterator[tuple[int, Co
     try:
         yield process.pid, hears
     finally:
+        hears.close()  # one that goes in circles ends with it
         process.join(60)
-        hears.close()
 
 
 def until(hears: Connection, status: Status) -> bool:
     """Wait until the worker is at a step; False when it has ended before."""
     try:
-        while hears.poll(60):
+        for _ in range(STEPS_MAX):
+            if not hears.poll(60):
+                break
             if hears.recv() is status:
                 return True
     except EOFError:
         return False
-    raise AssertionError("the worker stands still")
+    raise AssertionError("the worker stands still, or goes in circles")
 
 
 def outcome(url: str, home: Path) -> tuple[bytes, list[tuple[object, ...]], list[tuple[object, ...]]]:
@@ -204,3 +210,72 @@ def test_a_worker_killed_in_this_step_twenty_times_leaves_the_same_file_and_the_
         assert ledgers == reference[1]
         assert recorded == reference[2]
     assert killed >= KILLS / 4, "many were killed on the way"
+
+
+ENDS = {"recalled": Status.WITHDRAWN, "recalled too late": Status.SETTLED, "sent again": Status.SETTLED}
+
+
+def taken_back(kind: str, url: str, home: Path, opened: tuple[str, UUID, UUID]) -> None:
+    """The file is out: nobody has taken it, or it was taken and answered, or its answer got lost. Somebody
+    has recalled it, or asked for another sending, and no worker has come to that yet.
+    """
+    _, job, run = opened
+    with pool(url, 2) as connections:
+        results, gateway = StoredResults({run: FOUND}), DirectoryGateway(home / "gateway")
+        world = PointsWorld(Bank(EventLog(connections)), home / "points", results, gateway=gateway)
+        world.step(job, 3)
+        rules = replace(RULES, lose_every=1 if kind == "sent again" else 0)
+        if kind != "recalled":
+            with Counterpart(home / "gateway", rules).at_work() as counterpart:
+                counterpart.tick()
+        (resend if kind == "sent again" else recall)(world, job)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_worker_killed_while_it_takes_a_file_back_or_sends_it_again_leaves_the_same_outcome(
+    kind: str,
+    opened: tuple[str, UUID, UUID],
+    make_database: Callable[..., str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """PTS-07, PTS-10, BUD-04: whoever was killed half-way, a file that came back is never seen again, and its
+    reservation is free once; one that was taken is booked once, to the byte.
+    """
+    name, job, run = opened
+    out, before = make_database(name), home_at(tmp_path_factory.mktemp("out"))
+    taken_back(kind, out, before, opened)
+    out_name = psycopg.conninfo.conninfo_to_dict(out)["dbname"]
+    dice, killed, expected = random.Random(kind), 0, None
+    for number in range(KILLS // 2 + 1):
+        url, home = make_database(out_name), tmp_path_factory.mktemp("drill") / "home"
+        shutil.copytree(before, home)
+        if number:
+            with worker(url, home, job, run) as (pid, hears):
+                assert hears.poll(60)
+                time.sleep(PAUSE_MAX_S * dice.random() ** 6)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with pool(url, 1) as connections:
+                killed += EventLog(connections).load(DECIDER, job).state.status is not ENDS[kind]
+        with worker(url, home, job, run) as (_, hears):
+            assert until(hears, ENDS[kind])
+        found = outcome(url, home)
+        expected = expected or found  # the first is killed by nobody
+        assert found == expected
+        seen = [path.name for path in (home / "gateway").glob("*/POINTS_*") if path.parent.name != "sent"]
+        assert (seen == []) == (kind == "recalled"), seen
+        with pool(url, 1) as connections:
+            log = EventLog(connections)
+            activity = log.load(DECIDER, job).state.has.cause.activity.id
+            amounts = log.load(BUDGET, budget_id(activity)).state.amounts
+        posted = len(expected[1])
+        assert (amounts.free, amounts.reserved, amounts.consumed) == (
+            1_000_00 - 5_00 * posted,
+            0,
+            5_00 * posted,
+        )
+    assert expected is not None
+    assert len(expected[1]) == (0 if kind == "recalled" else len(FOUND) - len(FOUND) // 17)
+    assert killed >= KILLS / 8, "many were killed on the way"

@@ -57,6 +57,12 @@ def test_a_wait_is_bounded_and_only_the_named_projections_count(cardinal_url: st
         assert await progress.reached(last, [], 0.0)
         assert progress.positions()["timeline"] == Position(last.epoch, 0)
         assert progress.positions()["activities"] >= last
+        lowest, lag_ms = progress.standing()
+        assert lowest == Position(last.epoch, 0), "that of the last one"
+        assert lag_ms > 100, "as old as the first event that it has not taken in"
+        await asyncio.to_thread(catch_up, cardinal_url, log)
+        assert await progress.reached(last, NAMES, LONG_S)
+        assert progress.standing() == (last, 0)
 
     run(cardinal_url, talk)
 

@@ -1,5 +1,6 @@
 """Results past their time: the sweep deletes these and tells of it, and what killed processes left, too."""
 
+import fcntl
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from domain.segment_runs import RunRefusal, Status
 from infrastructure import actors
 from infrastructure.database import pool
 from infrastructure.duckdb_engine import DuckDBEngine
+from infrastructure.durable_files import try_held
 from infrastructure.event_log import EventLog
 from infrastructure.projection_runner import Projector
 from infrastructure.result_sets import ABANDONED_S
@@ -148,5 +150,33 @@ def test_what_killed_processes_left_is_swept_after_a_day(warehouse: Warehouse, t
     long_ago = time.time() - ABANDONED_S - 60
     for name in (".run-count-1", ".run-2"):
         os.utime(results / name, (long_ago, long_ago))
-    assert DuckDBEngine(warehouse, results).sweep() == 2
-    assert [path.name for path in results.iterdir()] == [".run-3"]
+    locks = [results / ".locks" / name for name in ("over", "held", "new")]
+    for lock in locks:
+        with try_held(lock):
+            pass
+    for lock in locks[:2]:
+        os.utime(lock, (long_ago, long_ago))
+    with try_held(locks[1]) as held:
+        assert held is not None
+        assert DuckDBEngine(warehouse, results).sweep() == 2
+    assert {path.name for path in results.iterdir()} == {".run-3", ".locks"}
+    assert {path.name for path in (results / ".locks").iterdir()} == {"held", "new"}
+
+
+def test_a_lock_that_was_removed_while_somebody_opened_it_is_held_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else he and who makes it anew would both hold it."""
+    lock = tmp_path / "lock"
+    flock = fcntl.flock
+
+    def swept_before(descriptor: int, operation: int) -> None:
+        lock.unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", swept_before)
+    with try_held(lock) as held:
+        assert held is None
+    monkeypatch.undo()
+    with try_held(lock) as held:
+        assert held is not None

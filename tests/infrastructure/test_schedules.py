@@ -370,17 +370,32 @@ def test_old_runs_are_forgotten_in_chunks(
 
 
 def test_another_broker_gets_the_task_under_the_same_id(
-    url: str, scheduler: Scheduler, clock: Clock, owner: psycopg.Connection[Any]
+    url: str,
+    scheduler: Scheduler,
+    clock: Clock,
+    owner: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """LOG-08: also when the commit fails after it was sent"""
     stub = StubBroker()
     dramatiq.actor(broker=stub)(report)
     scheduler.ensure([EACH_MINUTE])
     clock.reading += timedelta(minutes=1)
-    other = Scheduler(url, stub, now=clock)
+    other, enqueue = Scheduler(url, stub, now=clock), stub.enqueue
+
+    def cut_off(message: dramatiq.Message[Any], **more: Any) -> None:
+        enqueue(message, **more)
+        raise ConnectionError("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stub, "enqueue", cut_off)
+        with pytest.raises(ConnectionError):
+            other.tick()
+    assert fired(owner) == []
     assert other.tick() == 1
     other.close()
-    message = dramatiq.Message.decode(stub.queues["default"].get())
-    assert [(message.message_id,)] == rows(owner, "select message_id::text from tasks.schedule_run")
+    sent = [dramatiq.Message.decode(stub.queues["default"].get()).message_id for _ in range(2)]
+    assert [(sent[0],)] == [(sent[1],)] == rows(owner, "select message_id::text from tasks.schedule_run")
 
 
 def test_a_time_that_the_clock_jumps_over_fires_after_the_jump() -> None:

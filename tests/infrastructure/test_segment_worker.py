@@ -1,5 +1,6 @@
 """A run through the broker: the worker performs it with the real engine over a small warehouse."""
 
+import multiprocessing
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ import pytest
 from application.segment_definitions import content_of, query_of
 from application.segment_runs import execute
 from application.shared.engines import GrantedTable, Parameter, Query, RunFailure
-from domain.segment_runs import SegmentRunCleanedUp, Status
+from domain.segment_runs import ATTEMPTS_EXHAUSTED, SegmentRunCleanedUp, Status
 from domain.warehouse_schema import TABLES
-from infrastructure import actors
+from infrastructure import actors, database
 from infrastructure.database import pool
 from infrastructure.duckdb_engine import DuckDBEngine
 from infrastructure.duckdb_session import EngineLimits
@@ -31,6 +32,15 @@ from tests.application.segments import CONTENT, VALUES, WORKER_UNITS, Desk
 from tests.infrastructure.test_task_worker import eventually
 
 BUSINESS_DATE = date(2026, 3, 1)
+SLOW = replace(
+    CONTENT,
+    sql="select a.customer_id, max(a.level) as level from transactions t1 join transactions t2"
+    " on t1.amount_minor <> t2.amount_minor join customers a on a.customer_id = t1.customer_id"
+    " join transactions t3 on t3.amount_minor <> t2.amount_minor"
+    " where t1.booked_on < :data_to group by a.customer_id",
+)
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["tests.infrastructure.test_segment_worker"])
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +51,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def settings(cardinal_url: str, home: Path) -> Settings:
+def given(cardinal_url: str, home: Path) -> dict[str, str]:
     units = ",".join(f"{unit}:{unit}" for unit in sorted(ALL_UNITS))
-    return Settings.read(
-        {"DATABASE_URL": cardinal_url, "CARDINAL_ORG_UNITS": units, "CARDINAL_HOME": str(home)}
-    )
+    return {"DATABASE_URL": cardinal_url, "CARDINAL_ORG_UNITS": units, "CARDINAL_HOME": str(home)}
+
+
+@pytest.fixture
+def settings(given: dict[str, str]) -> Settings:
+    return Settings.read(given)
 
 
 @contextmanager
@@ -120,16 +133,9 @@ def test_a_run_whose_primary_index_is_not_unique_has_failed_with_the_count(
 
 def test_a_running_query_stops_when_its_run_is_terminated(settings: Settings, cardinal_url: str) -> None:
     """LOG-17: cancel stops it within two seconds, of which the log is asked for one half, at most."""
-    slow = replace(
-        CONTENT,
-        sql="select a.customer_id, max(a.level) as level from transactions t1 join transactions t2"
-        " on t1.amount_minor <> t2.amount_minor join customers a on a.customer_id = t1.customer_id"
-        " join transactions t3 on t3.amount_minor <> t2.amount_minor"
-        " where t1.booked_on < :data_to group by a.customer_id",
-    )
     with opened(cardinal_url) as desk:
         desk.grant("transactions")
-        run = desk.request(desk.approved(slow))
+        run = desk.request(desk.approved(SLOW))
         worker = threading.Thread(target=perform, args=(desk, settings, run))
         worker.start()
         eventually(lambda: desk.run(run).status is Status.RUNNING)
@@ -139,6 +145,41 @@ def test_a_running_query_stops_when_its_run_is_terminated(settings: Settings, ca
         worker.join(2)
         assert not worker.is_alive()
         assert desk.run(run).status is Status.TERMINATED
+
+
+def be_a_worker(given: dict[str, str], url: str) -> None:
+    with working(Settings.read(given), url):
+        time.sleep(60)
+
+
+@pytest.mark.drill
+def test_a_run_whose_worker_is_killed_three_times_has_failed_and_left_nothing(
+    given: dict[str, str], settings: Settings, cardinal_url: str
+) -> None:
+    """LOG-11, LOG-17: through the broker; a fourth worker finds the attempts used up, and clears away."""
+    with opened(cardinal_url) as desk, closing(database.connect(cardinal_url)) as owner:
+        desk.grant("transactions")
+        run = desk.request(desk.approved(SLOW))
+        results = settings.home / "results"
+        with closing(open_broker(settings, cardinal_url)) as broker:
+            actors.declare_names(broker)
+            message = broker.get_actor(actors.EXECUTE_RUN).message(str(run))
+            broker.enqueue(message.copy(message_id=str(uuid4())))
+        for attempt in (1, 2, 3):
+            worker = _context.Process(target=be_a_worker, args=(given, cardinal_url))
+            worker.start()
+            eventually(lambda: desk.run(run).attempt == attempt)  # noqa: B023
+            eventually((results / f".run-{run}" / "result.parquet").exists)
+            worker.kill()
+            worker.join()
+            assert desk.run(run).status is Status.RUNNING
+            owner.execute("update tasks.message set leased_until = now() where state = 'leased'")
+        assert (results / f".run-{run}").exists(), "nobody was there who could have removed it"
+        with working(settings, cardinal_url):
+            eventually(lambda: desk.run(run).cleaned == 3)
+        assert (desk.run(run).status, desk.run(run).failure) == (Status.FAILED, ATTEMPTS_EXHAUSTED)
+        assert [path.name for path in results.iterdir() if str(run) in path.name] == []
+        assert owner.execute("select count(*) from tasks.message").fetchone() == (0,)
 
 
 def test_every_unit_finds_its_own_customers(settings: Settings, cardinal_url: str) -> None:

@@ -90,8 +90,13 @@ def test_the_worker_frees_what_has_expired_and_closes_what_is_over_by_the_read_t
         world = PointsWorld(bank, tmp_path)
         plan = bank.plan(bank.add_type("Dining"), starts_at=bank.now, ends_at=bank.now + 30 * DAY)
         left, sent = (bank.running(bank.draft(plan)) for _ in range(2))
-        unlaunched = bank.draft(plan)
-        bank.approved(unlaunched)
+        unlaunched = {bank.draft(plan) for _ in range(3)}
+        for activity in unlaunched:
+            bank.approved(activity)
+        revised, pending, _ = unlaunched
+        for activity in (revised, pending):
+            bank.revise(activity, replace(plan, name="Summer dining"))
+        bank.submit(pending)
         job = world.opened(rows(2), left)
         world.step(job, 2)
         world.sent(rows(2), sent)
@@ -103,17 +108,17 @@ def test_the_worker_frees_what_has_expired_and_closes_what_is_over_by_the_read_t
         projector.start()
         try:
             eventually(lambda: expired(datetime.now(UTC), 10) == [("budget", budget_id(left))])
-            assert settled(datetime.now(UTC), 10) == [unlaunched]
+            assert {*settled(datetime.now(UTC), 10)} == unlaunched
             with working(settings, cardinal_url), closing(open_broker(settings, cardinal_url)) as broker:
                 actors.declare_names(broker)
                 perform(broker, actors.EXPIRE_RESERVATIONS)
                 eventually(lambda: world.budget(left).amounts.reserved == 0)
                 assert left not in settled(datetime.now(UTC), 10), "its work order is still executing"
                 bank.send(LIN, "withdrawPointsJob", {}, points_jobs.withdraw, job, "too late")
-                eventually(lambda: {*settled(datetime.now(UTC), 10)} == {left, unlaunched})
+                eventually(lambda: {*settled(datetime.now(UTC), 10)} == {left, *unlaunched})
                 assert settled(datetime.now(UTC) - 20 * DAY, 10) == []
                 perform(broker, actors.CLOSE_BUDGETS)
-                for each in (left, unlaunched):
+                for each in (left, *unlaunched):
                     eventually(lambda each=each: world.budget(each).amounts.is_closed)
             eventually(lambda: settled(datetime.now(UTC), 10) == expired(datetime.now(UTC), 10) == [])
         finally:

@@ -29,6 +29,7 @@ from domain.reconciliation import Reconciliation
 from domain.segment_definitions import DefinitionKind
 from domain.segment_runs import SegmentRun
 from domain.shared.references import Reference
+from domain.work_order_contents import Content
 from domain.work_order_executions import ExecutionFailed, ExecutionStarted, WorkOrderRetried
 from domain.work_order_statuses import Status, WorkOrderRefusal
 from domain.work_orders import DECIDER as WORK_ORDER
@@ -66,8 +67,9 @@ def order_of(world: PointsWorld, run: object) -> WorkOrder:
 @pytest.mark.parametrize("status", Status)
 def test_an_order_is_owed_its_start_at_its_time_and_only_while_it_is_scheduled(status: Status) -> None:
     """LOG-08, WO-09"""
-    order = WorkOrder(status=status)
-    expected = Step(START_WORK_ORDER, order.execution_at) if status is Status.SCHEDULED else None
+    some = Reference(uuid4(), 1)
+    order = WorkOrder(status=status, content=Content("Diners", some, some, "all", SOON, "chen", some))
+    expected = Step(START_WORK_ORDER, SOON) if status is Status.SCHEDULED else None
     assert next_step(order) == expected
 
 
