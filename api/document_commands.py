@@ -68,7 +68,7 @@ def withdraw(digests: Annotated[list[str], typer.Argument(help="The sha256 of ea
 
 
 def _read(file: Path) -> dict[str, str]:
-    """The map, its digests in lower case. Raise CommandFailed."""
+    """The map, its digests in lower case and without their algorithm's name. Raise CommandFailed."""
     try:
         data = file.read_bytes() if file.stat().st_size <= FILE_BYTES_MAX else b""
         found = orjson.loads(data)
@@ -80,7 +80,7 @@ def _read(file: Path) -> dict[str, str]:
         raise CommandFailed(f"{file} is no map of documents.", MAP, 2)
     if len(found) > DOCUMENTS_MAX:
         raise CommandFailed(f"{file} has more than {DOCUMENTS_MAX:,} documents.", "Register fewer.", 2)
-    return {name.lower(): source for name, source in found.items()}
+    return {name.lower().removeprefix("sha256:"): source for name, source in found.items()}
 
 
 def _faults(found: Mapping[str, str]) -> Iterator[str]:

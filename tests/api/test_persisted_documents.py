@@ -53,6 +53,9 @@ def registered(url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     file = written(tmp_path_factory.mktemp("deploy"), COUNT, NAMES, REMOVE)
     assert command(url, "register", file).output == "3 new documents; 0 were registered before.\n"
     assert command(url, "register", file).output == "0 new documents; 3 were registered before.\n"
+    named = orjson.loads(Path(file).read_bytes())
+    Path(file).write_bytes(orjson.dumps({f"sha256:{digest}": source for digest, source in named.items()}))
+    assert command(url, "register", file).output == "0 new documents; 3 were registered before.\n"
 
 
 def get(house: House, user: str, **parameters: Any) -> httpx.Response:
