@@ -11,7 +11,7 @@ from domain.activity_figures import Exclusion
 from domain.shared.field_rules import FIELDS_MAX
 from domain.timeframes import FrequencyKind, TimeframeKind
 
-LISTED_MAX = 1_000
+LISTED_MAX = 200
 """Of any list: what is beyond its own limit is told with all other faults, what is beyond this alone."""
 PAGE, PAGE_MAX = 50, 500
 CODE_CHARACTERS_MAX = 32

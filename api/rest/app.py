@@ -23,6 +23,7 @@ from api.rest.values import Given
 from api.services import Services
 from application.access import Forbidden, Principal, who_may
 from application.authentication import TokenRefused
+from application.shared.handler import KEY_CHARACTERS_MAX
 
 KEY = "idempotency-key"
 
@@ -123,8 +124,10 @@ def _query(operation: Operation, request: Request) -> Any:
 async def _body(operation: Operation, request: Request) -> Any:
     if operation.body is None:
         return None
-    if KEY not in request.headers:
+    if not (keys := request.headers.getlist(KEY)):
         raise Problem(400, "KEY_REQUIRED")
+    if len(keys) > 1:
+        raise Problem(400, "BAD_KEY", values={"most": str(KEY_CHARACTERS_MAX)})
     try:
         require_json(request)
         return operation.body.model_validate_json(await request.body())

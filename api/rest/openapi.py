@@ -93,7 +93,7 @@ def document(operations: Sequence[Operation]) -> Schema:
                 "Fault": FAULT,
                 **{name: schema for name, schema in schemas.items() if name not in queries},
             },
-            "responses": {status: _problem(told) for status, told in STATUSES.items()},
+            "responses": {status: _problem(status, told) for status, told in STATUSES.items()},
             "parameters": {"key": KEY, "language": LANGUAGE, "tag": TAG, "id": ID},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -188,5 +188,9 @@ def _content(model: type[BaseModel]) -> Schema:
     return {JSON: {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
 
 
-def _problem(told: str) -> Schema:
-    return {"description": told, "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+def _problem(status: str, told: str) -> Schema:
+    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    headers = (
+        {"Retry-After": {"description": "Seconds.", "schema": STRING}} if status in ("429", "503") else {}
+    )
+    return {"description": told, "headers": headers, "content": content}

@@ -360,6 +360,38 @@ def documents_with_mistakes(chance: random.Random) -> Hostile:
     return _posted("documents_with_mistakes", "".join(pieces))
 
 
+def rest(chance: random.Random) -> Hostile:
+    """Bodies, parameters, places and methods under /v1."""
+    text, many = chance.choice(TEXTS), chance.choice([2, 300, 50_000])
+    place = chance.choice(
+        ["", "", "", "/act_x/submission", "/act_x/submission", "/act_x/status", f"/{quote(text[:300])}"]
+    )
+    target = f"/v1/activities{place}"
+    if chance.random() < 0.3:
+        names = ("status", "code", "changedSince", "limit", "after", "size", "filter[x]")
+        pairs = [(chance.choice(names), chance.choice([*TEXTS, "1", "-1"])) for _ in range(3)]
+        target += f"?{urlencode(pairs)[:20_000]}"
+        return Hostile("rest", chance.choice(["GET", "HEAD", "GET", "DELETE"]), target)
+    make = chance.choice(
+        [
+            lambda: chance.choice([None, 1, "x", [], [{}], {}, {"code": 1}, {"expectedVersion": 2**70}]),
+            lambda: {"code": text, "name": text, "description": text, "activityTypeId": text},
+            lambda: {"rewards": [{"value": text, "fieldValues": [{"name": text, "value": text}]}]},
+            lambda: {"rewards": [{"fieldValues": [1] * (many // 100)}] * (many // 100)},
+            lambda: {"costLines": [chance.choice([1, None, {}, {"amount": {"amount": "1e9"}}])] * many},
+            lambda: {f"x{n}": n for n in range(many)},
+            lambda: {"startsAt": chance.choice(TIMES), "endsAt": chance.choice([*TIMES, 1, None])},
+            lambda: {"budget": {"amount": chance.choice(["9" * many, "NaN", "-1", "1e5"]), "currency": text}},
+            lambda: {"channels": ["APP"] * many, "coDepartmentIds": ["dp_" + "0" * 32] * many},
+        ]
+    )  # fmt: skip
+    odd = bytes_that_are_no_json(chance).body
+    body = odd if chance.random() < 0.3 else json.dumps(make()).encode()
+    kind = JSON if chance.random() < 0.9 else chance.choice(CONTENT_TYPES)
+    key = chance.choice(["k", "k", "k" * 300, str(chance.random()), "", "é"])
+    return Hostile("rest", "POST", target, body, {"content-type": kind, "idempotency-key": key})
+
+
 KINDS: tuple[Callable[[random.Random], Hostile], ...] = (
     bytes_that_are_no_json,
     members_of_other_kinds,
@@ -373,4 +405,5 @@ KINDS: tuple[Callable[[random.Random], Hostile], ...] = (
     methods,
     headers,
     documents_with_mistakes,
+    rest,
 )

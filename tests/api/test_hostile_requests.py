@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import orjson
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.application import create_app
+from api.http_errors import PROBLEM
 from api.rates import RateRules
 from api.wiring import GraphQL
 from application.shared.approvable import ApprovalPolicy
@@ -80,6 +82,8 @@ def fault(sent: Hostile, connection: http.client.HTTPConnection) -> tuple[int, s
     if response.headers.get("content-encoding"):
         return response.status, ""
     answer = orjson.loads(body)
+    if told == PROBLEM:
+        return response.status, "" if is_problem(answer, response) else f"no problem: {body[:200]!r}"
     if response.status >= 400 and not answer.get("errors"):
         return response.status, f"no errors: {body[:200]!r}"
     for error in answer.get("errors", ()):
@@ -95,6 +99,22 @@ def fault(sent: Hostile, connection: http.client.HTTPConnection) -> tuple[int, s
         if "Traceback" in error["message"] or 'File "' in error["message"]:
             return response.status, f"its internals: {error}"
     return response.status, ""
+
+
+def is_problem(answer: Any, response: http.client.HTTPResponse) -> bool:
+    """Whether it tells its code, the request, and each fault with its place, in few words."""
+    faults = answer.get("errors", [])
+    places = [each.get("pointer", each.get("parameter")) for each in faults]
+    return (
+        answer["status"] == response.status
+        and answer["requestId"] == response.headers["x-request-id"]
+        and answer["code"] not in ("INTERNAL", "UNAVAILABLE", "TOO_SLOW")
+        and all(
+            each["code"] and 0 < len(each["detail"]) < 600 for each in [*faults, {**answer, "detail": "x"}]
+        )
+        and None not in places
+        and len(faults) <= 100
+    )
 
 
 def faults(url: str, seed: int, count: int) -> tuple[list[str], Counter[int]]:

@@ -1,17 +1,21 @@
 """REST under /v1: activities as other systems create, submit and follow them, and what they are refused."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from typing import Any
 
+import psycopg
 import pytest
 
 from api.rates import EXPORT_POINTS, MUTATION_POINTS, RateRules
+from api.rest import operations
 from api.rest.activities import ACTIVITIES, OPERATIONS
 from api.rest.openapi import document
+from application.access import Permission, Principal
 from tests import openapi_document
+from tests.api import house as houses
 from tests.api.campaigns import APPROVAL, activity_type, plan, verdict
 from tests.api.house import House, running_house
 from tests.api.rest import created, draft, faults, problem, sent
@@ -34,6 +38,11 @@ def test_an_activity_is_created_once_however_often_it_is_sent(house: House) -> N
     assert again.headers["location"] == first.headers["location"]
     there = sent(house, "operator", "GET", first.headers["location"]).json()
     assert (there["status"], there["version"]) == ("PENDING_RESEARCH", 2)
+    for verb in ("withdraw", "delete"):
+        assert house.do("operator", f"{verb}Activity", id=made["id"])["userErrors"] == []
+    gone = sent(house, "operator", "POST", ACTIVITIES, body, "erp-1")
+    assert (gone.status_code, gone.content) == (201, first.content)
+    assert problem(sent(house, "operator", "GET", first.headers["location"]), 404)
 
 
 def test_a_key_with_another_input_is_refused_and_without_a_key_nothing_is_done(house: House) -> None:
@@ -45,6 +54,8 @@ def test_a_key_with_another_input_is_refused_and_without_a_key_nothing_is_done(h
     assert problem(other, 422)["code"] == "KEY_REUSED"
     assert problem(sent(house, "operator", "POST", ACTIVITIES, body, None), 400)["code"] == "KEY_REQUIRED"
     assert problem(sent(house, "operator", "POST", ACTIVITIES, body, "x" * 256), 400)["code"] == "BAD_KEY"
+    headers = [("authorization", "Bearer operator"), ("idempotency-key", "a"), ("idempotency-key", "b")]
+    assert problem(house.client.post(ACTIVITIES, json=body, headers=headers), 400)["code"] == "BAD_KEY"
     assert len(house.appended) == before
     mine = sent(house, "branch", "POST", ACTIVITIES, draft(house), "erp-2")
     assert mine.json()["orgUnit"] == "SH"
@@ -98,7 +109,7 @@ def test_all_faults_come_at_once_with_their_places_in_both_languages(house: Hous
         ({"activityTypeRevision": -1}, {("OUT_OF_RANGE", "/activityTypeRevision")}),
         ({"activityTypeRevision": True}, {("BAD_VALUE", "/activityTypeRevision")}),
         ({"endsAt": "0001-01-01T00:00:00+14:00"}, {("BAD_VALUE", "/endsAt")}),
-        ({"costLines": [{}] * 1_001}, {("TOO_MANY", "/costLines")}),
+        ({"costLines": [{}] * 201}, {("TOO_MANY", "/costLines")}),
         ({"a/b~c": 1}, {("UNKNOWN_MEMBER", "/a~1b~0c")}),
         ({"name": "N\0ul", "description": "4111111111111111"},
          {("BAD_CHARACTERS", "/name"), ("CARD_NUMBER_IN_TEXT", "/description")}),
@@ -306,37 +317,76 @@ def test_a_breaking_change_of_the_contract_is_found(change: Callable[[Any], None
 # --- Limits ------------------------------------------------------------------
 
 
-def test_requests_and_files_are_paid_from_the_bucket_of_graphql(
-    make_database: Callable[..., str], migrated_template: str
+@pytest.fixture(scope="module")
+def small(make_database: Callable[..., str], migrated_template: str) -> Iterator[tuple[House, str]]:
+    """A house with small buckets, and where its database is; `blind` may plan and read nothing."""
+    url, rates = make_database(migrated_template), RateRules(capacity=1_000, restored_per_s=1)
+    plans = frozenset({Permission.ACTIVITIES_PLAN})
+    blind = Principal("blind", frozenset(), "HO", houses.UNITS, system_permissions=plans)
+    before = houses.verify
+    houses.verify = lambda token: blind if token == "blind" else before(token)
+    try:
+        with running_house(url, rates=rates) as running:
+            yield running, url
+    finally:
+        houses.verify = before
+
+
+def test_nothing_is_done_for_who_could_not_be_told_of_it(small: tuple[House, str]) -> None:
+    """SEC-03"""
+    house, _ = small
+    body, before = draft(house), len(house.appended)
+    refused = problem(sent(house, "blind", "POST", ACTIVITIES, body), 403)
+    assert refused["code"] == "FORBIDDEN"
+    assert problem(sent(house, "blind", "GET", ACTIVITIES), 403)["code"] == "FORBIDDEN"
+    assert len(house.appended) == before
+
+
+def test_what_is_recorded_and_not_yet_to_be_read_is_answered_when_it_is_sent_again(
+    small: tuple[House, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """INT-01: the key makes it safe."""
+    house, url = small
+    body, before = draft(house), len(house.appended)
+    monkeypatch.setattr(operations, "READ_OWN_WRITE_S", 0.3)
+    with psycopg.connect(url) as holding:
+        holding.execute("lock table projection.checkpoints in exclusive mode")
+        late = sent(house, "operator", "POST", ACTIVITIES, body, "late")
+    assert problem(late, 503)["code"] == "BEHIND"
+    assert late.headers["retry-after"] == "1"
+    monkeypatch.undo()
+    again = sent(house, "operator", "POST", ACTIVITIES, body, "late")
+    assert (again.status_code, again.json()["code"]) == (201, body["code"])
+    assert len(house.appended) == before + 1
+
+
+def test_requests_and_files_are_paid_from_the_bucket_of_graphql(small: tuple[House, str]) -> None:
     """INT-08, SEC-03: one bucket for all ways in; a list costs by its size, what is not paid is not done."""
-    rates = RateRules(capacity=1_000, restored_per_s=1)
-    with running_house(make_database(migrated_template), rates=rates) as small:
+    house, _ = small
 
-        def left(user: str) -> int:
-            answer = small.answer(user, "{ __typename }")
-            return int(answer["extensions"]["cost"]["available"])
+    def left(user: str) -> int:
+        answer = house.answer(user, "{ __typename }")
+        return int(answer["extensions"]["cost"]["available"])
 
-        full = left("auditor")
-        sent(small, "auditor", "GET", f"{ACTIVITIES}?limit=100")
-        dear = full - left("auditor") - 1
-        sent(small, "auditor", "GET", f"{ACTIVITIES}?limit=1")
-        assert dear > 50
-        assert full - left("auditor") - 3 <= dear
-        before = left("auditor")
-        files = ("activities.xlsx", "work-orders/x", "points-jobs/x/file")
-        for name in files:
-            small.client.get(f"/exports/{name}", headers={"authorization": "Bearer auditor"})
-        assert left("auditor") <= before - len(files) * EXPORT_POINTS
-        before, appended = left("operator"), len(small.appended)
-        sent(small, "operator", "POST", ACTIVITIES, {})
-        assert before - left("operator") >= MUTATION_POINTS
-        while (answer := sent(small, "operator", "GET", f"{ACTIVITIES}?limit=100")).status_code == 200:
-            pass
-        told = problem(answer, 429)
-        assert (told["code"], int(answer.headers["retry-after"]) > 0) == ("RATE_LIMITED", True)
-        assert told["cost"]["available"] < told["cost"]["requested"]
-        refused = small.client.get("/exports/activities.xlsx", headers={"authorization": "Bearer operator"})
-        assert (refused.status_code, refused.headers["retry-after"] > "0") == (429, True)
-        assert small.answer("operator", "{ __typename }")["data"], "a cheap one is still to be had"
-        assert len(small.appended) == appended
+    full = left("auditor")
+    sent(house, "auditor", "GET", f"{ACTIVITIES}?limit=100")
+    rest = left("auditor")
+    sent(house, "auditor", "GET", f"{ACTIVITIES}?limit=1")
+    assert full - rest > 50 > rest - left("auditor")
+    before = left("auditor")
+    files = ("activities.xlsx", "work-orders/x", "points-jobs/x/file")
+    for name in files:
+        house.client.get(f"/exports/{name}", headers={"authorization": "Bearer auditor"})
+    assert left("auditor") <= before - len(files) * EXPORT_POINTS
+    before, appended = left("operator"), len(house.appended)
+    sent(house, "operator", "POST", ACTIVITIES, {})
+    assert before - left("operator") >= MUTATION_POINTS
+    while (answer := sent(house, "operator", "GET", f"{ACTIVITIES}?limit=100")).status_code == 200:
+        pass
+    told = problem(answer, 429)
+    assert (told["code"], int(answer.headers["retry-after"]) > 0) == ("RATE_LIMITED", True)
+    assert told["cost"]["available"] < told["cost"]["requested"]
+    refused = house.client.get("/exports/activities.xlsx", headers={"authorization": "Bearer operator"})
+    assert (refused.status_code, refused.headers["retry-after"] > "0") == (429, True)
+    assert house.answer("operator", "{ __typename }")["data"], "a cheap one is still to be had"
+    assert len(house.appended) == appended
