@@ -70,6 +70,7 @@ def execute(handler: Handler, engine: Engine, extraction_id: UUID, units: frozen
     worker = _Worker(handler, extraction_id, units)
     attempt = worker.start()
     if attempt is None:
+        worker.clean_up(engine)
         return
     report: Command
     try:
@@ -122,6 +123,11 @@ class _Worker:
             content_hash=result.content_hash,
             snapshot=result.snapshot,
         )
+
+    def clean_up(self, engine: Engine) -> None:
+        """Of one that has failed remove what attempts have left that were killed: it names customers."""
+        if self.extraction().status is Status.FAILED:
+            engine.discard(self.extraction_id)
 
     def tell(self, command: Command) -> None:
         """Report; its schedule learns in the same append when it is over."""

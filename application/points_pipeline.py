@@ -259,7 +259,13 @@ def send(desk: PointsDesk, job_id: UUID) -> None:
         if sending == 1 or not is_answered(desk, job):
             name = keep_points_file(desk, job)
             desk.gateway.deliver(desk.folder.path(name), name, job.filed.sha256, sending)
-        desk.tell(job_id, RecordSending(desk.handler.clock() + desk.answer_within))
+        desk.run(job_id, lambda work, now: _sent(desk, work, now, sending))
+
+
+def _sent(desk: PointsDesk, work: Work, job: PointsJob, sending: int) -> None:
+    """Who was overtaken by the next sending says nothing of that one."""
+    if job.recall.sending == sending:
+        work.decide(DECIDER, job.has.header.job, RecordSending(desk.handler.clock() + desk.answer_within))
 
 
 def _release(work: Work, job: PointsJob) -> None:
@@ -306,12 +312,13 @@ def recall(desk: PointsDesk, job_id: UUID) -> None:
     is_back = desk.gateway.withdraw(job.has.header.file_name)
     if not is_back and job.recall.begun.confirmation:
         is_back = not is_answered(desk, job)
-    desk.run(job_id, lambda work, job: _recalled(work, job, is_back))
+    desk.run(job_id, lambda work, now: _recalled(work, now, job.recall.tries, is_back))
 
 
-def _recalled(work: Work, job: PointsJob, is_back: bool) -> None:
+def _recalled(work: Work, job: PointsJob, tries: int, is_back: bool) -> None:
+    """What was found out holds for the recall that it was found out for, and for none after that."""
     begun = job.recall.begun
-    if begun is None:
+    if begun is None or job.recall.tries != tries:
         return
     work.decide(DECIDER, job.has.header.job, RecordRecall(is_back))
     if begun.cancellation is not None:

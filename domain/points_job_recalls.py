@@ -122,9 +122,9 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """`sending` counts how often the file went out; `begun` is the recall under way, and `former` the status
-    that it leads back to; `asked_by` is whose recall found the file taken, since it was last sent;
-    `reversed_points` were posted and taken back.
+    """`sending` counts how often the file went out, `tries` how often it was recalled; `begun` is the recall
+    under way, and `former` the status that it leads back to; `asked_by` is whose recall found the file taken,
+    since it was last sent; `reversed_points` were posted and taken back.
     """
 
     sending: int = 1
@@ -132,6 +132,7 @@ class Recall:
     former: Status = Status.UNKNOWN
     reversed_points: int = 0
     asked_by: str = ""
+    tries: int = 0
 
 
 def evolve(recall: Recall, status: Status, event: Event) -> tuple[Recall, Status]:
@@ -140,7 +141,7 @@ def evolve(recall: Recall, status: Status, event: Event) -> tuple[Recall, Status
         case PointsJobResent(sending=sending):
             return replace(recall, sending=sending, asked_by=""), Status.RELEASED
         case PointsJobRecallBegun():
-            return replace(recall, begun=event, former=status), Status.RECALLING
+            return replace(recall, begun=event, former=status, tries=recall.tries + 1), Status.RECALLING
         case PointsJobRecalled():
             return replace(recall, begun=None), Status.WITHDRAWN
         case PointsJobRecallFailed():

@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from application.access import HEAD_OFFICE, Role
 from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
+from infrastructure.seal_settings import SealSettings
 from infrastructure.settings_values import expected, listed, pairs, require, setting
 from infrastructure.token_settings import TokenSettings
 from infrastructure.transport_settings import TransportSettings
@@ -34,7 +35,7 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-class Settings(WebhookSettings, TransportSettings, TokenSettings):
+class Settings(SealSettings, WebhookSettings, TransportSettings, TokenSettings):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
     model_config = SettingsConfigDict(
@@ -347,6 +348,14 @@ class Settings(WebhookSettings, TransportSettings, TokenSettings):
     @property
     def signing_keys_folder(self) -> Path:
         return self.home / "signing-keys" if self.signing_keys is None else self.signing_keys
+
+    @property
+    def seals_folder(self) -> Path:
+        return self.home / "seals" if self.seals is None else self.seals
+
+    @property
+    def seal_keys_folder(self) -> Path:
+        return self.home / "seal-keys" if self.seal_keys is None else self.seal_keys
 
     @property
     def units(self) -> frozenset[str]:

@@ -70,6 +70,7 @@ class CountingDesk:
         """
         number = self._start(figures)
         if number is None:
+            self._clean_up(figures)
             return
         state = self.handler.log.load(DECIDER, figures).state
         assert state.basis is not None, "what was started has a basis"
@@ -98,6 +99,13 @@ class CountingDesk:
 
         self._handle(figures, use_case)
         return begun[0] if begun else None
+
+    def _clean_up(self, figures: UUID) -> None:
+        """Of a count that has failed remove what attempts have left that were killed: it names customers."""
+        state = self.handler.log.load(DECIDER, figures).state
+        if state.finished > state.counted:
+            for figure in (Figure.TARGET, Figure.QUALIFIED):
+                self.engine.discard(result_id(figures, state.finished, figure))
 
     def _tell(self, figures: UUID, command: Command) -> None:
         def use_case(work: Work) -> UUID:

@@ -70,6 +70,10 @@ class SmallEngine:
 
     folder: Path
     results: dict[UUID, list[Row]] = field(default_factory=dict)
+    discarded: list[UUID] = field(default_factory=list)
+
+    def discard(self, run_id: UUID) -> None:
+        self.discarded.append(run_id)
 
     def found(self, query: Query) -> list[Row]:
         """The rows in primary-index order, of what the gate makes of the query."""

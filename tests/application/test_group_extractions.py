@@ -251,6 +251,7 @@ def test_an_extraction_whose_workers_die_has_failed_after_three_attempts(
     world.desk.extract(extraction)
     assert world.extraction(extraction).status is Status.FAILED
     assert world.schedule(schedule).next_at == FIRST + DAY
+    assert world.engine.discarded == [extraction], "nothing of it stays"
 
 
 def test_workdays_only_skips_a_holiday_and_runs_on_a_make_up_saturday(world: ScheduledWorld) -> None:

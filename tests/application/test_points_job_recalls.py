@@ -1,6 +1,7 @@
 """Points files that are not answered as they should be, and points taken back: none twice, none lost."""
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -217,6 +218,48 @@ def test_an_answer_that_can_be_believed_counts_more_than_a_confirmation(world: P
     world.step(other)
     recall(world, other, confirmation="letter 18", by=WU)
     assert world.step(other).status is Status.WITHDRAWN
+
+
+def test_what_an_overtaken_worker_found_out_ends_no_later_recall(
+    world: PointsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PTS-10: he saw no answer; then one came, the recall failed, and the file was recalled anew."""
+    job = world.sent(rows(4))
+    recall(world, job)
+    world.step(job)
+    recall(world, job, "letter 17", by=WU)
+
+    def overtaken(*_: object) -> None:
+        monkeypatch.undo()
+        world.system.answer(world.name(job))
+        assert world.step(job).status is Status.SENT
+        recall(world, job, by=WU)
+
+    monkeypatch.setattr(type(world.system), "acknowledgement", overtaken)
+    assert world.step(job).status is Status.RECALLING
+    assert world.budget_of(job).amounts.reserved == 20_00
+    assert world.step(job, 5).status is Status.SETTLED
+
+
+def test_an_overtaken_delivery_does_not_pass_for_the_next_sending(
+    world: PointsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PTS-10: nobody would hand the file over anew."""
+    job = world.opened(rows(4))
+    world.step(job, 2)
+    deliver = type(world.system).deliver
+
+    def overtaken(*given: Any) -> None:
+        monkeypatch.undo()
+        deliver(*given)
+        assert world.step(job).status is Status.SENT
+        resend(world, job)
+
+    monkeypatch.setattr(type(world.system), "deliver", overtaken)
+    assert world.step(job).status is Status.RELEASED
+    before = world.system.deliveries
+    assert world.step(job).status is Status.SENT
+    assert world.system.deliveries == before + 1
 
 
 # --- Lost copies ----------------------------------------------------------

@@ -49,6 +49,10 @@ class CountingEngine:
     fails: RunFailed | None = None
     asked: list[tuple[UUID, Query]] = field(default_factory=list)
     merges: list[tuple[UUID, Sequence[tuple[UUID, str]]]] = field(default_factory=list)
+    discarded: list[UUID] = field(default_factory=list)
+
+    def discard(self, run_id: UUID) -> None:
+        self.discarded.append(run_id)
 
     def run(self, run_id: UUID, query: Query, *_: Any) -> ResultSet:
         self.asked.append((run_id, query))
@@ -164,6 +168,12 @@ def test_a_count_that_keeps_killing_its_worker_fails(bank: Bank, engine: Countin
     assert bank.events(figures_id(activity))[-1] == ActivityCountFailed(
         1, "attempts_exhausted", {"attempts": "3"}
     )
+    assert {run_id for run_id, _ in engine.asked} < {*engine.discarded}, "nothing of it stays"
+    before = len(engine.discarded)
+    bank.send(LIN, "countActivity", {}, activity_figures.request, activity)
+    desk(bank, engine).count(figures_id(activity))
+    desk(bank, engine).count(figures_id(activity))
+    assert len(engine.discarded) == before, "what was counted stays"
 
 
 def test_what_the_engine_can_t_do_fails_the_count_and_it_may_be_asked_for_again(
