@@ -1,5 +1,6 @@
 """Errors and answers of GraphQL as clients see them, by whichever way they asked."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,13 @@ from api.context import Context
 from api.http_errors import SENTENCES
 from api.messages import MESSAGES, Language, message
 from api.planner.reads import is_away, is_too_slow
+from api.refusals import forbidden
+from application.access import Permission
 
 MESSAGE_CHARACTERS_MAX = 500
+OF_DOCUMENTS = frozenset({"BAD_INPUT", "LIMIT_EXCEEDED", "BAD_PAGE_SIZE", "BAD_CURSOR", "BAD_AS_OF"})
+"""Codes of what the planner and the validation say of a document, in English."""
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 logger = structlog.get_logger()
 
@@ -44,13 +50,25 @@ def shown(error: GraphQLError, context: Context) -> dict[str, Any]:
         code = code_of(cause)
         text = sentence(code, context.language)
     else:
-        text = error.message
+        text = _worded(error, code or "BAD_INPUT", context.language)
     if len(text) > MESSAGE_CHARACTERS_MAX:  # it repeats what was sent
         text = f"{text[:MESSAGE_CHARACTERS_MAX]}…"
     formatted: dict[str, Any] = {**error.formatted, "message": text}
     own = {name: value for name, value in (error.extensions or {}).items() if code != "INTERNAL"}
     formatted["extensions"] = {**own, "code": code or "BAD_INPUT", "requestId": context.request_id}
     return formatted
+
+
+def _worded(error: GraphQLError, code: str, language: Language) -> str:
+    """The words that it was raised with. What says no more than what went wrong in the document, in English,
+    follows on a sentence for Chinese readers; a right that is lacking is told with the roles that have it.
+    """
+    permission = (error.extensions or {}).get("permission")
+    if code == "FORBIDDEN" and permission in set(Permission):
+        return forbidden(Permission(permission), language).message
+    if language == "zh" and code in OF_DOCUMENTS and not CHINESE.search(error.message):
+        return f"{sentence(code, language)}（{error.message}）"
+    return error.message
 
 
 def answer_of(

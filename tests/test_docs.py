@@ -27,7 +27,10 @@ PATH = (
 )  # fmt: skip
 """The order of a reader who follows the README."""
 
-WITHOUT_STEPS = {"guards", "network", "performance", "planner", "requirements", "settings", "way-of-the-data"}
+WITHOUT_STEPS = {
+    *("errors", "guards", "network", "performance", "planner", "requirements", "security", "settings"),
+    "way-of-the-data",
+}
 PROVED_ELSEWHERE = {"make up", "make demo", "make demo DATA=path/to/folder"}
 """test_up.py and test_demo.py do these."""
 

@@ -281,7 +281,7 @@ def conditions(request: Request, row: type, alias: str, given: Mapping[str, Any]
             case _:
                 field, kind = columns[name]
                 if not permitted(field, request.viewer.permissions):
-                    raise refused("FORBIDDEN", f"no right to filter by {name}")
+                    raise refused("FORBIDDEN", f"no right to filter by {name}", permission=field.permission)
                 within = field.read.within if isinstance(field.read, Column) else None
                 yield from _comparisons(request, f"{alias}.{field.column}", kind, value, within)
 

@@ -161,6 +161,30 @@ def test_a_reader_can_ask_for_a_position_and_a_far_one_is_not_there_yet(house: H
 
 
 @pytest.mark.parametrize(
+    ("document", "user", "said"),
+    [
+        ('{ costTypes(after: "x") { totalCount } }', "auditor", "游标不属于该名单。（the cursor does not"),
+        ("{ costTypes(first: 1000) { totalCount } }", "auditor", "每页条数超出范围。（give first or last"),
+        ("{ users { totalCount } }", "operator", "您没有此操作的权限；有权的角色：auditor (HO)"),
+        (
+            "{ budgets(filter: {thresholdPercent: {eq: 1}}) { totalCount } }",
+            "integrator",
+            "有权的角色：operator,",
+        ),
+        ("{ nothing }", "auditor", "请求格式不正确。（Cannot query field"),
+    ],
+)
+def test_what_is_wrong_with_a_document_is_told_to_chinese_readers_too(
+    house: House, document: str, user: str, said: str
+) -> None:
+    """api.md 3"""
+    answer = house.answer(user, document, {"accept-language": "zh-CN"})
+    assert said in answer["errors"][0]["message"]
+    english = house.answer(user, document)["errors"][0]["message"]
+    assert english.isascii()
+
+
+@pytest.mark.parametrize(
     ("document", "code"),
     [
         ("query a { __typename } mutation b { __typename }", "OPERATION_UNCLEAR"),
