@@ -50,6 +50,7 @@ def test_every_mutation_takes_one_input_and_answers_with_errors_and_a_position()
     for name, field in mutations.fields.items():
         assert set(field.args) == {"input"}, name
         assert {"userErrors", "position"} < get_named_type(field.type).fields.keys(), name
+        assert f"Asks for {OPERATIONS[name]}." in (field.description or ""), "api.md 11"
 
 
 def camel(name: str) -> str:
