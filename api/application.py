@@ -17,6 +17,7 @@ from api.exports import ACTIVITIES_PATH
 from api.health import Parts, health_routes
 from api.http_errors import error_response
 from api.login import KEYS_PATH, LOGIN_PATHS
+from api.partner_messages import PARTNERS_PATH
 from api.points_files import JOBS_PATH
 from api.request_log import Observe, RequestLog
 from api.rest.activities import ACTIVITIES, OPERATIONS
@@ -55,6 +56,7 @@ def create_app(
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
         routes += [Route(ACTIVITIES_PATH, endpoint), Route(f"{RESULTS_PATH}/{{id}}", endpoint)]
         routes += [Route(f"{FORMS_PATH}/{{id}}", endpoint), Route(f"{JOBS_PATH}/{{id}}/{{file}}", endpoint)]
+        routes += [Route(f"{PARTNERS_PATH}/{{name}}", endpoint)]
         routes += [Route(path, endpoint) for path in dict.fromkeys(each.path for each in OPERATIONS)]
         routes += [Route(path, endpoint) for path in (*LOGIN_PATHS, KEYS_PATH)]
     routes += health_routes(parts, metrics)

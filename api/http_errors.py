@@ -41,6 +41,16 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "CLIENT_REFUSED": ("客户端标识或密钥不正确。", "The client's id or secret is wrong."),
     "SCOPE_REFUSED": ("请求了未授予的权限范围。", "A scope was asked for that is not granted."),
     "HTTPS_REQUIRED": ("仅支持 HTTPS 访问。", "Come over HTTPS: plain HTTP can be read by others."),
+    "SIGNATURE_REFUSED": (
+        "报文签名无效或已过期。",
+        "The message's signature is missing, wrong or too old.",
+    ),
+    "MESSAGE_REPLAYED": ("该报文已接收过。", "This message came before: sign a new one with a new nonce."),
+    "FILE_NOT_TAKEN": (
+        "该文件未曾发送或尚未取走。",
+        "No such file was handed over, or it was not taken yet.",
+    ),
+    "ANSWERED_OTHERWISE": ("该文件已有不同的回执。", "The file was acknowledged before, with other content."),
     "BAD_REQUEST": ("请求格式不正确。", "The request is malformed."),
     "NOT_FOUND": ("没有此地址。", "There is nothing at this address."),
     "METHOD_NOT_ALLOWED": ("该地址不支持此方法。", "This address has no such method."),

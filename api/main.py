@@ -3,8 +3,8 @@
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.access_commands import keys, token, users
+from api.audit_commands import audit, sealer
 from api.counterpart_command import counterpart
 from api.document_commands import documents
+from api.opened import opened_database, read_settings
 from api.processes import (
     CHILD_LIMIT_S,
     Child,
@@ -39,7 +41,6 @@ cardinal = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-audit = typer.Typer(help="Questions of auditors to the log.", no_args_is_help=True)
 projections = typer.Typer(help="The read tables and how far they are.", no_args_is_help=True)
 cardinal.add_typer(audit, name="audit")
 cardinal.add_typer(projections, name="projections")
@@ -80,6 +81,9 @@ def _explained(error: Exception) -> tuple[str, str, int]:
 
     from infrastructure.migrate import MigrationRefused
     from infrastructure.postgres_place import PostgresUnavailable
+    from infrastructure.seal_folder import SealsDiffer, SealsUnreachable
+    from infrastructure.seal_keys import SealKeysUnavailable
+    from infrastructure.seals import SealInvalid
     from infrastructure.settings import SettingsFault
     from infrastructure.token_keys import KeysUnavailable
 
@@ -93,6 +97,10 @@ def _explained(error: Exception) -> tuple[str, str, int]:
             return text, "The embedded PostgreSQL lies in CARDINAL_HOME (docs/settings.md).", 1
         case KeysUnavailable():
             return f"The token keys can't be used: {text}.", "Mend that and start again.", 1
+        case SealsUnreachable() | SealKeysUnavailable():
+            return f"The seals can't be used: {text}.", "See CARDINAL_SEALS and CARDINAL_SEAL_KEYS.", 1
+        case SealsDiffer() | SealInvalid():
+            return f"Nothing is sealed: {text}.", "docs/log.md tells what to do.", 1
         case MigrationRefused():
             return f"The database can't be migrated: {text}.", "Nothing was changed.", 1
         case (
@@ -127,7 +135,7 @@ def up(
     from infrastructure.first_start import bring_forward, load_sample, load_sample_users
     from infrastructure.tokens import trusted_keys
 
-    settings = _settings("cardinal")
+    settings = read_settings("cardinal")
     settings.require_whole_certificate()
     trusted_keys(settings)  # a fault of theirs is told now, and not by the API again and again
 
@@ -164,29 +172,12 @@ def settings() -> None:
     print(page(), end="")
 
 
-@audit.command("verify")
-def audit_verify() -> None:
-    """Check that the log is what was recorded: hashes, chains and heads."""
-    from infrastructure.log_verification import verify
-
-    with _database("audit") as database, progress("events") as shown:
-        report = verify(database.url, lambda events: shown(events, None))
-    if report.faults:
-        rows = [(fault.position, fault.stream_id, fault.version, fault.problem) for fault in report.faults]
-        table(("position", "stream", "version", "problem"), rows)
-        raise CommandFailed(
-            f"The log has been changed: the first bad position is {report.faults[0].position}.",
-            "Stop what writes to it, keep this database as it is, and compare it with a backup.",
-        )
-    print(f"{report.events} events in {report.streams} streams: all is as it was recorded.")
-
-
 @projections.command("status")
 def projections_status() -> None:
     """Show how far each projection has come."""
     from infrastructure.projection_status import status
 
-    with _database("projections") as database:
+    with opened_database("projections") as database:
         found = status(database.url)
     rows = [(p.name, p.position, p.lag_events, f"{p.lag_s:.1f}", p.parked, p.rows) for p in found]
     table(("projection", "position", "events behind", "seconds behind", "parked", "rows"), rows)
@@ -202,7 +193,7 @@ def projections_rebuild(
 
     if name is not None and name not in NAMES:
         raise CommandFailed(f"There is no projection {name!r}.", f"There are {', '.join(NAMES)}.", 2)
-    with _database("projections") as database:
+    with opened_database("projections") as database:
         for chosen in NAMES if name is None else (name,):
             with progress(chosen) as shown:
                 try:
@@ -226,13 +217,21 @@ def projections_rebuild(
 
 
 @cardinal.command()
-def migrate() -> None:
+def migrate(
+    restored: Annotated[
+        bool, typer.Option("--restored", help="It was restored: open a new epoch, above all positions told.")
+    ] = False,
+) -> None:
     """Bring the database forward, as its owner."""
     from infrastructure.first_start import bring_forward
+    from infrastructure.migrate import open_epoch
 
-    with _database("migrate") as database:
+    with opened_database("migrate") as database:
         applied = bring_forward(database)
+        epoch = open_epoch(database.owner_url) if restored else None
     print("\n".join(applied) if applied else "The database is up to date.")
+    if epoch is not None:
+        print(f"Positions go on in epoch {epoch}; what was published of lost events is void.")
 
 
 @cardinal.command()
@@ -301,7 +300,7 @@ def _delivering(settings: "Settings", database: "Database") -> AbstractContextMa
 
 @cardinal.command()
 def scheduler() -> None:
-    """Enqueue tasks when they fall due or are owed, and hand them on where BROKER_URL names a broker."""
+    """Enqueue what falls due or is owed, hand it on where BROKER_URL names a broker; seal the log."""
 
     def schedule(settings: "Settings", database: "Database", signals: Signals) -> None:
         from infrastructure import actors
@@ -315,7 +314,7 @@ def scheduler() -> None:
             scheduler.ensure(actors.schedules(settings.business_time_zone))
             processes = Processes(database.url, broker, PROCESSES)
             _at_work()
-            run_until_stopped(signals, scheduler.run, processes.run)
+            run_until_stopped(signals, scheduler.run, processes.run, sealer(settings, database).run)
 
     _role("scheduler", schedule)
 
@@ -323,33 +322,11 @@ def scheduler() -> None:
 # --- Wiring -------------------------------------------------------------------
 
 
-def _settings(process: str | None = None) -> "Settings":
-    """The settings; with the name of a process, its logs begin too."""
-    from infrastructure import logs
-    from infrastructure.settings import Settings
-
-    settings = Settings.read()
-    if process is not None:
-        logs.configure(process, settings.log_level, settings.log_format)
-    return settings
-
-
-@contextmanager
-def _database(process: str) -> "Iterator[Database]":
-    """The database for a command that ends by itself; a signal interrupts it."""
-    from infrastructure.embedded_database import open_database
-
-    with Signals() as signals, open_database(_settings(process)) as database:
-        yield database
-    if signals.requested:
-        raise CommandFailed("Interrupted.", "Start it again when you like.", 130)
-
-
 def _role(name: str, work: "Callable[[Settings, Database, Signals], None]") -> None:
     """Run one role until a signal comes."""
     from infrastructure.embedded_database import open_database
 
-    settings = _settings(name)
+    settings = read_settings(name)
     with Signals(CHILD_LIMIT_S) as signals, open_database(settings, quiet=_parent is not None) as database:
         signals.defer()
         work(settings, database, signals)

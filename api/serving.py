@@ -17,6 +17,7 @@ from application.points_copies import PointsShelf
 from infrastructure.embedded_database import Database
 from infrastructure.file_folder import points_folder
 from infrastructure.metrics import Metrics
+from infrastructure.partner_keys import PartnerKeys
 from infrastructure.points_gateway import gateway_of
 from infrastructure.readiness import Part, Readiness
 from infrastructure.segment_engine import segment_engine
@@ -61,6 +62,7 @@ def serve_api(
             shelf=PointsShelf(engine, gateway_of(settings), points_folder(settings.home)),
             access=AccessSettings.of(settings, metrics.counting),
             webhooks=WebhookSettings.of(settings),
+            partner_keys=None if settings.partner_keys is None else PartnerKeys(settings.partner_keys),
             graphiql=not settings.is_production,
             rates=RateRules(
                 settings.rate_capacity,

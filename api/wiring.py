@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from anyio import to_thread
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
@@ -24,6 +25,7 @@ from api.graphql_app import GraphQLApp
 from api.http_errors import REST_PREFIX, error_response
 from api.live_log import LiveLog
 from api.login import KEYS_PATH, LOGIN_PATHS, LoginApp
+from api.partner_messages import PARTNERS_PATH, PartnerMessages
 from api.persisted_documents import PersistedDocuments
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
@@ -40,6 +42,7 @@ from application.points_copies import Shelf
 from application.shared.approvable import ApprovalPolicy
 from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
+from application.shared.gateways import PointsGateway
 from application.shared.handler import Handler
 from infrastructure import webhooks
 from infrastructure.access_state import AccessState
@@ -49,6 +52,7 @@ from infrastructure.database import connection_options, pool
 from infrastructure.event_log import EventLog
 from infrastructure.login_desk import LoginDesk
 from infrastructure.own_tokens import OwnTokens
+from infrastructure.partner_keys import PartnerKeys, PartnerNonces
 from infrastructure.projection_progress import Progress
 from infrastructure.projection_registry import PROJECTION_OF
 from infrastructure.settings import Settings
@@ -91,6 +95,24 @@ class WebhookSettings:
         return cls(webhooks.key_file(settings), webhooks.may_be_near(settings))
 
 
+@dataclass(frozen=True, slots=True)
+class Partners:
+    """Whose messages are taken, and where they go."""
+
+    keys: PartnerKeys
+    nonces: PartnerNonces
+    gateway: PointsGateway
+
+    def key(self, key_id: str) -> RSAPublicKey | None:
+        return self.keys.find(key_id)
+
+    def take(self, key_id: str, nonce: str) -> bool:
+        return self.nonces.take(key_id, nonce)
+
+    def receive(self, name: str, acknowledgement: bytes) -> None:
+        self.gateway.receive(name, acknowledgement)
+
+
 @dataclass(slots=True)
 class GraphQL:
     """An ASGI application that begins with its lifespan and ends with it."""
@@ -115,6 +137,8 @@ class GraphQL:
     _results: ResultFiles | None = None
     _forms: WorkOrderForms | None = None
     _points: PointsFiles | None = None
+    partner_keys: PartnerKeys | None = None
+    _partners: "Partners | None" = None
     _rest: RestApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -138,6 +162,8 @@ class GraphQL:
             await self._results(scope, receive, send)
         elif path.startswith(f"{FORMS_PATH}/"):
             await self._forms(scope, receive, send)
+        elif path.startswith(f"{PARTNERS_PATH}/"):
+            await PartnerMessages(self._partners)(scope, receive, send)
         elif path.startswith(f"{JOBS_PATH}/"):
             await self._points(scope, receive, send)
         else:
@@ -192,6 +218,8 @@ class GraphQL:
             self._results = ResultFiles(services)
             self._forms = WorkOrderForms(services)
             self._points = PointsFiles(services, self.shelf)
+            if self.partner_keys is not None and self.shelf is not None:
+                self._partners = Partners(self.partner_keys, PartnerNonces(commands), self.shelf.gateway)
             self._rest = RestApp(services, OPERATIONS)
             try:
                 yield

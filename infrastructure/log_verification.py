@@ -9,6 +9,8 @@ import psycopg
 
 from application.shared.records import GENESIS, Position
 from infrastructure.database import connect
+from infrastructure.seal_folder import PublishedSeals
+from infrastructure.seal_verification import check
 from infrastructure.stored_records import SELECTED, StoredRecord, stored
 
 FAULTS_MAX = 100
@@ -16,7 +18,8 @@ ROWS_AT_ONCE = 2_000
 ALL = f"select {SELECTED} from log.events order by stream_id, version"
 HEADS = b"""
     select coalesce(h.stream_id, e.stream_id), coalesce(h.version, 0), coalesce(e.version, 0),
-           coalesce(e.epoch, 0), coalesce(e.position, 0)
+           case when h.version > coalesce(e.version, 0) then h.epoch else e.epoch end,
+           case when h.version > coalesce(e.version, 0) then h.position else e.position end
     from log.heads h full join (
         select distinct on (stream_id) stream_id, version, hash, epoch, position from log.events
         order by stream_id, version desc) e using (stream_id)
@@ -26,32 +29,61 @@ HEADS = b"""
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`position` is where the stored event stands; a missing event has that of the next one in its stream."""
+    """`position` is where the stored event stands; a missing one has its own where it was sealed or a head
+    knows it, else that of the next in its stream. What is said of a seal has no stream.
+    """
 
     position: str
-    stream_id: UUID
-    version: int
+    stream_id: UUID | None
+    version: int | None
     problem: str
 
 
 @dataclass(slots=True)
 class Report:
-    """`faults` in the order of positions, at most `FAULTS_MAX`."""
+    """`faults` in the order of positions, at most `FAULTS_MAX`. `sealed` counts the events that seals speak
+    of, `notes` tell what is no fault and good to know.
+    """
 
     events: int = 0
     streams: int = 0
+    sealed: int = 0
     faults: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-def verify(url: str, progress: Callable[[int], None] = lambda _: None) -> Report:
-    """Read the whole log in one snapshot. `progress` gets the count of events seen so far."""
-    report = Report()
+def verify(
+    url: str,
+    progress: Callable[[int], None] = lambda _: None,
+    publication: PublishedSeals | None = None,
+    trusted: bytes | None = None,
+) -> Report:
+    """Read the whole log in one snapshot, and hold it against the seals where they are published.
+
+    `trusted` is the first seal's public key, as its auditor has it; without it the first seal is believed.
+    `progress` gets the count of events seen so far.
+    """
     with connect(url, statement_timeout_s=0) as connection, connection.transaction():
         connection.execute("set transaction isolation level repeatable read, read only")
-        _follow_chains(connection, report, progress)
-        for stream_id, version, newest, epoch, position in connection.execute(HEADS):
-            problem = f"the head says version {version}, the newest event is version {newest}"
-            report.faults.append(Fault(str(Position(epoch, position)), stream_id, newest, problem))
+        return verify_on(connection, progress, publication, trusted)
+
+
+def verify_on(
+    connection: psycopg.Connection[Any],
+    progress: Callable[[int], None] = lambda _: None,
+    publication: PublishedSeals | None = None,
+    trusted: bytes | None = None,
+) -> Report:
+    """The same in the caller's transaction."""
+    report = Report()
+    _follow_chains(connection, report, progress)
+    for stream_id, version, newest, epoch, position in connection.execute(HEADS):
+        problem = f"the head says version {version}, the newest event is version {newest}"
+        report.faults.append(Fault(str(Position(epoch, position)), stream_id, newest, problem))
+    if publication is not None:
+        told = check(connection, publication, trusted)
+        report.sealed, report.notes = told.sealed, told.notes
+        report.faults += [Fault(str(position), None, None, problem) for position, problem in told.faults]
     report.faults.sort(key=lambda fault: fault.position)
     del report.faults[FAULTS_MAX:]
     return report

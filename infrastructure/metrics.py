@@ -78,7 +78,7 @@ class Metrics:
 
 
 class _PartsCollector(Collector):
-    """Readiness, projection lag and the horizon's age, as they were seen last."""
+    """Readiness, projection lag, the horizon's age and what is not sealed, as they were seen last."""
 
     def __init__(self, parts: Callable[[], Sequence[Part]]) -> None:
         self._parts = parts
@@ -99,6 +99,9 @@ class _PartsCollector(Collector):
             "cardinal_log_horizon_age_seconds",
             "For how long an open transaction has been holding readers of the log back.",
         )
+        unsealed = GaugeMetricFamily(
+            "cardinal_log_unsealed_seconds", "Age of the oldest event that no seal speaks of yet."
+        )
         for part in self._parts():
             ready.add_metric([part.name], float(part.fault is None))
             kind, _, name = part.name.partition(":")
@@ -107,4 +110,6 @@ class _PartsCollector(Collector):
                 parked.add_metric([name], part.measures["parked"])
             elif kind == "horizon":
                 age.add_metric([], part.measures["age_s"])
-        return iter((ready, lag, parked, age))
+            elif kind == "seals":
+                unsealed.add_metric([], part.measures["unsealed_s"])
+        return iter((ready, lag, parked, age, unsealed))

@@ -28,6 +28,11 @@ NEW_EPOCH = b"""
     end $$"""
 
 
+RESTORED = """
+    insert into log.epochs (epoch, reason)
+    select max(epoch) + 1, 'a restore' from log.epochs returning epoch"""
+
+
 class MigrationRefused(Exception):
     """The database is not one that these migrations can bring forward; nothing was changed."""
 
@@ -52,6 +57,14 @@ def migrations(folder: Path = MIGRATIONS) -> list[Migration]:
         found.append(Migration(int(match[1]), match[2], path.read_text()))
     assert [m.number for m in found] == list(range(1, len(found) + 1)), "migrations have no gaps"
     return found
+
+
+def open_epoch(url: str) -> int:
+    """Positions go on above all that were told, for a restore has lost the newest; the epoch's number."""
+    with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+        row = connection.execute(RESTORED.encode()).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def migrate(url: str, folder: Path = MIGRATIONS) -> list[str]:

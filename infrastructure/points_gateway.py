@@ -16,6 +16,7 @@ from application.shared.gateways import (
     FILE_BYTES_MAX,
     AcknowledgementInvalid,
     DuplicateFile,
+    FileNotTaken,
     GatewayFull,
     GatewayUnavailable,
     PointsGateway,
@@ -116,6 +117,22 @@ class DirectoryGateway:
         if data is None or Marker.of(data) != marker:
             raise AcknowledgementInvalid(f"{path.name} is not what its marker says; ask its sender for it")
         return data
+
+    def receive(self, name: str, acknowledgement: bytes) -> None:
+        path = self._inbox / (exchange.require_name(name) + ACKNOWLEDGEMENT)
+        if not acknowledgement:
+            raise ValueError("an empty acknowledgement says nothing")
+        with self._faults(), self._prepared(), self._lock():
+            sent = self._recall(name)
+            if sent is None or sent.state is not State.DELIVERED or (self._outbox / (name + READY)).exists():
+                raise FileNotTaken(f"{name} was not handed over, or waits to be taken")
+            with exchange.part(self._inbox) as (partial, file):
+                file.write(acknowledgement)
+                exchange.flush(file)
+                try:
+                    exchange.announce(partial, path, Marker.of(acknowledgement))
+                except FileExistsError:
+                    raise DuplicateFile(f"{name} was acknowledged before, otherwise") from None
 
     def withdraw(self, name: str) -> bool:
         exchange.require_name(name)

@@ -37,6 +37,16 @@ select p.name,
     (select count(*) from projection.parked k where k.projection = p.name)
 from unnest(%s::text[]) as p (name) left join projection.checkpoints c using (name)
 """
+# What is not sealed yet is as old as the oldest event after the newest seal.
+UNSEALED_S = f"""
+with newest as (
+    select epoch, position from log.seals where not is_void
+    union all select 0, 0 order by 1 desc, 2 desc limit 1)
+select coalesce(extract(epoch from clock_timestamp() - (
+    select e.recorded_at from log.events e
+    where (e.epoch, e.position) > (select epoch, position from newest) and {HORIZON}
+    order by e.epoch, e.position limit 1)), 0)::float8
+"""
 SNAPSHOT = """
 select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint
 from pg_current_snapshot() s
@@ -153,6 +163,9 @@ class Readiness:
         if fault is None:
             for name, led, lag_s, parked in connection.execute(PROJECTIONS.encode(), [self._projections]):
                 yield self._projection(name, led, lag_s, parked)
+            row = connection.execute(UNSEALED_S.encode()).fetchone()
+            assert row is not None
+            yield Part("seals", None, {"unsealed_s": round(row[0], 3)})
         row = connection.execute(SNAPSHOT).fetchone()
         assert row is not None
         age_s = self._horizon.age_s(row[0], row[1], time.monotonic())

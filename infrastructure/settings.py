@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from application.access import HEAD_OFFICE, Role
 from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
+from infrastructure.seal_settings import SealSettings
 from infrastructure.settings_values import expected, listed, pairs, require, setting
 from infrastructure.token_settings import TokenSettings
 from infrastructure.transport_settings import TransportSettings
@@ -34,7 +35,7 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-class Settings(WebhookSettings, TransportSettings, TokenSettings):
+class Settings(SealSettings, WebhookSettings, TransportSettings, TokenSettings):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
     model_config = SettingsConfigDict(
@@ -84,6 +85,12 @@ class Settings(WebhookSettings, TransportSettings, TokenSettings):
         None,
         "`directory:/path`, the path absolute",
         "The way to the points system: an exchange folder. None: the folder `gateway` in CARDINAL_HOME.",
+    )
+    partner_keys: Path | None = setting(
+        "CARDINAL_PARTNER_KEYS",
+        None,
+        "a folder",
+        "Partners' RSA public keys, `<key id>.pem`: their signed messages are taken. None: nobody's are.",
     )
     worker_threads: int = setting(
         "CARDINAL_WORKER_THREADS",
@@ -261,10 +268,10 @@ class Settings(WebhookSettings, TransportSettings, TokenSettings):
         except ValidationError as error:
             raise SettingsFault(*_faults(error)) from None
 
-    @field_validator("home")
+    @field_validator("home", "partner_keys")
     @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return Path(path).expanduser().absolute()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else Path(path).expanduser().absolute()
 
     @field_validator("database_url", "database_owner_url")
     @classmethod
@@ -341,6 +348,14 @@ class Settings(WebhookSettings, TransportSettings, TokenSettings):
     @property
     def signing_keys_folder(self) -> Path:
         return self.home / "signing-keys" if self.signing_keys is None else self.signing_keys
+
+    @property
+    def seals_folder(self) -> Path:
+        return self.home / "seals" if self.seals is None else self.seals
+
+    @property
+    def seal_keys_folder(self) -> Path:
+        return self.home / "seal-keys" if self.seal_keys is None else self.seal_keys
 
     @property
     def units(self) -> frozenset[str]:

@@ -121,6 +121,13 @@ ERRORS = {
     "BEHIND": ("503", "Try again: what you wait for is not projected yet."),
     "TOO_SLOW": ("503, GraphQL", "Ask for less: a narrower filter, smaller pages."),
     "UNAVAILABLE": ("503, GraphQL", LATER),
+    "SIGNATURE_REFUSED": (
+        "401 of /partners",
+        "Sign as docs/points-exchange.md says, by the key that was agreed.",
+    ),
+    "MESSAGE_REPLAYED": ("409 of /partners", "Sign the message anew, with a new nonce."),
+    "FILE_NOT_TAKEN": ("409 of /partners", "Take the file over first, then acknowledge it."),
+    "ANSWERED_OTHERWISE": ("409 of /partners", "Ask the bank: the first acknowledgement stands."),
     "SLOW_SUBSCRIBER": ("1013, end of a stream", "Subscribe again `after` the position that is told."),
     "INTERNAL": ("500, GraphQL", TECHNICAL),
     "BAD_FILTER": ("400 of exports", "Give the JSON of the list's filter."),

@@ -18,6 +18,7 @@ UNDOCUMENTED_LINES_MAX = 5
 MAY_PRINT = (
     "api/main.py",
     "api/access_commands.py",
+    "api/audit_commands.py",
     "api/document_commands.py",
     "api/terminal.py",
     "api/warehouse_commands.py",
@@ -27,12 +28,12 @@ MAY_PRINT = (
 
 API_WITHOUT_NAMESAKE = {
     # how it is served
-    "access_commands", "login",
+    "access_commands", "audit_commands", "opened", "login",
     "application", "authentication", "bounded_body", "graphiql", "graphql_app", "health", "http_errors",
     "graphql_sockets", "http_protocol", "services",
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
     "admission", "counterpart_command", "document_commands", "entity_tags", "graphql_requests",
-    "persisted_documents", "rates", "certificates", "serving", "transport",
+    "persisted_documents", "rates", "certificates", "partner_messages", "serving", "transport",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
     "access_messages", "message_words", "viewer",

@@ -38,6 +38,12 @@ class AcknowledgementInvalid(GatewayError):
     code = "ACKNOWLEDGEMENT_INVALID"
 
 
+class FileNotTaken(GatewayError):
+    """An acknowledgement of a file that was not handed over under this name, or waits to be taken."""
+
+    code = "FILE_NOT_TAKEN"
+
+
 class PointsGateway(Protocol):
     """Hands points files over and fetches acknowledgements. Each call may be repeated at any time.
 
@@ -60,6 +66,14 @@ class PointsGateway(Protocol):
         """The bytes of the acknowledgement of the file `name`; None while there is none.
 
         The answer for a name never changes. Raises AcknowledgementInvalid, GatewayUnavailable.
+        """
+        ...
+
+    def receive(self, name: str, acknowledgement: bytes) -> None:
+        """Take the acknowledgement of `name` that came by another way; repeated with the same bytes: done.
+
+        Nothing in it is a ValueError. Raises FileNotTaken, DuplicateFile where another one came before,
+        GatewayUnavailable, GatewayFull.
         """
         ...
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,9 +15,12 @@ from application.sample import load
 from application.shared.handler import Handler
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
+from infrastructure.log_sealer import Sealer
 from infrastructure.metrics import Metrics
 from infrastructure.projection_runner import Projector
 from infrastructure.readiness import Horizon, Part, Readiness
+from infrastructure.seal_folder import SealFolder
+from infrastructure.seal_keys import SealKeys
 from infrastructure.token_keys import TrustedKeys
 from infrastructure.tokens import TokenRules, Verifier
 from projections.registry import NAMES
@@ -95,7 +99,8 @@ def test_projections_are_ready_while_somebody_keeps_them(looked_at: str) -> None
         with projecting(looked_at):
             eventually(lambda: all(part.fault is None for part in readiness.parts()))
             told = {part.name for part in readiness.parts()}
-            assert told == {"database", "migrations", "horizon", *(f"projection:{name}" for name in NAMES)}
+            projections = {f"projection:{name}" for name in NAMES}
+            assert told == {"database", "migrations", "horizon", "seals", *projections}
         eventually(lambda: "is a projector running?" in (fault(readiness, "projection:activities") or ""))
 
 
@@ -110,6 +115,19 @@ def test_a_projection_that_is_behind_is_a_fault_and_its_lag_is_measured(looked_a
         lag_s = {part.name: part.measures.get("lag_s", 0) for part in readiness.parts()}
         assert lag_s["projection:activities"] > 0.5
         assert lag_s["projection:timeline"] > 0.5
+
+
+def test_what_is_not_sealed_ages_until_it_is(looked_at: str, tmp_path: Path) -> None:
+    def unsealed_s() -> float:
+        return {part.name: part.measures for part in readiness.parts()}.get("seals", {}).get("unsealed_s", -1)
+
+    with looking(looked_at) as readiness:
+        eventually(lambda: unsealed_s() == 0)
+        with pool(looked_at, 2) as connections:
+            load(Handler(EventLog(connections)), frozenset({HEAD_OFFICE}))
+        eventually(lambda: unsealed_s() > 0.2)
+        Sealer(looked_at, SealKeys(tmp_path / "keys"), SealFolder(tmp_path / "seals"), 1).seal_all()
+        eventually(lambda: unsealed_s() == 0)
 
 
 def test_a_transaction_that_stays_open_ages_the_horizon(looked_at: str) -> None:
@@ -146,6 +164,7 @@ def test_metrics_tell_of_requests_appends_lag_and_the_horizon() -> None:
         Part("database"),
         Part("projection:activities", "it is 70 s behind the log", {"lag_s": 70.5, "parked": 2}),
         Part("horizon", None, {"age_s": 1.25}),
+        Part("seals", None, {"unsealed_s": 4.5}),
     ]
     metrics = Metrics({"/graphql"}, lambda: parts)
     metrics.observe_request("POST", "/graphql", 200, 0.02)
@@ -172,6 +191,7 @@ def test_metrics_tell_of_requests_appends_lag_and_the_horizon() -> None:
         'cardinal_projection_lag_seconds{projection="activities"} 70.5',
         'cardinal_projection_parked_streams{projection="activities"} 2.0',
         "cardinal_log_horizon_age_seconds 1.25",
+        "cardinal_log_unsealed_seconds 4.5",
     ):
         assert expected in lines
     assert any(line.startswith("process_resident_memory_bytes ") for line in lines)

@@ -127,7 +127,7 @@ export const SegmentRunChanged = gql`
   subscription SegmentRunChanged($after: Position) {
     segmentRunChanged(after: $after) {
       position type id
-      node { id code status percent rowCount }
+      node { id code status percent definition { name } }
     }
   }
 `;

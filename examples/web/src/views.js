@@ -179,7 +179,7 @@ const liveTab = ({ say, live, runs }) => html`
     ? html`<section aria-label=${say("runs")} class="cards">
         ${[...runs.values()].map(
           (run) => html`<div class="card">
-            <p><strong>${run.code}</strong> ${badge(say, run.status)}</p>
+            <p><strong>${run.definition?.name}</strong> <code>${run.code}</code> ${badge(say, run.status)}</p>
             <progress max="100" value=${run.percent} aria-label="${run.code} ${run.percent} %"></progress>
           </div>`,
         )}

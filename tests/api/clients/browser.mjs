@@ -145,6 +145,30 @@ await desk.getByRole("button", { name: "Launch" }).click();
 await desk.locator('dialog .badge[data-status="RUNNING"]').waitFor();
 await desk.getByRole("button", { name: "Close" }).click();
 await mine.filter({ hasText: "Running" }).waitFor();
+await desk.getByRole("link", { name: "Live" }).click();
+for (const type of ["activity.approved", "activity.launched"]) {
+  await desk.locator(".live li", { hasText: type }).waitFor(); // strictly one: nothing came twice
+}
+
+// --- A run shows how far it is ------------------------------------------------
+
+async function done(field, selection, input) {
+  const type = `${field[0].toUpperCase()}${field.slice(1)}Input`;
+  const query = `mutation ($input: ${type}!) { ${field}(input: $input) { ${selection} userErrors { code path } } }`;
+  const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+  const body = JSON.stringify({ query, variables: { input } });
+  const { data } = await (await fetch(`${api}/graphql`, { method: "POST", headers, body })).json();
+  assert.deepEqual(data[field].userErrors, []);
+  return data[field];
+}
+const { segmentDefinition } = await done("draftSegmentDefinition", "segmentDefinition { id }", {
+  code: "TRIED", name: "Tried", source: "bank", primaryIndex: ["customer_id"],
+  sql: "select customer_id from customers", outputs: [{ name: "customer_id", isPersonal: false }],
+});
+await done("trySegmentDefinition", "segmentRun { id }", { definitionId: segmentDefinition.id, rowLimit: 10 });
+await desk.locator(".card", { hasText: "Tried" }).locator('.badge[data-status="SUCCEEDED"]').waitFor();
+assert.equal(await desk.getByRole("progressbar").getAttribute("value"), "100");
+await looksWell(desk, "live");
 await phone.getByRole("link", { name: "动态" }).tap();
 await phone.locator(".live li", { hasText: "activity.launched" }).waitFor();
 await looksWell(phone, "phone-live");
