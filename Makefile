@@ -24,7 +24,7 @@ test: setup ## Run the tests that need PyPI only
 	@.venv/bin/python -m pytest -m "not drill"
 
 test-all: setup ## Run all tests, also those that install what they need or take long
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest --durations=40
 
 check: setup ## Run every gate that reads the code: format, lint, types, imports, dependencies, tidiness
 	@failed=; \

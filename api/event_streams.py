@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing, suppress
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -45,6 +46,7 @@ logger = structlog.get_logger("cardinal.streams")
 JSON_TYPES = frozenset({"application/json", "application/graphql-response+json", "application/*", "*/*"})
 
 
+@lru_cache(maxsize=256)
 def wants_events(accept: str, *, is_subscription: bool) -> bool:
     """Whether to answer with a stream: for subscriptions if that is taken at all, else if it is liked best.
 

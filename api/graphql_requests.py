@@ -1,6 +1,7 @@
 """What a GraphQL request over HTTP says: its body or query string, its media types, its document."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -22,6 +23,7 @@ class Media:
     malformed_status: int
 
 
+@lru_cache(maxsize=256)
 def accepted(accept: str) -> Media:
     """A client that names application/json itself is of the old kind: it takes every answer with 200."""
     best: tuple[float, int] = (0.0, 0)

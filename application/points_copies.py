@@ -12,6 +12,7 @@ from uuid import UUID
 
 from application.shared.file_folders import FileFolder
 from application.shared.gateways import AcknowledgementInvalid, PointsGateway
+from application.shared.records import Log
 from domain.points_files import (
     AcknowledgementLine,
     Faulty,
@@ -23,7 +24,8 @@ from domain.points_files import (
     read_points_file,
     sound,
 )
-from domain.points_jobs import PointsJob, PointsJobOpened
+from domain.points_jobs import DECIDER, PointsJob, PointsJobOpened
+from domain.work_order_executions import PointsJobLinked
 
 
 class CopyLost(Exception):
@@ -158,6 +160,29 @@ def is_answered(shelf: Shelf, job: PointsJob) -> bool:
     except (AcknowledgementInvalid, Faulty):
         return False
     return True
+
+
+def former_file_booked(shelf: Shelf, log: Log, job: PointsJob) -> str | None:
+    """The name of an earlier file of the job's work order, given up on people's word, of which the points
+    system says by now that it booked lines: who got those must not get this file's, too. None when there is
+    none. Raise GatewayError.
+    """
+    order = job.has.cause.work_order
+    for record in () if order is None else log.records(order):
+        if isinstance(record.event, PointsJobLinked):
+            former = log.load(DECIDER, record.event.job).state
+            if _is_booked(shelf, former):
+                return former.has.header.file_name
+    return None
+
+
+def _is_booked(shelf: Shelf, job: PointsJob) -> bool:
+    """Whether an acknowledgement that can be believed accepts a line."""
+    try:
+        content = shelf.gateway.acknowledgement(job.has.header.file_name)
+        return sum(answer.is_accepted for answer in _answers(job, [] if content is None else [content])) > 0
+    except (AcknowledgementInvalid, Faulty):
+        return False
 
 
 def answered(shelf: Shelf, job: PointsJob) -> Iterator[tuple[PointsLine, AcknowledgementLine]]:

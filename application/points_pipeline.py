@@ -20,6 +20,7 @@ from application.points_copies import (
     answers,
     extracted,
     filed,
+    former_file_booked,
     is_answered,
     keep_acknowledgement,
     keep_points_file,
@@ -74,13 +75,8 @@ OPERATION = "advancePointsJob"
 
 def system_principal(units: frozenset[str]) -> Principal:
     """Who takes jobs on their way: nobody's roles, all units, and this one permission."""
-    return Principal(
-        user=SYSTEM_USER,
-        roles=frozenset(),
-        org_unit=HEAD_OFFICE,
-        units=units,
-        system_permissions=frozenset({Permission.POINTS_DELIVER}),
-    )
+    allowed = frozenset({Permission.POINTS_DELIVER})
+    return Principal(SYSTEM_USER, frozenset(), HEAD_OFFICE, units, system_permissions=allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +243,9 @@ def send(desk: PointsDesk, job_id: UUID) -> None:
     """
     job = desk.job(job_id)
     if job.status is Status.FILED:
+        if (booked := former_file_booked(desk, desk.log, job)) is not None:
+            _fail(desk, job_id, Failure.FORMER_FILE_BOOKED, booked)
+            return
         try:
             keep_points_file(desk, job)
         except CopyLost as lost:

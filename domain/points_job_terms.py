@@ -45,6 +45,7 @@ class Failure(StrEnum):
     OUT_OF_STOCK = "out_of_stock"
     STOCK_CLOSED = "stock_closed"
     ACTIVITY_CANCELLED = "activity_cancelled"
+    FORMER_FILE_BOOKED = "former_file_booked"
 
 
 @dataclass(frozen=True, slots=True)

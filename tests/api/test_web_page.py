@@ -88,6 +88,7 @@ def test_packages_are_those_that_the_page_names() -> None:
 def test_people_plan_approve_and_follow_an_activity_in_a_browser(tmp_path: Path) -> None:
     """NFR-14, INT-09, INT-11: on a desk and on a phone, in two languages, light and dark, by keyboard; what
     is refused stands at its field; what was missed comes after; axe finds nothing. GraphiQL answers too.
+    Pictures of what was seen are left in `tmp_path`.
     """
     install()
     folder = packages(*PACKAGES)
@@ -100,6 +101,6 @@ def test_people_plan_approve_and_follow_an_activity_in_a_browser(tmp_path: Path)
         token = cardinal(tmp_path / "home", "token", "operator").stdout.strip()
         plan_more(api, token)
         with served(folder, api) as page:
-            command = ["node", driver, page, api, token, os.environ.get("PICTURES", "")]
+            command = ["node", driver, page, api, token, str(tmp_path)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert done.stdout.strip() == "done", done.stderr

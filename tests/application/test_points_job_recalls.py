@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -16,6 +16,7 @@ from domain.points_job_answers import PointsJobAnswerOverdue
 from domain.points_job_recalls import PointsJobRecalled, PointsJobRecallFailed
 from domain.points_job_statuses import JobRefusal, Status
 from domain.points_ledgers import Holder, LedgerRefusal, ledger_id
+from domain.work_order_executions import ExecutionStarted, WorkOrderRetried
 from domain.work_order_statuses import Status as OrderStatus
 from domain.work_orders import DECIDER as WORK_ORDER
 from infrastructure import exchange_folder as exchange
@@ -218,6 +219,37 @@ def test_an_answer_that_can_be_believed_counts_more_than_a_confirmation(world: P
     world.step(other)
     recall(world, other, confirmation="letter 18", by=WU)
     assert world.step(other).status is Status.WITHDRAWN
+
+
+@pytest.mark.parametrize("rejected", [[1], [1, 2]])
+def test_no_second_file_goes_out_when_a_file_that_was_given_up_was_booked_after_all(
+    world: PointsWorld, rejected: list[int]
+) -> None:
+    """PTS-10: its answer came late; one that rejects every line holds nothing up."""
+    job = world.sent(rows(2))
+    recall(world, job)
+    world.step(job)
+    recall(world, job, "letter 17", by=WU)
+    assert world.step(job).status is Status.WITHDRAWN
+    cause = world.job(job).has.cause
+    run, again = cause.run, uuid4()
+    assert cause.work_order is not None
+    requested, *rest = world.bank.events(run)
+    world.happened("segment_run", requested, *rest, stream=again)
+    world.results.found[again] = rows(2)
+    world.extend(cause.work_order, WORK_ORDER, WorkOrderRetried("tan"), ExecutionStarted(again, 2))
+    second = world.open(again)
+    world.step(second, 2)
+    world.system.answer(world.name(job), rejected)
+    state = world.step(second)
+    if len(rejected) == 2:
+        assert state.status is Status.SENT
+        return
+    assert state.status is Status.FAILED
+    failed = world.bank.events(second)[-1]
+    assert (failed.code, failed.values) == ("former_file_booked", {"found": world.name(job)})
+    assert world.name(second) not in world.system.files
+    assert world.budget_of(second).amounts.reserved == 0
 
 
 def test_what_an_overtaken_worker_found_out_ends_no_later_recall(

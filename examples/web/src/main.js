@@ -261,7 +261,8 @@ const act = {
 
 addEventListener("hashchange", () => {
   set({ error: null });
-  document.getElementById("content")?.focus();
+  document.getElementById("content")?.focus({ preventScroll: true });
+  scrollTo(0, 0);
 });
 globalThis.cardinal = { drop: () => sockets?.drop() }; // for who wants to see it connect anew
 

@@ -1,5 +1,5 @@
 // People in a browser: the page of examples/web in two windows, one of them a phone's, then GraphiQL.
-// node browser.mjs <page> <api> <token> <folder for pictures, or nothing>
+// node browser.mjs <page> <api> <token> <folder for pictures>
 import { strict as assert } from "node:assert";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -33,7 +33,7 @@ async function looksWell(seen, name) {
   const { violations } = await seen.evaluate(() => axe.run());
   const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
   assert.deepEqual(told, [], name);
-  if (pictures) await seen.screenshot({ path: `${pictures}/${name}.png` });
+  await seen.screenshot({ path: `${pictures}/${name}.png` });
 }
 
 async function login(seen, name) {
@@ -171,7 +171,15 @@ assert.equal(await desk.getByRole("progressbar").getAttribute("value"), "100");
 await looksWell(desk, "live");
 await phone.getByRole("link", { name: "动态" }).tap();
 await phone.locator(".live li", { hasText: "activity.launched" }).waitFor();
-await looksWell(phone, "phone-live");
+await phone.getByRole("button", { name: "English" }).tap();
+await phone.getByLabel("Theme").selectOption("light");
+await phone.getByRole("heading", { name: "Live" }).waitFor();
+await looksWell(phone, "phone-light");
+await desk.getByLabel("Theme").selectOption("dark");
+await desk.getByRole("button", { name: "中文" }).click();
+await desk.getByRole("link", { name: "活动" }).click();
+await looksWell(desk, "dark");
+await desk.getByRole("button", { name: "English" }).click();
 await desk.getByRole("button", { name: "Log out" }).click();
 await desk.locator("[name=username]").waitFor();
 assert.deepEqual(faults, []);
@@ -191,7 +199,7 @@ await write(".graphiql-editor-tool", JSON.stringify({ Authorization: `Bearer ${t
 await write(".graphiql-query-editor", "{ viewer { user } }");
 await tool.getByRole("button", { name: /^Execute query/ }).click();
 await tool.locator(".result-window").getByText('"operator"').waitFor();
-if (pictures) await tool.screenshot({ path: `${pictures}/graphiql.png` });
+await tool.screenshot({ path: `${pictures}/graphiql.png` });
 
 await browser.close();
 console.log("done");
