@@ -171,7 +171,7 @@ def former_file_booked(shelf: Shelf, log: Log, job: PointsJob) -> str | None:
     for record in () if order is None else log.records(order):
         if isinstance(record.event, PointsJobLinked):
             former = log.load(DECIDER, record.event.job).state
-            if _is_booked(shelf, former):
+            if former.filed is not None and _is_booked(shelf, former):
                 return former.has.header.file_name
     return None
 
