@@ -30,7 +30,7 @@ from domain.shared.refusal import Refused
 if TYPE_CHECKING:
     from api.activities import Activity
 
-PROJECTIONS = ("customer_groups", "timeline")
+PROJECTIONS = ("customer_groups", "activities", "timeline")
 PREVIEWS_AT_ONCE_MAX = 2
 
 strawberry.enum(Purpose, name="GroupPurpose", description="Whom to reach, or whom to award.")

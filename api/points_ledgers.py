@@ -224,7 +224,9 @@ class PointsAccountPayload(Payload):
 
 @strawberry.type
 class PointsLedgerMutations:
-    @strawberry.mutation(description="Post general points to a customer, or take them.")
+    @strawberry.mutation(
+        description="Post general points to a customer, or take them. Asks for an Idempotency-Key."
+    )
     async def adjust_points(self, info: Info, input: AdjustPointsInput) -> PointsAccountPayload:
         given = Adjustment(
             programme=input.programme,
@@ -247,7 +249,9 @@ class PointsLedgerMutations:
 
         return await _on_ledger(info, "adjustPoints", input, use_case)
 
-    @strawberry.mutation(description="Post the counter-entry of an entry; an entry is reversed once.")
+    @strawberry.mutation(
+        description="Post the counter-entry of an entry, which is reversed once. Asks for an Idempotency-Key."
+    )
     async def reverse_points_entry(self, info: Info, input: ReversePointsEntryInput) -> PointsAccountPayload:
         entry = key_of("pe", input.id)
         ledger = await _ledger_of(info, entry)
@@ -262,12 +266,21 @@ class PointsLedgerMutations:
     async def close_points_account(self, info: Info, input: ClosePointsAccountInput) -> PointsAccountPayload:
         key = key_of("pa", input.id)
         return await _on_ledger(
-            info, "closePointsAccount", input, lambda work: points_ledgers.close(work, key, input.reason)
+            info,
+            "closePointsAccount",
+            input,
+            lambda work: points_ledgers.close(work, key, input.reason),
+            needs_key=False,
         )
 
 
-async def _on_ledger(info: Info, operation: str, input: Any, use_case: Any) -> PointsAccountPayload:
-    return await execute(info, PointsAccountPayload, operation, input, use_case, PROJECTIONS)
+async def _on_ledger(
+    info: Info, operation: str, input: Any, use_case: Any, *, needs_key: bool = True
+) -> PointsAccountPayload:
+    """What posts has a key, so that nobody gets points twice for a request that was sent twice."""
+    return await execute(
+        info, PointsAccountPayload, operation, input, use_case, PROJECTIONS, needs_key=needs_key
+    )
 
 
 async def _ledger_of(info: Info, entry: UUID) -> UUID:

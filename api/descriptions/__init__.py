@@ -1,7 +1,8 @@
 """What each type, field, argument, input and value means, where the code beside it does not say so.
 
 Four sources, the first that knows wins: the code, the section of the type in a .toml file of this folder, the
-sections of everywhere.toml by the mere name, and the rules below for what the planner makes of a view.
+sections of everywhere.toml by the mere name, and the rules below for what the planner makes of a view. What
+asks for a permission says so.
 """
 
 import re
@@ -23,7 +24,9 @@ from graphql import (
 )
 
 from api.messages import MESSAGES
+from api.planner.declared import read_fields
 from api.refusals import REFUSALS
+from application.access import OPERATIONS
 
 FOLDER = Path(__file__).parent
 MADE = re.compile(r"(.+)(Connection|Edge|Filter|Order|Compare|Payload)")
@@ -105,7 +108,25 @@ def describe(schema: GraphQLSchema) -> Words:
         if isinstance(type_, GraphQLEnumType):
             for name, value in type_.values.items():
                 value.description = value.description or _of_value(words, type_, name)
+    _tell_permissions(schema)
     return words
+
+
+def _tell_permissions(schema: GraphQLSchema) -> None:
+    """What a mutation asks for, and what a field is null without; views say themselves what they are read
+    with.
+    """
+    assert schema.mutation_type is not None
+    for name, field in schema.mutation_type.fields.items():
+        field.description = f"{field.description} Asks for {OPERATIONS[name]}."
+    for type_ in schema.type_map.values():
+        if isinstance(type_, GraphQLObjectType):
+            for name, declared in read_fields(type_).items():
+                if declared.permission:
+                    field = type_.fields[name]
+                    field.description = (
+                        f"{field.description or ''} Null without {declared.permission}.".strip()
+                    )
 
 
 def _of_type(words: Words, type_: GraphQLNamedType) -> str | None:

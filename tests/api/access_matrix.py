@@ -26,7 +26,7 @@ from api.planner import ids
 from api.planner.declared import object_of, origin, read_fields, view_of
 from api.planner.views import Column, Composed, Many, One, View
 from api.schema import schema
-from application.access import Principal, Role
+from application.access import Permission, Principal, Role
 from tests.api.house import UNITS
 
 GRAPHQL = schema._schema
@@ -53,18 +53,21 @@ VALUES: Mapping[str, Any] = {
 
 
 def principal_of(token: str) -> Principal:
-    """`role@UNIT`, of which `+UNIT` are the units whose activities, `/UNIT` those whose data he sees."""
+    """`role@UNIT`, of which `+UNIT` are the units whose activities, `/UNIT` those whose data he sees; or a
+    program with one scope, `events.read@UNIT`.
+    """
     role, _, place = token.partition("@")
     place, _, data = place.partition("/")
     own, *more = place.split("+")
     units = UNITS if own == "HO" else frozenset({own, *more}) & UNITS
     return Principal(
         user=token,
-        roles=frozenset({Role(role)}) if role else frozenset(),
+        roles=frozenset({Role(role)} if role in set(Role) else ()),
         org_unit=own,
         units=units,
         data_units=frozenset({data}) if data else None,
         acts_in=frozenset({own}),
+        system_permissions=frozenset({Permission(role)} if role in set(Permission) else ()),
     )
 
 

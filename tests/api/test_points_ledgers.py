@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -212,6 +213,17 @@ def test_a_closed_account_takes_no_points(house: House) -> None:
     )
     assert closed == {"status": "CLOSED"}
     assert house.refused("operator", "adjustPoints", **adjustment("GONE", 1)) == [("LEDGER_CLOSED", "input")]
+
+
+def test_points_are_posted_by_hand_with_a_key_and_then_once(house: House) -> None:
+    """api.md 5: a request whose answer was lost gives nobody points twice."""
+    document = "mutation ($i: AdjustPointsInput!) { adjustPoints(input: $i) { position } }"
+    given = adjustment(f"C{uuid4().hex[:8].upper()}", 7)
+    refused = house.answer("operator", document, i=given)
+    assert refused["errors"][0]["extensions"]["code"] == "KEY_REQUIRED"
+    key, selection = uuid4().hex, "pointsAccount { balance postings }"
+    answers = [house.do("operator", "adjustPoints", selection, key=key, **given) for _ in range(2)]
+    assert answers[0]["pointsAccount"] == answers[1]["pointsAccount"] == {"balance": "7", "postings": 1}
 
 
 @pytest.mark.parametrize("user", ["auditor", "researcher", "integrator"])

@@ -5,7 +5,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
-from graphql import GraphQLEnumType, build_schema, is_specified_scalar_type
+from graphql import GraphQLEnumType, build_schema, get_named_type, is_specified_scalar_type
 from strawberry.schema.config import StrawberryConfig
 
 from api.descriptions import Words, describe
@@ -41,6 +41,16 @@ def test_every_operation_has_a_mutation_and_every_mutation_asks_for_a_permission
     assert {field.graphql_name or camel(field.python_name) for field in mutations.fields} == (  # type: ignore[union-attr]
         set(OPERATIONS) - INTERNAL
     )
+
+
+def test_every_mutation_takes_one_input_and_answers_with_errors_and_a_position() -> None:
+    """api.md 3"""
+    mutations = schema._schema.mutation_type
+    assert mutations is not None
+    for name, field in mutations.fields.items():
+        assert set(field.args) == {"input"}, name
+        assert {"userErrors", "position"} < get_named_type(field.type).fields.keys(), name
+        assert f"Asks for {OPERATIONS[name]}." in (field.description or ""), "api.md 11"
 
 
 def camel(name: str) -> str:

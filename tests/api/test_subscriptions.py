@@ -263,7 +263,7 @@ def test_each_viewer_of_a_shared_document_sees_his_rows_and_no_masked_field(hous
 
 def test_fields_that_ask_who_the_viewer_is_are_known() -> None:
     """Else their results would be shared."""
-    assert personal_fields(schema._schema) == {"approvalInbox"}
+    assert personal_fields(schema._schema) == {"approvalInbox", "webhookEndpoints"}
 
 
 # --- The past, and those who are slow -------------------------------------------
