@@ -6,28 +6,23 @@ from typing import Any
 from unittest import mock
 
 from application import points_pipeline
-from application.processes import points_delivery, work_order_execution
-from application.shared.handler import Handler
 from domain import segment_runs
-from domain.points_job_statuses import Status as JobStatus
 from tests.application.points_world import Counterpart
 from tests.simulation.memory_log import MemoryLog
-from tests.simulation.world import Simulation, Task
+from tests.simulation.world import Simulation
 
 Bug = Callable[[], AbstractContextManager[Any]]
 
 
+deliver, follow, cost_of = Simulation._deliver, Simulation._follow, points_pipeline.cost_of
+
+
 def _no_lease(self: Simulation) -> bool:
     """A task is acknowledged when it is fetched, not when it is done."""
-    kept = self.tasks.copy()
+    before = self.tasks.copy()
     found = deliver(self)
-    fetched = [task for task in kept if task not in self.tasks]
-    self.tasks = [task for task in self.tasks if task.name not in {f.name for f in fetched} or task in kept]
+    self.tasks = [task for task in self.tasks if task in before or task.tries or self.is_calm]
     return found
-
-
-deliver = Simulation._deliver
-follow = Simulation._follow
 
 
 def _forgetful(self: Simulation) -> bool:
@@ -44,17 +39,6 @@ def _posted_blindly(self: MemoryLog, *_: object) -> frozenset[Any]:
     return frozenset()
 
 
-def _said_again(handler: Handler, *_: object) -> None:
-    del handler
-
-
-def _next_step_too_early(job: Any) -> Any:
-    """A reconciliation that waits for the answer is not waited for: the file is sent, and that is that."""
-    return None if job.status is JobStatus.SENT else points_delivery_step(job)
-
-
-points_delivery_step = points_delivery.next_step
-
 BUGS: dict[str, Bug] = {
     "what is posted is not looked for": lambda: mock.patch.object(MemoryLog, "recorded", _posted_blindly),
     "a file goes out whatever becomes of the order": lambda: mock.patch.object(
@@ -62,7 +46,7 @@ BUGS: dict[str, Bug] = {
     ),
     "a reservation is not confirmed": lambda: mock.patch.object(points_pipeline, "_confirm"),
     "a file that was taken counts as withdrawn": lambda: mock.patch.object(
-        Counterpart, "withdraw", lambda self, name: self.withdrawn.add(name) or True
+        Counterpart, "withdraw", return_value=True
     ),
     "the watchdog sleeps": lambda: mock.patch.object(Simulation, "_watch"),
     "the checkpoint comes before the tasks": lambda: mock.patch.object(Simulation, "_follow", _forgetful),
@@ -71,12 +55,7 @@ BUGS: dict[str, Bug] = {
     "a hand-over is not repeated": lambda: mock.patch.object(
         segment_runs, "OVER", (segment_runs.Status.SUCCEEDED,)
     ),
-    "a job is settled by what was reserved": lambda: mock.patch.object(
-        points_pipeline, "cost_of", lambda points, terms: cost_of(points + 1, terms)
-    ),
-    "an order is handed over while its cancellation waits": lambda: mock.patch.object(
-        work_order_execution, "may_hand_over", return_value=True, create=True
+    "a job is settled by more than was posted": lambda: mock.patch.object(
+        points_pipeline, "cost_of", lambda points, terms: cost_of(points + 100, terms)
     ),
 }
-cost_of = points_pipeline.cost_of
-del Task, _said_again

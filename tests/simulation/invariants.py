@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from domain.points_job_statuses import Status as JobStatus
 from domain.points_job_terms import cost_of
+from domain.points_jobs import PointsJobReleased
 from domain.points_ledgers import DECIDER as LEDGER
 from domain.points_ledgers import PointsPosted
 from domain.work_order_statuses import Status
@@ -65,6 +66,7 @@ def check_end(sim: "Simulation") -> None:
     assert budget.consumed == sum(cost.amount_minor for cost in costs if cost), budget
     assert budget.reserved == 0, budget
     _check_orders(sim, orders, jobs)
+    _check_releases(sim)
     _check_streams(sim)
 
 
@@ -75,6 +77,23 @@ def _check_orders(sim: "Simulation", orders: dict, jobs: dict) -> None:  # type:
     files = {job.has.header.file_name: job for job in jobs.values()}
     taken = [name for name in sim.system.files if name not in sim.system.withdrawn]
     assert all(files[name].status is JobStatus.SETTLED for name in taken), "who took a file has been paid"
+
+
+def _check_releases(sim: "Simulation") -> None:
+    """When its file was released, the work order stood."""
+    for records in sim.log.streams.values():
+        for record, event in records:
+            if isinstance(event, PointsJobReleased):
+                opened = records[0][1]
+                assert record.position is not None
+                assert opened.cause.work_order is not None
+                before = (
+                    told
+                    for other, told in sim.log.streams[opened.cause.work_order]
+                    if other.position is not None and other.position < record.position
+                )
+                order = ORDER.fold(before, ORDER.initial)
+                assert order.status is Status.EXECUTING, order.status
 
 
 def _check_streams(sim: "Simulation") -> None:

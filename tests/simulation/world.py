@@ -65,7 +65,7 @@ ORDERS = 3
 POINTS = 500
 ACTIONS_MAX = 260
 """With faults; what is left is done in calm."""
-CALM_MAX = 3_000
+CALM_MAX = 600
 RETRIES_MAX = 8
 NESTED_MAX = 2
 LEASE = timedelta(minutes=5)
@@ -250,10 +250,10 @@ class Simulation:
             (4, self._follow),
             (2, self._tick),
             (1, self._answer),
-            (0.6, self._ask_for_cancellation),
+            (0.2, self._ask_for_cancellation),
             (1.2, self._decide_a_cancellation),
             (0.4, self._retry),
-            (0.8, self._mend_a_job),
+            (0.4, self._mend_a_job),
             (0.5, self._watch),
             (0.3, self._expire),
         ]
