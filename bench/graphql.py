@@ -143,7 +143,7 @@ def figures(url: str) -> Iterator[Figure]:
             asked = ours.request({"query": PAGE, "variables": {"first": size}})
             name = f"a page of {size} work orders with their approvals"
             yield from _compared(name, (ours, asked), (bare, bare.request({"first": size})), rate, cpu)
-        key = _first(url)
+        key = first_order(url)
         asked = ours.request({"query": ONE, "variables": {"id": f"wo_{key.hex}"}})
         other = bare.request({"id": str(key)})
         yield from _compared("one work order by id", (ours, asked), (bare, other), 0.60, 1.9)
@@ -275,7 +275,7 @@ def _at_once(run: Callable[[int], None]) -> None:
         list(clients.map(started, range(CLIENTS)))
 
 
-def _first(url: str) -> UUID:
+def first_order(url: str) -> UUID:
     with psycopg.connect(url) as connection:
         row = connection.execute("select id from read.work_orders order by created_at limit 1").fetchone()
     assert row is not None

@@ -236,7 +236,7 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 
 def test_the_domain_needs_nothing_but_the_standard_library() -> None:
-    """Nor of that anything that reads a clock, draws a number, or reaches out of the process."""
+    """NFR-04: nor of that anything that reads a clock, draws a number, or reaches out of the process."""
     barred = {"asyncio", "io", "logging", "os", "pathlib", "random", "secrets", "socket", "subprocess",
               "sys", "threading", "time"}  # fmt: skip
     allowed = (sys.stdlib_module_names | {"domain"}) - barred

@@ -569,7 +569,7 @@ def test_the_gateway_is_a_folder_in_the_home_unless_a_setting_names_one(
 def test_another_way_to_the_points_system_plugs_in_at_one_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PTS-09: an adapter is what its scheme is followed by; nothing else knows of it."""
+    """PTS-09, NFR-04: an adapter is what its scheme is followed by; nothing else knows of it."""
     made: list[str] = []
 
     def adapter(place: str, settings: Settings) -> DirectoryGateway:
