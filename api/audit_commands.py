@@ -24,6 +24,9 @@ def audit_verify(
     key: Annotated[
         str | None, typer.Option(help="The public key of the first seal, in hexadecimal, as you have it.")
     ] = None,
+    pack: Annotated[
+        Path | None, typer.Option(help="Judge this pack instead of the log; no database is needed.")
+    ] = None,
 ) -> None:
     """Check that the log is what was recorded: hashes, chains, heads, and what was sealed and published."""
     from infrastructure.log_verification import verify
@@ -33,6 +36,9 @@ def audit_verify(
         trusted = None if key is None else bytes.fromhex(key)
     except ValueError:
         raise CommandFailed("The key is not hexadecimal.", "Give the 64 digits of a public key.", 2) from None
+    if pack is not None:
+        _verify_pack(pack, trusted)
+        return
     with opened_database("audit") as database, progress("events") as shown:
         folder = SealFolder(seals or read_settings().seals_folder)
         report = verify(database.url, lambda events: shown(events, None), folder, trusted)
@@ -50,6 +56,52 @@ def audit_verify(
         )
     print(f"{report.events} events in {report.streams} streams: all is as it was recorded.")
     print(f"{report.sealed} of them are sealed; {report.events - report.sealed} are not sealed yet.")
+
+
+def _verify_pack(path: Path, trusted: bytes | None) -> None:
+    from infrastructure.audit_packs import PackInvalid, verify_pack
+
+    try:
+        report = verify_pack(path, trusted)
+    except PackInvalid as invalid:
+        raise CommandFailed(f"{invalid}.", "Ask for it again, and compare its checksum.") from None
+    except OSError as error:
+        remedy = "Name a file that is there."
+        raise CommandFailed(f"{path} can't be read: {error.strerror}.", remedy, 2) from None
+    for note in report.notes:
+        say(f"Note: {note}.")
+    if report.faults:
+        table(("position", "problem"), report.faults)
+        raise CommandFailed("The pack is not what was recorded.", "Ask who gave it to you for another.")
+    print(f"{report.events} events in {report.streams} streams: all is as it was recorded.")
+    print(f"{report.sealed} of them are proved by the seal.")
+
+
+@audit.command("pack")
+def audit_pack(
+    subjects: Annotated[list[str], typer.Argument(help="Ids such as act_…, with all that belongs to them.")],
+    out: Annotated[Path, typer.Option(help="The file to write; it must not be there.")],
+) -> None:
+    """Write what was recorded of a subject, with proofs and a timeline, as one file for auditors."""
+    from api.planner.ids import decode
+    from infrastructure.audit_packs import NothingToPack, pack
+    from infrastructure.seal_folder import SealFolder
+
+    try:
+        keys = [decode(each)[1] for each in subjects]
+    except ValueError:
+        remedy = "Give ids as the API shows them, such as act_…"
+        raise CommandFailed("One of these is no id.", remedy, 2) from None
+    if out.exists():
+        raise CommandFailed(f"{out} is there already.", "Name another file.", 2)
+    with opened_database("audit") as database:
+        try:
+            report = pack(database.url, SealFolder(read_settings().seals_folder), keys, out)
+        except NothingToPack as nothing:
+            raise CommandFailed(f"There is nothing to pack: {nothing}.", "Look at the ids again.") from None
+    for note in report.notes:
+        say(f"Note: {note}.")
+    print(f"{report.events} events in {report.streams} streams, {report.sealed} of them proved: {out}")
 
 
 @audit.command("seal")
