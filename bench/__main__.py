@@ -9,7 +9,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import broker, channels, engine, fanout, graphql, log, memory, points, projections, rivals
+from bench import broker, channels, engine, fanout, graphql, log, memory, points, projections, rivals, seals
 from bench.rounds import Figure
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.migrate import migrate
@@ -34,6 +34,7 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "graphql": lambda: _on_a_fresh_log(graphql.figures),
     "channels": lambda: _on_a_fresh_log(channels.figures),
     "fanout": lambda: _on_a_fresh_log(fanout.figures),
+    "seals": lambda: _on_a_fresh_log(seals.figures),
     "memory": memory.figures,
     "engine": engine.figures,
 }

@@ -162,8 +162,8 @@ def bulk_append(url: str) -> Figure:
         log = EventLog(connections)
 
         def ours() -> float:
-            about = _context()
-            writes = _writes()
+            about = bulk_context()
+            writes = bulk_writes()
             begun = time.perf_counter()
             log.append_bulk(writes, about)
             took = time.perf_counter() - begun
@@ -179,12 +179,12 @@ def bulk_append(url: str) -> Figure:
         )
 
 
-def _context() -> Context:
+def bulk_context() -> Context:
     id_ = uuid4()
     return Context("bench", None, "HO", id_, id_, None, datetime.now(UTC))
 
 
-def _writes() -> list[Write]:
+def bulk_writes() -> list[Write]:
     streams = sorted(uuid4() for _ in range(BULK_EVENTS))
     details = Details("A fee of the bench", "with a description of some length", 10, {"unit": "CNY"})
     return [
