@@ -1,4 +1,4 @@
-"""Sealing against the bulk append that it has to keep up with; reading the whole log against what is promised."""
+"""Sealing against the bulk append that it must keep up with; verifying against the rate that is promised."""
 
 import statistics
 import tempfile
