@@ -6,7 +6,6 @@ later), keyid and a nonce that never came before. Source: RFC 9421, RFC 9530.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -14,12 +13,6 @@ from typing import Protocol
 import structlog
 from anyio import to_thread
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from http_message_signatures import (
-    HTTPMessageSignaturesException,
-    HTTPMessageVerifier,
-    HTTPSignatureKeyResolver,
-    algorithms,
-)
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
@@ -57,14 +50,6 @@ class _Message:
     method: str
     url: str
     headers: Headers
-
-
-class _Keys(HTTPSignatureKeyResolver):
-    def __init__(self, find: Callable[[str], RSAPublicKey | None]) -> None:
-        self._find = find
-
-    def resolve_public_key(self, key_id: str) -> RSAPublicKey | None:
-        return self._find(key_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +96,19 @@ def _received(desk: PartnerDesk, message: _Message, body: bytes, name: str) -> N
 
 def _signed_by(desk: PartnerDesk, message: _Message, body: bytes) -> tuple[str, str]:
     """Key id and nonce of the one signature that covers all of it."""
-    verifier = HTTPMessageVerifier(
-        signature_algorithm=algorithms.RSA_PSS_SHA512, key_resolver=_Keys(desk.key)
+    # Imported here: it takes 15 MB, which a house without partners keeps.
+    from http_message_signatures import (
+        HTTPMessageSignaturesException,
+        HTTPMessageVerifier,
+        HTTPSignatureKeyResolver,
+        algorithms,
     )
+
+    class Keys(HTTPSignatureKeyResolver):
+        def resolve_public_key(self, key_id: str) -> RSAPublicKey | None:
+            return desk.key(key_id)
+
+    verifier = HTTPMessageVerifier(signature_algorithm=algorithms.RSA_PSS_SHA512, key_resolver=Keys())
     try:
         (found,) = verifier.verify(message, max_age=AGE_MAX, require_components=COVERED, body=body)
     except HTTPMessageSignaturesException as error:

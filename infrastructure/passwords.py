@@ -7,7 +7,6 @@ from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from zxcvbn import zxcvbn
 
 from application.accounts import PasswordFault
 
@@ -55,6 +54,8 @@ def faults(password: str, names: Iterable[str], earlier: Iterable[str]) -> tuple
         return (PasswordFault.TOO_SHORT,)
     if len(password) > CHARACTERS_MAX:
         return (PasswordFault.TOO_LONG,)
+    from zxcvbn import zxcvbn  # here: its lists of words take 12 MB, and few passwords are judged
+
     known = [name for name in names if name]
     if any(len(name) > 3 and name.lower() in password.lower() for name in known):
         return (PasswordFault.SAME_AS_NAME,)

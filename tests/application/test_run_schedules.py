@@ -11,14 +11,14 @@ import pytest
 
 from domain.catalogues import CatalogueRefusal
 from domain.run_parameters import ParameterRefusal
-from domain.run_schedules import BlockingStrategy, ScheduledTimeLeftOut, ScheduleRefusal
+from domain.run_schedules import BlockingStrategy, ScheduledTimeLeftOut
 from domain.run_schedules import Status as ScheduleStatus
 from domain.segment_contents import DeclaredParameter, ParameterType
 from domain.segment_definitions import DefinitionKind
 from domain.segment_runs import RunRefusal, SegmentRun
 from domain.shared.references import Reference
 from domain.shared.refusal import CommonRefusal
-from domain.timeframes import Frequency, FrequencyKind, Timeframe, TimeframeKind
+from domain.timeframes import Frequency, FrequencyKind, Timeframe, TimeframeKind, TimeframeRefusal
 from tests.application.bank import DAY, IN_SHANGHAI, Bank, at_once
 from tests.application.orders import orders_of
 from tests.application.scheduled_world import DAILY, ScheduledWorld, holiday, workday
@@ -196,7 +196,7 @@ def test_a_schedule_is_judged_when_it_is_set(world: ScheduledWorld, desk: Desk) 
         world.set_schedule(definition, Frequency(FrequencyKind.DAILY, calendar=definition))
     with refused((CommonRefusal.OUT_OF_RANGE, "timeframe", "days")):
         world.set_schedule(definition, timeframe=Timeframe(TimeframeKind.ROLLING, days=0))
-    with refused((ScheduleRefusal.NO_TIME_COMES, "frequency")):
+    with refused((TimeframeRefusal.NO_SUCH_DAY, "frequency", "cron")):
         world.set_schedule(definition, Frequency(FrequencyKind.CRON, "0 2 30 2 *"))
     with refused((CommonRefusal.NOT_FOUND, "id")):
         world.withdraw_schedule(definition, by=IN_SHANGHAI)
