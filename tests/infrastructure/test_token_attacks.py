@@ -25,9 +25,15 @@ UNITS = frozenset({"HO", "SH"})
 RULES = TokenRules(forgeries.ISSUER, forgeries.AUDIENCE, UNITS, token_type="at+jwt")
 LENIENT = TokenRules(forgeries.ISSUER, forgeries.AUDIENCE, UNITS)
 KEYS = published_keys(json.dumps({"keys": [{**forgeries.PUBLIC, "kid": forgeries.KID}]}).encode(), ALGORITHMS)
-ATTACKS = dict(forgeries.forgeries())
+ATTACKS = [name for name, _ in forgeries.forgeries()]
 # Without a set type, what says to be a JWT or nothing is looked at by its claims alone.
 PASSED_WITHOUT_TYPE = {"typ 'JWT'", "typ ''", "no typ"}
+
+
+@pytest.fixture(scope="module")
+def tokens() -> dict[str, str]:
+    """Made when they are used: they are good for ten minutes, but for what is wrong with them."""
+    return dict(forgeries.forgeries())
 
 
 def verifier(rules: TokenRules = RULES) -> Verifier:
@@ -41,14 +47,14 @@ def refused(judge: Verifier, token: str) -> TokenCode:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_an_attack_is_refused_by_one_code(attack: str) -> None:
+def test_an_attack_is_refused_by_one_code(attack: str, tokens: dict[str, str]) -> None:
     """SEC-03, SEC-07"""
     assert verifier().verify(forgeries.good()).user == "wang.li"
-    assert refused(verifier(), ATTACKS[attack]) is TokenCode.TOKEN_UNTRUSTED
+    assert refused(verifier(), tokens[attack]) is TokenCode.TOKEN_UNTRUSTED
     if attack in PASSED_WITHOUT_TYPE:
-        assert verifier(LENIENT).verify(ATTACKS[attack]).user == "wang.li"
+        assert verifier(LENIENT).verify(tokens[attack]).user == "wang.li"
     else:
-        assert refused(verifier(LENIENT), ATTACKS[attack]) is TokenCode.TOKEN_UNTRUSTED
+        assert refused(verifier(LENIENT), tokens[attack]) is TokenCode.TOKEN_UNTRUSTED
 
 
 def test_no_attack_makes_us_fetch_a_key() -> None:
@@ -59,7 +65,7 @@ def test_no_attack_makes_us_fetch_a_key() -> None:
         assert server.asked == 0
 
 
-def test_all_attacks_are_answered_alike() -> None:
+def test_all_attacks_are_answered_alike(tokens: dict[str, str]) -> None:
     """SEC-03: nobody learns from the answer which of our checks he passed."""
     app = create_app(
         parts=list,
@@ -70,7 +76,7 @@ def test_all_attacks_are_answered_alike() -> None:
     )
     answers = set()
     with serving(app) as url, httpx.Client(base_url=url) as client:
-        for token in ATTACKS.values():
+        for token in tokens.values():
             sent = {"Authorization": f"Bearer {token}", "X-Request-Id": "same"}
             answer = client.get("/graphql", headers=sent)
             told = tuple((name, value) for name, value in answer.headers.items() if name != "date")
