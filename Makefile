@@ -6,7 +6,7 @@ PYTHONS := $(PYTHON) $(if $(filter file,$(origin PYTHON)),python3.14 python3.13 
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup runtime up demo test test-all check bench lock
+.PHONY: help setup runtime up demo test test-all check drills bench lock
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: setup ## Run the tests that need PyPI only
 
 test-all: setup ## Run all tests, also those that install what they need or take long
 	@.venv/bin/python -m pytest --durations=40
+
+drills: setup ## Run the drills that kill and race as often as is promised, and nothing else
+	@CARDINAL_DRILLS=full .venv/bin/python -m pytest --durations=20 -m drill \
+		tests/infrastructure tests/application/test_points_postings.py tests/simulation
 
 check: setup ## Run every gate that reads the code: format, lint, types, imports, dependencies, tidiness
 	@failed=; \

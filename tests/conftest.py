@@ -24,21 +24,16 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture(scope="session")
-def make_database(postgres: EmbeddedPostgres) -> Iterator[Callable[..., str]]:
-    """Make a database, optionally as a copy of another; its URL connects as a superuser."""
-    made: list[str] = []
+def make_database(postgres: EmbeddedPostgres) -> Callable[..., str]:
+    """Make a database, perhaps as a copy of another; it ends with the server. The URL is a superuser's."""
 
     def make(template: str = "template0") -> str:
         name = f"t{uuid4().hex[:12]}"
         with psycopg.connect(postgres.url(), autocommit=True) as connection:
             connection.execute(f"create database {name} template {template}")
-        made.append(name)
         return postgres.url(database=name)
 
-    yield make
-    with psycopg.connect(postgres.url(), autocommit=True) as connection:
-        for name in made:
-            connection.execute(f"drop database if exists {name} with (force)")
+    return make
 
 
 @pytest.fixture

@@ -34,9 +34,10 @@ from tests.application.bank import LIN, Bank, at_once
 from tests.application.points_world import PointsWorld, rows
 from tests.application.posting_process import NOON, lines, posting
 from tests.given import refused
+from tests.repeats import repeats
 
 ROOT = Path(__file__).parents[2]
-CUSTOMERS, CHUNK, KILLS = 400, 25, 20
+CUSTOMERS, CHUNK, KILLS = 400, 25, repeats(20)
 
 
 def balance(log: EventLog, customer: str, year: int = 2026) -> int:

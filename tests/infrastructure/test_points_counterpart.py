@@ -29,9 +29,10 @@ from infrastructure import exchange_folder as exchange
 from infrastructure.exchange_folder import Marker
 from infrastructure.points_counterpart import Counterpart, CounterpartBusy, Rules
 from infrastructure.points_gateway import DirectoryGateway
+from tests.repeats import repeats
 
 ROOT = Path(__file__).parents[2]
-KILLS = 25
+KILLS = repeats(25)
 PLAIN = Rules()
 
 

@@ -33,9 +33,10 @@ from infrastructure.points_gateway import DirectoryGateway
 from tests.application.bank import ALL_UNITS, DAY, LIN, NOW, Bank
 from tests.application.points_world import PointsWorld, StoredResults, rows
 from tests.application.test_points_job_recalls import recall, resend
+from tests.repeats import repeats
 
 FOUND = rows(120)
-KILLS = 20
+KILLS = repeats(20)
 PAUSE_MAX_S = 0.03
 STEPS_MAX = 1_000
 RULES = Rules(reject_every=17, reject_code="51")

@@ -25,12 +25,13 @@ from infrastructure import points_gateway
 from infrastructure.exchange_folder import Marker
 from infrastructure.points_gateway import DirectoryGateway, Sent, State, gateway_of
 from infrastructure.settings import Settings, SettingsFault
+from tests.repeats import repeats
 
 ROOT = Path(__file__).parents[2]
 NAME = "PTS-20260301-0001.txt"
 CONTENT = b"H|...\nD|...\nT|...\n"
 NOBODY = 65534
-KILLS = 25
+KILLS = repeats(25)
 
 
 @pytest.fixture

@@ -39,9 +39,10 @@ from tests.infrastructure.task_recording import (
     until_effects,
     working,
 )
+from tests.repeats import repeats
 
 ON_RABBITMQ = pytest.mark.drill
-KILLS = 20
+KILLS = repeats(20)
 
 
 @pytest.fixture(scope="module")

@@ -41,8 +41,9 @@ from infrastructure.warehouse_sample import SampleSize
 from tests.application.bank import ALL_UNITS, Bank
 from tests.application.orders import SOON, orders_of
 from tests.application.segments import Desk
+from tests.repeats import repeats
 
-KILLS = 20
+KILLS = repeats(20)
 RULES = Rules(reject_every=17, reject_code="51")
 STEPS = ("start", "query", "report", "hand over")
 """`query`: the engine is at it; `report`: the result lies there, and nobody has told of it."""
