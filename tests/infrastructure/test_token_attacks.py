@@ -33,7 +33,7 @@ PASSED_WITHOUT_TYPE = {"typ 'JWT'", "typ ''", "no typ"}
 @pytest.fixture(scope="module")
 def tokens() -> dict[str, str]:
     """Made when they are used: they are good for ten minutes, but for what is wrong with them."""
-    return dict(forgeries.forgeries())
+    return dict(zip(ATTACKS, (token for _, token in forgeries.forgeries()), strict=True))
 
 
 def verifier(rules: TokenRules = RULES) -> Verifier:
