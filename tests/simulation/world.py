@@ -33,6 +33,7 @@ from application.shared.gateways import GatewayError, GatewayUnavailable
 from application.shared.handler import Handler
 from application.shared.identifiers import uuid7
 from application.shared.records import Conflict
+from application.shared.turns import Turns
 from application.shared.work import Work
 from domain.approvals import DECIDER as APPROVAL
 from domain.budgets import DECIDER as BUDGET
@@ -257,7 +258,8 @@ class Simulation:
             (0.5, self._watch),
             (0.3, self._expire),
         ]
-        self.log.folded = self.dice.choice(self.memories)
+        # Another process: what it remembers, and turns that nobody else waits for.
+        self.log.folded, self.bank.turns = self.dice.choice(self.memories), Turns()
         [(_, action)] = self.dice.choices(actions, [weight for weight, _ in actions])
         action()
 
