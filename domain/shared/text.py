@@ -7,6 +7,11 @@ from domain.shared.refusal import CommonRefusal, Fault, Path
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
 _DIGIT_RUN = re.compile(r"\d(?:[ -]?\d){12,}")
+_MADE_BY_MACHINES = re.compile(
+    r"(?<![0-9A-Za-z])(?=[0-9-]*[a-f])(?:[0-9a-f]{32}|[0-9a-f]{64}"
+    r"|[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})(?![0-9A-Za-z])"
+)
+"""Ids and checksums: one in some hundreds holds digits that pass for a card number by chance."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -43,10 +48,11 @@ def holds_card_number(text: str) -> bool:
     """Whether the text holds 13 to 19 adjoining digits that pass the Luhn check.
 
     Spaces and hyphens between digits do not part them; full-width digits count. In a longer run, and in
-    one of 17 to 19, every 16 digits in a row are tried too, for most cards have 16.
+    one of 17 to 19, every 16 digits in a row are tried too, for most cards have 16. Within a UUID or
+    a checksum, which holds letters too, there is none.
     Source: ISO/IEC 7812-1, annex B.
     """
-    for run in _DIGIT_RUN.finditer(text):
+    for run in _DIGIT_RUN.finditer(_MADE_BY_MACHINES.sub("id", text)):
         digits = [int(character) for character in run.group() if character.isdigit()]
         if len(digits) <= 19 and _luhn(digits):
             return True

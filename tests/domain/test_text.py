@@ -42,6 +42,9 @@ def codes(faults: Iterable[Fault]) -> list[StrEnum]:
         "00004111111111111111",
         "41111111111111110000000",
         "1234 4111 1111 1111 1111 5678 9012",
+        "sr_4111111111111111" + "0" * 16,
+        "abc 4111111111111111 4111 1111 1111 1111",
+        "41111111-1111-7111-8111-111111111112",
     ],
 )
 def test_a_card_number_is_found_in_any_dress(text: str) -> None:
@@ -58,6 +61,9 @@ def test_a_card_number_is_found_in_any_dress(text: str) -> None:
         "0000000000000000",
         "2026-03-01 2026-04",
         "tel. 021-6789 0123",
+        '{"id":"abcdef41-1111-7111-8111-110fffffffff"}',
+        "sr_01a24111111111111111222222222222",
+        "0af14111111111111111" + "2" * 44,
     ],
 )
 def test_other_numbers_are_no_card_numbers(text: str) -> None:
