@@ -20,7 +20,9 @@ with recursive standing as (
            case t.effective_status when 'enabled' then c.status else t.effective_status end, t.depth + 1
     from tree t join standing c on c.parent_id = t.id
 )
-select s.*, t.path, t.ancestor_ids, t.effective_status, t.depth from standing s join tree t on t.id = s.id
+select s.*, coalesce(t.path, '') as path, coalesce(t.ancestor_ids, '{{}}') as ancestor_ids,
+       coalesce(t.effective_status, s.status) as effective_status, coalesce(t.depth, 0) as depth
+from standing s left join tree t on t.id = s.id
 )"""
 CLOSURE = """(
 select above.id as ancestor_id, t.id as descendant_id from {tree} t, unnest(t.ancestor_ids) as above (id)

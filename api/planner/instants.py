@@ -77,7 +77,9 @@ def past(field: GraphQLField, details: FieldDetails, view: View, timeline: Timel
                 key, bound = request.bind(ids.parsed(given["id"])[1], "uuid"), request.bind(version, "int")
                 row = request.subquery(_AT_VERSION.format(view.versions, key, bound))
                 return Then(row, lambda: _time_of(request, timeline, row))
-        raise refused("BAD_AS_OF", "a version is of one object only, and here times may be unknown")
+        raise refused(
+            "BAD_AS_OF", "a version is of one object only that has several, and times may be unknown here"
+        )
 
     asked = any(argument.name.value == "asOf" for argument in details.node.arguments or ())
     if not view.has_past or not asked:

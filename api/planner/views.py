@@ -79,9 +79,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A connection: the rows whose column `by` equals, or `array` contains, this row's `key`; at a root, all
-    rows.
-    """
+    """A connection: the rows whose column `by` equals, or `array` contains, this row's `key`; or all rows."""
 
     by: str | None
     array: str | None
@@ -228,9 +226,7 @@ def masked(permission: str, name: str | None = None, **options: Any) -> Any:
 
 def computed(sql: str, **options: Any) -> Any:
     """A scalar that is no column: an SQL expression, a constant of the developer's, never null.
-
-    It has the slots of `choice`. It can't be filtered or sorted by. Raises TypeError for another slot.
-    """
+    It has the slots of `choice`, and can't be filtered or sorted by. Raises TypeError for another slot."""
     if not _slots(sql) <= CHOICE_SLOTS:
         raise TypeError(f"slots may be {sorted(CHOICE_SLOTS)}")
     return ReadField(Computed(sql), **options)
@@ -313,7 +309,6 @@ def choice(values: type[Enum], conditions: Mapping[Any, str]) -> Choice:
     """A required enum argument. Each value has an SQL condition, a constant of the developer's, with the
     slots `{row}` (the row's alias), `{viewer.user}` (text), `{viewer.levels}` and `{viewer.units}` (text[]);
     `{rows[schema.table]}` is another view's table and `{now}` the time, both as of the root's instant.
-
     Raises TypeError for a value without a condition and for another slot.
     """
     slots = set().union(*(_slots(text) for text in conditions.values()))
