@@ -8,10 +8,8 @@ declare
     kept text[];
 begin
     foreach kept slice 1 in array array[
-        ['activity_types', 'activity_type_versions'],
         ['cost_types', 'cost_type_versions'],
         ['activity_forms', 'activity_form_versions'],
-        ['departments', 'department_versions'],
         ['reward_types', 'reward_type_versions'],
         ['activity_figures', 'activity_figure_versions'],
         ['segment_runs', 'segment_run_versions'],
@@ -46,11 +44,58 @@ begin
     end loop;
 end $$;
 
--- What hangs on the whole tree is no column of one entry's version.
-alter table read.activity_type_versions
-    drop column path, drop column ancestor_ids, drop column effective_status, drop column depth;
-alter table read.department_versions
-    drop column path, drop column ancestor_ids, drop column effective_status, drop column depth;
-truncate read.activity_type_closure, read.department_closure;
+-- Of trees without what hangs on the whole tree: that is no column of one entry's version.
+create table read.activity_type_versions (
+    id            uuid        not null,
+    version       integer     not null,
+    revision      integer     not null,
+    code          text        not null,
+    name          text        not null,
+    description   text        not null,
+    sort_order    integer     not null,
+    status        text        not null,
+    parent_id     uuid,
+    created_at    timestamptz not null,
+    created_by    text        not null,
+    changed_at    timestamptz not null,
+    changed_by    text        not null,
+    epoch_from    integer     not null,
+    position_from bigint      not null,
+    epoch_to      integer     not null,
+    position_to   bigint      not null,
+    recorded_at   timestamptz not null,
+    primary key (id, epoch_from, position_from)
+);
+create index on read.activity_type_versions (epoch_to, position_to);
+
+create table read.department_versions (
+    id            uuid        not null,
+    version       integer     not null,
+    revision      integer     not null,
+    code          text        not null,
+    name          text        not null,
+    description   text        not null,
+    sort_order    integer     not null,
+    status        text        not null,
+    parent_id     uuid,
+    contact       text        not null,
+    role          text        not null,
+    created_at    timestamptz not null,
+    created_by    text        not null,
+    changed_at    timestamptz not null,
+    changed_by    text        not null,
+    epoch_from    integer     not null,
+    position_from bigint      not null,
+    epoch_to      integer     not null,
+    position_to   bigint      not null,
+    recorded_at   timestamptz not null,
+    primary key (id, epoch_from, position_from)
+);
+create index on read.department_versions (epoch_to, position_to);
+
+truncate read.activity_types, read.activity_type_closure, read.departments, read.department_closure;
+update projection.checkpoints
+set epoch = 0, position = 0, generation = generation + 1 where name in ('activity_types', 'departments');
+delete from projection.parked where projection in ('activity_types', 'departments');
 
 reset role;
