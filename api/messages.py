@@ -113,6 +113,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     # Links to customer groups.
     "not_of_this_kind": ("类型 {kind} 不用填写此项。", "This does not go with the kind {kind}."),
+    "bad_hours": (
+        "时段应为 20:00-08:00 的形式，起止不同。",
+        "Hours are written as 20:00-08:00, and do not end when they begin.",
+    ),
     "bad_time_of_day": ("时间应为 02:30 的形式。", "A time of day is written as 02:30."),
     "no_time_comes": (
         "一年之内没有到期时间。",
