@@ -62,7 +62,7 @@ class Line:
 
 
 class Sealer:
-    """Any number of processes may run one; `every_s` is the pause when nearly all is sealed, the stated gap."""
+    """Any number of processes may run one; `every_s` is the pause when little is left, the stated gap."""
 
     def __init__(self, url: str, keys: SealKeys, publication: PublishedSeals, every_s: float) -> None:
         self._url, self._keys, self._publication, self._every_s = url, keys, publication, every_s
