@@ -51,16 +51,17 @@ def installed(
     product = Product(nursery, home, way or url, {**SETTINGS, **settings})
     with psycopg.connect(url) as connection:
         began = Position(*row_of(connection, LAST))
+    subscribers: list[Subscriber] = []
     try:
         product.start_all()
         product.await_ready()
         tokens = {user: product.token(user) for user in USERS}
         load = Load(Way(product.apis, tokens, answer_s), site.world)
-        subscribers = [Subscriber(product.apis, tokens[user], began) for user in ("integrator", "auditor")]
+        subscribers += [Subscriber(product.apis, tokens[user], began) for user in ("integrator", "auditor")]
         for subscriber in subscribers:
             subscriber.start()
         yield Installation(site, product, load, Judge(product, url, load, subscribers, began))
-        for subscriber in subscribers:
-            subscriber.end()
     finally:
         product.end()
+        for subscriber in subscribers:
+            subscriber.end()

@@ -5,6 +5,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +37,8 @@ class Process:
         self.handle = os.pidfd_open(self.number)
 
     def signal(self, number: signal.Signals) -> None:
-        signal.pidfd_send_signal(self.handle, number)
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.handle, number)
 
     def has_ended(self, within_s: float) -> bool:
         return bool(select.select([self.handle], [], [], within_s)[0])
@@ -101,7 +103,12 @@ class Product:
 
     def await_ready(self, within_s: float = READY_S) -> None:
         """Each API says that it is ready: somebody keeps each projection, and none is late."""
-        until(lambda: all(self.is_ready(api) for api in self.apis), "all APIs are ready", within_s)
+        until(self._are_ready, "all APIs are ready", within_s)
+
+    def _are_ready(self) -> bool:
+        ended = [each.role for each in self.running if each.has_ended(0)]
+        assert ended == [], self.said.read_text()[-2_000:]
+        return all(self.is_ready(api) for api in self.apis)
 
     def is_ready(self, api: str) -> bool:
         try:
