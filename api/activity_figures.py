@@ -135,6 +135,9 @@ class ActivityFigures(Node):
 @strawberry.input(description="The activity to be counted anew.")
 class CountActivityInput:
     id: strawberry.ID
+    expected_version: int | None = strawberry.field(
+        default=strawberry.UNSET, description="The version that you saw of the activity."
+    )
 
 
 @strawberry.type

@@ -33,6 +33,7 @@ from application.access import CUSTOMER, Permission, visible
 from application.customer_groups import is_customer
 from application.points_ledgers import Adjustment
 from application.shared.work import Work
+from domain.budgets import LIMITS
 from domain.points_ledgers import Account
 
 PROJECTIONS = ("points_entries", "points_accounts")
@@ -190,6 +191,9 @@ class PendingPointsQueries:
 # --- Mutations ------------------------------------------------------------
 
 
+ACCOUNTS_VERSION = "The version that you saw of the customer's account of this year; 0 for none."
+
+
 @strawberry.input(description="General points by hand: signed, against the contra account.")
 class AdjustPointsInput:
     programme: str
@@ -200,12 +204,14 @@ class AdjustPointsInput:
     reason: str
     card: str = ""
     contra: PointsContra = Account.ISSUANCE  # type: ignore[valid-type]
+    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=ACCOUNTS_VERSION)
 
 
 @strawberry.input(description="The entry, and why it is reversed.")
 class ReversePointsEntryInput:
     id: strawberry.ID
     reason: str
+    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=ACCOUNTS_VERSION)
 
 
 @strawberry.input(description="The customer has left: nothing is posted any more.")
@@ -224,9 +230,7 @@ class PointsAccountPayload(Payload):
 
 @strawberry.type
 class PointsLedgerMutations:
-    @strawberry.mutation(
-        description="Post general points to a customer, or take them. Asks for an Idempotency-Key."
-    )
+    @strawberry.mutation(description="Post general points to a customer, or take them.")
     async def adjust_points(self, info: Info, input: AdjustPointsInput) -> PointsAccountPayload:
         given = Adjustment(
             programme=input.programme,
@@ -250,7 +254,8 @@ class PointsLedgerMutations:
         return await _on_ledger(info, "adjustPoints", input, use_case)
 
     @strawberry.mutation(
-        description="Post the counter-entry of an entry, which is reversed once. Asks for an Idempotency-Key."
+        description="Post the counter-entry of an entry, which is reversed once. Of one job"
+        f" at most {LIMITS.refunds:,} entries are reversed: each is refunded to its budget."
     )
     async def reverse_points_entry(self, info: Info, input: ReversePointsEntryInput) -> PointsAccountPayload:
         entry = key_of("pe", input.id)
@@ -270,17 +275,11 @@ class PointsLedgerMutations:
             "closePointsAccount",
             input,
             lambda work: points_ledgers.close(work, key, input.reason),
-            needs_key=False,
         )
 
 
-async def _on_ledger(
-    info: Info, operation: str, input: Any, use_case: Any, *, needs_key: bool = True
-) -> PointsAccountPayload:
-    """What posts has a key, so that nobody gets points twice for a request that was sent twice."""
-    return await execute(
-        info, PointsAccountPayload, operation, input, use_case, PROJECTIONS, needs_key=needs_key
-    )
+async def _on_ledger(info: Info, operation: str, input: Any, use_case: Any) -> PointsAccountPayload:
+    return await execute(info, PointsAccountPayload, operation, input, use_case, PROJECTIONS)
 
 
 async def _ledger_of(info: Info, entry: UUID) -> UUID:

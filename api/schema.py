@@ -26,6 +26,7 @@ from api.events import EventQueries, EventSubscription
 from api.graphql_errors import log_faults
 from api.group_extractions import GroupExtraction, GroupExtractionQueries
 from api.history import HistoryEntry
+from api.planner.idempotency import IDEMPOTENT
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
@@ -208,4 +209,5 @@ schema = Schema(
     extensions=[SharedDocuments, Unsuggesting],
     config=StrawberryConfig(scalar_map=SCALARS),
 )
+schema._schema.directives += (IDEMPOTENT,)  # strawberry's own would look at every field of every answer
 describe(schema._schema)  # strawberry shows it nowhere else

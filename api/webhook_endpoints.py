@@ -212,6 +212,9 @@ class ReplayWebhookEndpointInput:
 @strawberry.input(description="The delivery that is meant.")
 class ResendWebhookDeliveryInput:
     id: strawberry.ID
+    expected_version: int | None = strawberry.field(
+        default=strawberry.UNSET, description="The version that you saw of the endpoint."
+    )
 
 
 @strawberry.type

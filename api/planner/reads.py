@@ -33,6 +33,7 @@ from graphql import (
     VariableNode,
     Visitor,
     parse,
+    specified_rules,
     validate,
     visit,
 )
@@ -46,6 +47,7 @@ from strawberry.extensions import SchemaExtension
 
 from api.planner.checks import declaration_faults, raise_any
 from api.planner.declared import permissions_of
+from api.planner.idempotency import OnMutationsOnly
 from api.planner.limits import MAX_SOURCE_CHARACTERS, MAX_TOKENS, Cost, measured, variables_error
 from api.planner.plans import NotPlannable, Planner
 from api.planner.requests import Parts, Request, TextArray, Viewer, refused, statement
@@ -60,6 +62,7 @@ MAX_DOCUMENT_CHARACTERS = 500_000  # kept; a parsed document is up to 300 times 
 MAX_PLAN_CHARACTERS = 20_000_000
 MAX_VARIABLE_ERRORS = 10
 STATEMENT_TIMEOUT_S = 15.0
+RULES = (*specified_rules, OnMutationsOnly)
 
 
 def is_away(error: BaseException) -> bool:
@@ -162,6 +165,13 @@ class Reads:
 
         None where strawberry has to answer: no query, not valid, refused, or with resolvers of its own.
         """
+        try:
+            return self.planned(body, viewer)
+        except GraphQLError:
+            return None  # strawberry's executor meets the same refusal and gives it its path
+
+    def planned(self, body: Mapping[str, Any], viewer: Viewer) -> Prepared | None:
+        """The same; raises GraphQLError with a code for what the planner refuses."""
         source, name, given = body.get("query"), body.get("operationName"), body.get("variables") or {}
         if not isinstance(source, str) or not isinstance(name, str | None) or not isinstance(given, dict):
             return None
@@ -175,10 +185,7 @@ class Reads:
         chosen = tuple(variables.coerced.get(name) for name in sorted(document.conditions))
         key = (source, name, viewer.permissions & self._asked_for, chosen)
         plan = self._plans.get(key, lambda: self._compiled(document, operation, variables, viewer))
-        try:
-            return None if plan is None else _prepared(plan, variables, viewer)
-        except GraphQLError:
-            return None  # strawberry's executor meets the same refusal and gives it its path
+        return None if plan is None else _prepared(plan, variables, viewer)
 
     def document(self, source: str) -> Document:
         return self._documents.get(source, lambda: (read_document(self.schema, source), len(source)))
@@ -248,7 +255,7 @@ def read_document(schema: GraphQLSchema, source: str) -> Document:
         code = "LIMIT_EXCEEDED" if f"{MAX_TOKENS} tokens" in error.message else "BAD_INPUT"
         return Document((_coded(error, code),))
     errors, costs = measured(parsed)
-    errors = errors or [_coded(error, "BAD_INPUT") for error in validate(schema, parsed)]
+    errors = errors or [_coded(error, "BAD_INPUT") for error in validate(schema, parsed, RULES)]
     if errors:
         return Document(tuple(errors), parsed)
     found = [d for d in parsed.definitions if isinstance(d, OperationDefinitionNode)]
