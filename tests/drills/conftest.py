@@ -14,7 +14,7 @@ from tests.drills.site import Site
 from tests.drills.world import furnish, made
 from tests.repeats import IS_FULL
 
-ORDERS = 150 if IS_FULL else 20
+ORDERS = 150 if IS_FULL else 12
 
 
 @pytest.fixture(scope="session")

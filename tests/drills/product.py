@@ -20,7 +20,7 @@ from tests.test_gateway import free_ports
 
 ROLES = ("api", "projector", "worker", "scheduler")
 OF_EACH = 2
-READY_S = 60.0
+READY_S = 240.0
 
 
 @dataclass(eq=False)

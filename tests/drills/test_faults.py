@@ -18,7 +18,7 @@ from tests.drills.site import Site
 from tests.infrastructure.postgres_holders import kill_everything
 from tests.repeats import IS_FULL
 
-pytestmark = [pytest.mark.drill, pytest.mark.timeout(7_200 if IS_FULL else 300)]
+pytestmark = [pytest.mark.drill, pytest.mark.timeout(7_200 if IS_FULL else 900)]
 BETWEEN_MAX = 12
 """Commands that are acknowledged between two faults, at most."""
 PAUSE_MAX_S = 0.1
@@ -93,7 +93,7 @@ FAULTS = [
     ),
     Fault("PostgreSQL killed", kill_postgres, 50, 3),
     Fault("a transaction held open", hold_a_transaction_open, 1, 1),
-    Fault("the queue wiped", wipe_the_queue, 20, 3),
+    Fault("the queue wiped", wipe_the_queue, 20, 2),
 ]
 
 
