@@ -63,6 +63,7 @@ def environment_of(service: str, given: Mapping[str, str] = GIVEN) -> dict[str, 
 
 
 def test_there_is_a_service_for_every_part() -> None:
+    """ES-09"""
     assert set(SERVICES) == {"gateway", "postgres", *OURS, "rabbitmq"}
     assert SERVICES["rabbitmq"]["profiles"] == ["rabbitmq"], "RabbitMQ is a choice"
 
