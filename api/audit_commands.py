@@ -127,8 +127,10 @@ def audit_replay(
     chosen = chosen_of({"types": types, "actor": actor, "since": since, "until": until})
     if key is None or chosen is None:
         raise CommandFailed("The id or a time is no good.", "Give them as the API shows them.", 2)
-    if out is not None and (out.exists() or out.suffix not in (".jsonl", ".xlsx")):
-        raise CommandFailed(f"{out} is there already, or no .jsonl or .xlsx.", "Name another file.", 2)
+    is_good = out is None or (out.suffix in (".jsonl", ".xlsx") and out.parent.is_dir() and not out.exists())
+    if not is_good:
+        remedy = "Name a new .jsonl or .xlsx in a folder that is there."
+        raise CommandFailed(f"{out} can't be written.", remedy, 2)
     with opened_database("audit") as database, pool(database.url, 1) as connections:
         found = replay(EventLog(connections), kind, key, most=None)
     if not found.steps:

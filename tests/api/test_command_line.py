@@ -187,7 +187,7 @@ def test_audit_replay_tells_and_writes_what_happened_to_one_thing(home: Path, ba
             "select stream_id, version from log.heads where stream_type = 'cost_type' limit 1"
         ).fetchone()
     assert row is not None
-    id_, out = shown_id("cost_type", row[0]), home / "replay.jsonl"
+    id_, out = shown_id("cost_type", row[0]), home.parent / "replay.jsonl"
     told = cardinal(home, "audit", "replay", id_, DATABASE_URL=bank)
     assert "entry.added" in told.stdout, told.stderr
     written = cardinal(home, "audit", "replay", id_, "--out", str(out), DATABASE_URL=bank)
