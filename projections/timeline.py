@@ -324,7 +324,8 @@ def entry(told: Told, record: Record[Any], before: Any, after: Any) -> TimelineR
 
 def changes(told: Told, before: Any, after: Any) -> list[dict[str, Any]]:
     """{field, before, after} of each column that differs; a row that is not there has none."""
-    names, values = _shown(told.projection.row)
+    row_type: Any = told.projection.row
+    names, values = _shown(row_type)
     kinds = _kinds(told, before if after is None else after)
     old = [None] * len(names) if before is None else values(before)
     new = [None] * len(names) if after is None else values(after)
@@ -337,7 +338,8 @@ def changes(told: Told, before: Any, after: Any) -> list[dict[str, Any]]:
 
 def state(told: Told, row: Any) -> dict[str, Any]:
     """All columns of a row, as its changes speak of them."""
-    names, values = _shown(told.projection.row)
+    row_type: Any = told.projection.row
+    names, values = _shown(row_type)
     kinds = _kinds(told, row)
     return {camel(name): _spoken(name, value, kinds) for name, value in zip(names, values(row), strict=True)}
 
