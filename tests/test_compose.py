@@ -65,7 +65,7 @@ def environment_of(service: str, given: Mapping[str, str] = GIVEN) -> dict[str, 
 
 
 def test_there_is_a_service_for_every_part() -> None:
-    """NFR-10: the database has its own service, and a hot standby."""
+    """ES-09, NFR-10: the database has its own service, and a hot standby."""
     assert set(SERVICES) == {"gateway", "postgres", "standby", *OURS, "rabbitmq"}
     assert SERVICES["rabbitmq"]["profiles"] == ["rabbitmq"], "RabbitMQ is a choice"
     assert SERVICES["standby"]["profiles"] == ["standby"]
