@@ -46,7 +46,7 @@ def open_database(settings: Settings, quiet: bool = False) -> Iterator[Database]
         raise SettingsFault("DATABASE_URL must be set in production")
     home = settings.home
     with EmbeddedPostgres(home, notice=_unsaid) if quiet else EmbeddedPostgres(home) as server:
-        _provide(server)
+        provide(server)
         yield Database(
             server.url(RUNNING_LOGIN, DATABASE),
             server.url(OWNER_LOGIN, DATABASE),
@@ -59,7 +59,7 @@ def _unsaid(_: str) -> None:
     """Somebody else has said it."""
 
 
-def _provide(server: EmbeddedPostgres) -> None:
+def provide(server: EmbeddedPostgres) -> None:
     """Make the roles and the database where they are missing; whoever comes meanwhile waits."""
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(%s)", [_LOCK])

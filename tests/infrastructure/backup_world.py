@@ -16,7 +16,7 @@ import psycopg
 from infrastructure.backup_folder import BackupFolder
 from infrastructure.backups import Archiver
 from infrastructure.database import pool
-from infrastructure.embedded_database import DATABASE, OWNER_LOGIN, RUNNING_LOGIN, _provide
+from infrastructure.embedded_database import DATABASE, OWNER_LOGIN, RUNNING_LOGIN, provide
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_log import EventLog
 from infrastructure.log_sealer import Sealer
@@ -50,7 +50,7 @@ class Site:
 
     def start(self) -> None:
         self.server.start()
-        _provide(self.server)
+        provide(self.server)
         migrate(self.server.url(OWNER_LOGIN, DATABASE))
 
     def archive(self) -> None:
