@@ -355,7 +355,7 @@ def empty_parts(value: object, path: str) -> Iterator[str]:
 
 
 def test_every_event_type_in_every_version_has_its_golden_file() -> None:
-    """A new event type or schema version comes with its file, and none is ever taken away."""
+    """NFR-05: a new event type or schema version comes with its file, and none is ever taken away."""
     wanted = {
         (type_.name, version) for type_ in EVENT_TYPES for version in range(1, type_.schema_version + 1)
     }
