@@ -25,6 +25,7 @@ from infrastructure import event_codec
 from infrastructure.envelope import canonical, canonical_field, instant
 from infrastructure.interpreter import collecting_seldom, switching_every
 from infrastructure.log_recorder import PositionInverted
+from infrastructure.personal_parts import PERSONAL
 from infrastructure.stored_records import COLUMNS
 
 CHUNK_EVENTS_MAX = 10_000
@@ -161,6 +162,7 @@ def _take(chunk: Chunk, write: Write) -> None:
     previous = write.previous_hash
     for ordinal, event in enumerate(write.events):
         version = write.version + ordinal + 1
+        assert type(event) not in PERSONAL, "a bulk has no personal parts"
         event_type, schema_version, data = event_codec.encode(event)
         kind = _kind(write.stream_type, version, event_type, schema_version)
         event_id = given[ordinal] if given else named_uuid(stream_id, str(version))
