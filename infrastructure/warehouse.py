@@ -267,9 +267,13 @@ def _write(
 
 def _stored(snapshot: Snapshot, table: WarehouseTable) -> str:
     """The query that puts a table's two files together again."""
-    source = f"read_parquet('{quoted(snapshot.folder / f'{table.name}.parquet')}')"
+
+    def rows(file: str) -> str:
+        return f"read_parquet('{quoted(snapshot.folder / f'{file}.parquet')}')"
+
+    source = f"{rows(table.name)} as ordinary"
     if (apart := personal_file(table.name)) in snapshot.files:
-        source += f" join read_parquet('{quoted(snapshot.folder / f'{apart}.parquet')}') using ({table.key})"
+        source += f" join {rows(apart)} as personal using ({table.key})"
     return f"select {', '.join(table.column_names)} from {source}"
 
 
