@@ -87,6 +87,7 @@ class Frequency:
     cron: str | None
     at: str | None
     calendar_id: strawberry.ID | None = ref("calendar_id", "bc")
+    off_peak: str | None = column("off_peak")
 
 
 @struct
@@ -164,6 +165,7 @@ class FrequencyInput:
     cron: str = ""
     at: str = ""
     calendar_id: strawberry.ID | None = None
+    off_peak: str = ""
 
 
 @strawberry.input(description="FIXED has startsOn and, exclusive, endsOn; ROLLING has days.")
@@ -262,7 +264,9 @@ def _link(link: Union[GroupLinkInput, "rest.GroupLinkDraft"]) -> GroupLinkEntry:
 def frequency_of(given: Union[FrequencyInput, "rest.FrequencyDraft"]) -> domain.Frequency:
     """As it was typed in."""
     calendar = None if given.calendar_id is None else key_of("bc", given.calendar_id)
-    return domain.Frequency(given.kind, given.cron.strip(), given.at.strip(), calendar)
+    return domain.Frequency(
+        given.kind, given.cron.strip(), given.at.strip(), calendar, given.off_peak.strip()
+    )
 
 
 def timeframe_of(given: Union[TimeframeInput, "rest.TimeframeDraft"]) -> domain.Timeframe:

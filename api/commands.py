@@ -7,15 +7,16 @@ from uuid import UUID
 
 import strawberry
 from anyio import CapacityLimiter, to_thread
-from graphql import FieldNode, GraphQLError
+from graphql import FieldNode
 from opentelemetry import trace
 
 from api.context import Context, Info
-from api.messages import message
+from api.graphql_errors import refused
 from api.planner import ids
+from api.planner.idempotency import key_given
 from api.planner.positions import Position
 from api.refusals import UserError, forbidden, user_error
-from application.access import Forbidden, authorise
+from application.access import MOVES_HOLDINGS, OPERATIONS, Forbidden, authorise
 from application.shared.handler import Request, UseCase
 from application.shared.records import Receipt
 from application.shared.work import Work
@@ -49,7 +50,6 @@ async def execute(
     use_case: Callable[[Work], UUID],
     projections: Sequence[str],
     *,
-    needs_key: bool = False,
     turn: UUID | None = None,
 ) -> P:
     """Handle one command and wait, bounded, until the projections that the answer reads show it.
@@ -59,26 +59,23 @@ async def execute(
     context = info.context
     try:
         authorise(context.principal, operation)
-    except Forbidden as refused:
-        raise forbidden(refused.permission, context.language) from None
-    if needs_key and context.idempotency_key is None:
-        text = message("key_required", {}, context.language)
-        raise GraphQLError(text, extensions={"code": "KEY_REQUIRED"})
-    if context.idempotency_key is not None and not _is_alone(info):
-        text = message("key_for_one", {}, context.language)
-        raise GraphQLError(text, extensions={"code": "KEY_FOR_ONE"})
+    except Forbidden as lacking:
+        raise forbidden(lacking.permission, context.language) from None
+    key = _command_key(info)
+    if key is None and OPERATIONS[operation] in MOVES_HOLDINGS:
+        raise refused("KEY_REQUIRED", context.language)
     request = Request(
         principal=context.principal,
         operation=operation,
         input=_plain(given),
-        key=context.idempotency_key,
-        expected_version=getattr(given, "expected_version", None),
+        key=key,
+        expected_version=_seen(given),
         turn=turn,
     )
     try:
         receipt = await handled(context, request, use_case)
-    except Refused as refused:
-        return answer(user_errors=[user_error(fault, context.language) for fault in refused.faults])
+    except Refused as declined:
+        return answer(user_errors=[user_error(fault, context.language) for fault in declined.faults])
     position = Position(*receipt.position)
     await context.progress.reached(receipt.position, projections, READ_OWN_WRITE_S)
     return answer(position=position, subject=receipt.subject)
@@ -107,6 +104,32 @@ def key_of(prefix: str, id_: str | None) -> UUID:
 def given(value: Any) -> Any:
     """None for what the client left out."""
     return None if value is strawberry.UNSET else value
+
+
+def _command_key(info: Info) -> str | None:
+    """The key of the request's header or of the mutation's directive. Raise GraphQLError where they differ.
+
+    One mutation may stand in a document several times, where it is one answer that is asked for.
+    """
+    context = info.context
+    raw: Any = info._raw_info
+    found = {key_given(node, raw.variable_values) for node in raw.field_nodes}
+    if context.idempotency_key is not None:
+        if not _is_alone(info):
+            raise refused("KEY_FOR_ONE", context.language)
+        found.add(context.idempotency_key)
+    found.discard(None)
+    if len(found) > 1:
+        raise refused("KEYS_DIFFER", context.language)
+    return next(iter(found), None)
+
+
+def _seen(input: Any) -> int | None:
+    """The version that the client saw. A member of an input that comes after its first keys has the default
+    UNSET: what is left out changes no key's input.
+    """
+    version = getattr(input, "expected_version", None)
+    return None if version is strawberry.UNSET else version
 
 
 def _is_alone(info: Info) -> bool:

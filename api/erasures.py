@@ -35,6 +35,7 @@ class ErasureStatus(StrEnum):
 
 @view(
     "read.erasures",
+    versions="read.erasure_versions",
     prefix="er",
     kind="erasure",
     scope="org_unit",

@@ -93,7 +93,7 @@ class GraphQLApp:
             principal,
             language_of(request.headers.get("accept-language")),
             request_id(request.scope),
-            request.headers.get("idempotency-key"),
+            _key(request),
             request.client.host if request.client else "",
         )
         document = services.reads.document(body["query"])
@@ -149,7 +149,7 @@ class GraphQLApp:
                 allowed_operation_types=OperationType.from_http(request.method),  # type: ignore[arg-type]
             )
         except InvalidOperationTypeError:
-            raise Malformed(405, "METHOD_NOT_ALLOWED") from None
+            raise Malformed(405, "METHOD_NOT_ALLOWED", allow="POST") from None
         return _answer(result.errors or (), result.data, context, media, extensions)
 
 
@@ -163,6 +163,14 @@ def _answer(
     answer = answer_of(data, errors, context, extensions)
     status = 200 if "data" in answer else media.malformed_status
     return Response(text_of(answer), status, NOT_KEPT, media.type)
+
+
+def _key(request: Request) -> str | None:
+    """The idempotency key of the header, which may be there once."""
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise Malformed(400, "BAD_REQUEST")
+    return keys[0] if keys else None
 
 
 def _is_for_events(request: Request, response: Response) -> bool:
@@ -181,7 +189,7 @@ def _refused(scope: Scope, media: Media, refused: Malformed | RateLimited | TooM
             # To clients of persisted queries this is an ordinary answer: they send the document next.
             is_miss = code == "PERSISTED_QUERY_NOT_FOUND"
             status = media.malformed_status if is_miss else status
-            return error_response(scope, status, code, media_type=media.type)
+            return error_response(scope, status, code, refused.headers, media.type)
 
 
 def _failed(scope: Scope, media: Media, error: Exception) -> Response:

@@ -50,7 +50,7 @@ async def body_of(request: Request) -> dict[str, Any]:
         return _queried(request)
     if request.method == "POST":
         return await _posted(request)
-    raise Malformed(405, "METHOD_NOT_ALLOWED")
+    raise Malformed(405, "METHOD_NOT_ALLOWED", allow="GET, POST")
 
 
 def require_json(request: Request) -> None:

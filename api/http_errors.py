@@ -114,11 +114,12 @@ PROBLEM = "application/problem+json"
 
 
 class Malformed(Exception):
-    """The request is not answered: an HTTP status and a code of SENTENCES."""
+    """The request is not answered: an HTTP status and a code of SENTENCES; of 405 the methods of `allow`."""
 
-    def __init__(self, status: int, code: str) -> None:
+    def __init__(self, status: int, code: str, allow: str = "") -> None:
         super().__init__(code)
         self.status, self.code = status, code
+        self.headers: Mapping[str, str] = {"Allow": allow} if allow else {}
 
 
 def header(scope: Scope, name: bytes) -> str | None:

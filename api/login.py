@@ -71,7 +71,7 @@ class LoginApp:
         path = request.url.path
         if path == KEYS_PATH:
             if request.method not in ("GET", "HEAD"):
-                return error_response(request.scope, 405, "METHOD_NOT_ALLOWED")
+                return error_response(request.scope, 405, "METHOD_NOT_ALLOWED", {"Allow": "GET, HEAD"})
             found = await to_thread.run_sync(self._login.published_keys)
             headers = {"Cache-Control": "public, max-age=60"}
             return Response(orjson.dumps(found), headers=headers, media_type="application/jwk-set+json")

@@ -61,12 +61,16 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         "An idempotency key has 1 to {most} printable ASCII characters.",
     ),
     "key_required": (
-        "此操作须带幂等键（Idempotency-Key 请求头）。",
-        "This needs an idempotency key (the header Idempotency-Key).",
+        "此操作须带幂等键：Idempotency-Key 请求头或 @idempotent(key:) 指令。",
+        "This needs an idempotency key: the header Idempotency-Key, or the directive @idempotent(key:).",
     ),
     "key_for_one": (
-        "使用幂等键时，一次请求只能包含一个变更。",
-        "With an idempotency key a request holds one mutation only.",
+        "使用 Idempotency-Key 请求头时，一次请求只能包含一个变更；多个变更请各用 @idempotent(key:) 指令。",
+        "With the header Idempotency-Key a request holds one mutation only: give several @idempotent(key:).",
+    ),
+    "keys_differ": (
+        "同一变更的幂等键不一致（Idempotency-Key 请求头与 @idempotent 指令）。",
+        "One mutation has two idempotency keys: the header's and the directive's must be the same.",
     ),
     # Catalogues.
     "parent_not_found": ("上级不存在。", "The parent does not exist."),
@@ -109,6 +113,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     # Links to customer groups.
     "not_of_this_kind": ("类型 {kind} 不用填写此项。", "This does not go with the kind {kind}."),
+    "bad_hours": (
+        "时段应为 20:00-08:00 的形式，起止不同。",
+        "Hours are written as 20:00-08:00, and do not end when they begin.",
+    ),
     "bad_time_of_day": ("时间应为 02:30 的形式。", "A time of day is written as 02:30."),
     "no_time_comes": (
         "一年之内没有到期时间。",

@@ -64,13 +64,13 @@ class PartnerMessages:
             if self.desk is None:
                 raise Malformed(404, "NOT_FOUND")
             if request.method != "POST":
-                raise Malformed(405, "METHOD_NOT_ALLOWED")
+                raise Malformed(405, "METHOD_NOT_ALLOWED", allow="POST")
             message = _Message(request.method, str(request.url), request.headers)
             name = request.url.path.removeprefix(PARTNERS_PATH).strip("/")
             await to_thread.run_sync(_received, self.desk, message, await request.body(), name)
             response = Response(status_code=202, headers={"Cache-Control": "no-store"})
         except Malformed as refused:
-            response = error_response(scope, refused.status, refused.code)
+            response = error_response(scope, refused.status, refused.code, refused.headers)
         await response(scope, receive, send)
 
 

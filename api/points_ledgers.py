@@ -11,6 +11,7 @@ import strawberry
 
 from api.commands import NOWHERE, Payload, execute, key_of
 from api.context import Info
+from api.pasts import EVENTS, POINTS_ACCOUNTS, recorded
 from api.planner.requests import require_storable
 from api.planner.values import Points
 from api.planner.views import (
@@ -33,6 +34,7 @@ from application.access import CUSTOMER, Permission, visible
 from application.customer_groups import is_customer
 from application.points_ledgers import Adjustment
 from application.shared.work import Work
+from domain.budgets import LIMITS
 from domain.points_ledgers import Account
 
 PROJECTIONS = ("points_entries", "points_accounts")
@@ -79,6 +81,7 @@ class PointsWhy:
 
 @view(
     "read.points_entries",
+    past=recorded("read.points_entries", "ledger_id"),
     prefix="pe",
     scope="org_unit",
     permission="points.read",
@@ -107,7 +110,7 @@ class PointsEntry(Node):
     line_number: int
     reverses_id: strawberry.ID | None = ref("reverses_id", "pe")
     is_reversed: bool = computed(
-        "exists (select from read.points_entries r where r.reverses_id = {row}.id)",
+        "exists (select from {rows[read.points_entries]} r where r.reverses_id = {row}.id)",
         description="Whether a later entry takes it back.",
     )
     reason: str
@@ -122,6 +125,8 @@ class PointsEntry(Node):
 
 @view(
     "read.points_accounts",
+    versions=EVENTS,
+    past=POINTS_ACCOUNTS,
     prefix="pa",
     scope="org_unit",
     permission="points.read",
@@ -144,7 +149,8 @@ class PointsAccount(Node):
     balance: Points
     pending: Points = computed(
         PENDING,
-        description="On its way by jobs that have reserved it and are not posted: not in the balance yet.",
+        description="On its way by jobs that have reserved it and are not posted: not in the balance yet."
+        " Always as of now: what was on its way once is not kept.",
     )
     postings: int
     entries: Connection[PointsEntry] = many("ledger_id", description="Its postings, oldest first.")
@@ -158,7 +164,8 @@ class PointsAccount(Node):
     scope=None,
     permission="points.read",
     order=("programme", "year", "account"),
-    description="The sum of what an account against the customers' got in a year.",
+    description="The sum of what an account against the customers' got in a year. It has no past: it is not"
+    " event-sourced but the sum of all postings, and those of an instant are in pointsEntries.",
 )
 class PointsContraAccount(Node):
     programme: str
@@ -190,6 +197,9 @@ class PendingPointsQueries:
 # --- Mutations ------------------------------------------------------------
 
 
+ACCOUNTS_VERSION = "The version that you saw of the customer's account of this year; 0 for none."
+
+
 @strawberry.input(description="General points by hand: signed, against the contra account.")
 class AdjustPointsInput:
     programme: str
@@ -200,12 +210,14 @@ class AdjustPointsInput:
     reason: str
     card: str = ""
     contra: PointsContra = Account.ISSUANCE  # type: ignore[valid-type]
+    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=ACCOUNTS_VERSION)
 
 
 @strawberry.input(description="The entry, and why it is reversed.")
 class ReversePointsEntryInput:
     id: strawberry.ID
     reason: str
+    expected_version: int | None = strawberry.field(default=strawberry.UNSET, description=ACCOUNTS_VERSION)
 
 
 @strawberry.input(description="The customer has left: nothing is posted any more.")
@@ -224,9 +236,7 @@ class PointsAccountPayload(Payload):
 
 @strawberry.type
 class PointsLedgerMutations:
-    @strawberry.mutation(
-        description="Post general points to a customer, or take them. Asks for an Idempotency-Key."
-    )
+    @strawberry.mutation(description="Post general points to a customer, or take them.")
     async def adjust_points(self, info: Info, input: AdjustPointsInput) -> PointsAccountPayload:
         given = Adjustment(
             programme=input.programme,
@@ -250,7 +260,8 @@ class PointsLedgerMutations:
         return await _on_ledger(info, "adjustPoints", input, use_case)
 
     @strawberry.mutation(
-        description="Post the counter-entry of an entry, which is reversed once. Asks for an Idempotency-Key."
+        description="Post the counter-entry of an entry, which is reversed once. Of one job"
+        f" at most {LIMITS.refunds:,} entries are reversed: each is refunded to its budget."
     )
     async def reverse_points_entry(self, info: Info, input: ReversePointsEntryInput) -> PointsAccountPayload:
         entry = key_of("pe", input.id)
@@ -270,17 +281,11 @@ class PointsLedgerMutations:
             "closePointsAccount",
             input,
             lambda work: points_ledgers.close(work, key, input.reason),
-            needs_key=False,
         )
 
 
-async def _on_ledger(
-    info: Info, operation: str, input: Any, use_case: Any, *, needs_key: bool = True
-) -> PointsAccountPayload:
-    """What posts has a key, so that nobody gets points twice for a request that was sent twice."""
-    return await execute(
-        info, PointsAccountPayload, operation, input, use_case, PROJECTIONS, needs_key=needs_key
-    )
+async def _on_ledger(info: Info, operation: str, input: Any, use_case: Any) -> PointsAccountPayload:
+    return await execute(info, PointsAccountPayload, operation, input, use_case, PROJECTIONS)
 
 
 async def _ledger_of(info: Info, entry: UUID) -> UUID:

@@ -27,6 +27,7 @@ from api.events import EventQueries, EventSubscription
 from api.graphql_errors import log_faults
 from api.group_extractions import GroupExtraction, GroupExtractionQueries
 from api.history import HistoryEntry
+from api.planner.idempotency import IDEMPOTENT
 from api.planner.reads import SharedDocuments
 from api.planner.values import SCALARS
 from api.planner.views import Connection, Node, listed, many, one
@@ -131,8 +132,12 @@ class ReadQueries:
     delegation: Delegation | None = one()
     delegations: Connection[Delegation] = many(description="What units in sight have delegated.")
     revocations: Connection[Revocation] = many(description="What was revoked, the newest first.")
-    sessions: Connection[Session] = many(description="Logins, the newest first.")
-    access_entries: Connection[AccessEntry] = many(description="Who came in, or tried to, newest first.")
+    sessions: Connection[Session] = many(
+        description="Logins, the newest first; they have no past, for they are not event-sourced."
+    )
+    access_entries: Connection[AccessEntry] = many(
+        description="Who came in, or tried to, newest first; not event-sourced, but never changed either."
+    )
     erasure: Erasure | None = one()
     erasures: Connection[Erasure] = many(description="Who is to be forgotten, and that some were.")
     webhook_endpoint: WebhookEndpoint | None = one()
@@ -212,4 +217,5 @@ schema = Schema(
     extensions=[SharedDocuments, Unsuggesting],
     config=StrawberryConfig(scalar_map=SCALARS),
 )
+schema._schema.directives += (IDEMPOTENT,)  # strawberry's own would look at every field of every answer
 describe(schema._schema)  # strawberry shows it nowhere else

@@ -12,10 +12,12 @@ import strawberry
 from api.commands import Payload, execute, key_of
 from api.context import Info
 from api.history import HistoryEntry
+from api.pasts import recorded
 from api.planner.views import Connection, Node, column, many, one, payload, ref, view
 from api.reward_types import RewardType
 from application import stocks
 from application.shared.work import Work
+from domain.stocks import LIMITS
 
 if TYPE_CHECKING:
     from api.activities import Activity
@@ -46,6 +48,7 @@ class StockMovementKind(StrEnum):
 
 @view(
     "read.stock_movements",
+    past=recorded("read.stock_movements", "stock_id"),
     prefix="sm",
     scope="org_unit",
     permission="records.read",
@@ -66,6 +69,7 @@ class StockMovement(Node):
 
 @view(
     "read.stocks",
+    versions="read.stock_versions",
     prefix="sk",
     scope="org_unit",
     permission="records.read",
@@ -108,6 +112,7 @@ class ReserveStockInput:
     key: str
     quantity: Decimal = Decimal(1)
     expires_at: datetime | None = None
+    expected_version: int | None = strawberry.UNSET
 
 
 @strawberry.input(description="Without quantity all that was reserved is consumed; the rest is free again.")
@@ -115,20 +120,26 @@ class ConsumeStockInput:
     id: strawberry.ID
     key: str
     quantity: Decimal | None = None
+    expected_version: int | None = strawberry.UNSET
 
 
 @strawberry.input(description="The award that is not given.")
 class ReleaseStockInput:
     id: strawberry.ID
     key: str
+    expected_version: int | None = strawberry.UNSET
 
 
-@strawberry.input(description="name: your name of this return; an award may come back in parts.")
+@strawberry.input(
+    description="name: your name of this return; an award may come back in parts, in"
+    f" {LIMITS.refunds:,} at most."
+)
 class ReturnStockInput:
     id: strawberry.ID
     key: str
     name: str
     quantity: Decimal = Decimal(1)
+    expected_version: int | None = strawberry.UNSET
 
 
 @strawberry.type
@@ -141,14 +152,14 @@ class StockPayload(Payload):
 
 @strawberry.type
 class StockMutations:
-    @strawberry.mutation(description="Hold some of the stock for an award. Needs an Idempotency-Key.")
+    @strawberry.mutation(description="Hold some of the stock for an award.")
     async def reserve_stock(self, info: Info, input: ReserveStockInput) -> StockPayload:
         award = stocks.Award(input.key, input.quantity, input.expires_at)
         return await _on_stock(
             info, "reserveStock", input, lambda work, key: stocks.reserve(work, key, award)
         )
 
-    @strawberry.mutation(description="The award was given. Needs an Idempotency-Key.")
+    @strawberry.mutation(description="The award was given.")
     async def consume_stock(self, info: Info, input: ConsumeStockInput) -> StockPayload:
         return await _on_stock(
             info,
@@ -157,13 +168,13 @@ class StockMutations:
             lambda work, key: stocks.consume(work, key, input.key, input.quantity),
         )
 
-    @strawberry.mutation(description="The award is not given: it is free again. Needs an Idempotency-Key.")
+    @strawberry.mutation(description="The award is not given: it is free again.")
     async def release_stock(self, info: Info, input: ReleaseStockInput) -> StockPayload:
         return await _on_stock(
             info, "releaseStock", input, lambda work, key: stocks.release(work, key, input.key)
         )
 
-    @strawberry.mutation(description="An award that was given came back. Needs an Idempotency-Key.")
+    @strawberry.mutation(description="An award that was given came back.")
     async def return_stock(self, info: Info, input: ReturnStockInput) -> StockPayload:
         return await _on_stock(
             info,
@@ -184,6 +195,5 @@ async def _on_stock(
         input,
         lambda work: use_case(work, stock),
         PROJECTIONS,
-        needs_key=True,
         turn=stock,
     )

@@ -127,6 +127,7 @@ class WebhookDelivery(Node):
 
 @view(
     "read.webhook_endpoints",
+    versions="read.webhook_endpoint_versions",
     prefix="we",
     scope="org_unit",
     permission="records.read",
@@ -212,6 +213,9 @@ class ReplayWebhookEndpointInput:
 @strawberry.input(description="The delivery that is meant.")
 class ResendWebhookDeliveryInput:
     id: strawberry.ID
+    expected_version: int | None = strawberry.field(
+        default=strawberry.UNSET, description="The version that you saw of the endpoint."
+    )
 
 
 @strawberry.type

@@ -133,6 +133,10 @@ DELEGABLE: Mapping[Task, frozenset[Permission]] = {
 }
 """What somebody may do who acts for another unit."""
 
+MOVES_HOLDINGS = frozenset({Permission.POINTS_RUN, Permission.POINTS_ADJUST, Permission.STOCKS_AWARD})
+"""What moves points, and by them budgets, or stocks: such a command has a key, so that it is done once,
+however often it is sent."""
+
 OPERATIONS: Mapping[str, Permission] = {
     **{
         f"{verb}{kind}": Permission.PARAMETERS_MAINTAIN

@@ -1,9 +1,9 @@
 """The schedules by which an activity's customer groups are extracted: they follow the activity's life."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
-from application.shared.due_times import times_of
+from application.shared.due_times import at_once, times_of
 from application.shared.identifiers import named_uuid
 from application.shared.work import Work
 from domain.activities import DECIDER as ACTIVITY
@@ -58,7 +58,8 @@ def _start_group(work: Work, activity_id: UUID, activity: Activity, link: GroupL
     schedule_id, until = group_schedule(activity_id, link), activity.plan.period.ends_at
     frequency = link.frequency
     is_at_once = frequency.kind is FrequencyKind.ONCE and not frequency.at and frequency.calendar is None
-    times = (work.now.astimezone(UTC),) if is_at_once else times_of(work, frequency, work.now, until)
+    now = at_once(frequency, work.zone, work.now)
+    times = (now,) if is_at_once and now < until else times_of(work, frequency, work.now, until)
     if not times:
         return  # the activity is over before the first time comes
     command = SetSchedule(

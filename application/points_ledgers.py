@@ -60,6 +60,7 @@ def adjust(work: Work, given: Adjustment, knows: Knows | None = None) -> UUID:
     holder, today = Holder(given.programme, given.customer), work.today
     ledger = ledger_id(holder, today.year)
     is_new = not _require_sight(work, holder, today)
+    work.require_version(DECIDER, ledger)
     command = Post(
         posting_key=f"adjustment {uuid7().hex}",
         holder=holder,
@@ -99,6 +100,7 @@ def reverse(work: Work, ledger: UUID, entry: UUID, reason: str) -> UUID:
     original = _original(work, ledger, entry)
     holder, today = Holder(original.programme, original.customer), work.today
     now = ledger_id(holder, today.year)
+    work.require_version(DECIDER, now)
     others = [ledger_id(holder, year) for year in range(original.year, today.year)]
     key = reversal_key(original.posting_key)
     command = Reverse(
@@ -126,6 +128,7 @@ def close(work: Work, ledger: UUID, reason: str) -> UUID:
     if not work.principal.changes(unit):
         raise Refused.because(CommonRefusal.OTHER_UNITS, "id", unit=unit)
     work.org_unit = unit
+    work.require_version(DECIDER, ledger)
     work.decide(DECIDER, ledger, CloseLedger(reason, work.principal.user))
     return ledger
 

@@ -19,7 +19,10 @@ Listing = Sequence[tuple[str, Sequence[WarehouseTable]]]
 
 
 def grant(work: Work, org_unit: str, source: str, table: str, columns: tuple[str, ...]) -> UUID:
-    """All that the unit may use of the table from now on; what was granted before is replaced."""
+    """All that the unit may use of the table from now on; what was granted before is replaced.
+
+    The version that the caller saw is that of the grant, 0 where there was none.
+    """
     found = SOURCES.get(source, {}).get(table)
     work.org_unit = org_unit if work.principal.sees(org_unit) else work.org_unit
     id_ = grant_id(org_unit, source, table)
@@ -34,6 +37,7 @@ def grant(work: Work, org_unit: str, source: str, table: str, columns: tuple[str
         is_source_known=source in SOURCES,
     )
     work.decide(DECIDER, id_, command)
+    work.require_version(DECIDER, id_)
     return id_
 
 

@@ -365,13 +365,16 @@ def _consume(command: ConsumeStock, stock: Stock) -> Sequence[Event]:
 
 
 def _release(command: ReleaseStock, stock: Stock) -> Sequence[Event]:
-    """Once only; what was consumed is not released but returned."""
+    """What was consumed is not released but returned. A job may release again; anybody else is told when
+    there is nothing under the key.
+    """
     key, amounts = command.key, stock.amounts
     _require_own(stock, key, command.reference)
     if key in amounts.used:
         raise Refused.because(HoldingRefusal.RESERVATION_GONE, key=key)
-    held = amounts.open.get(key)
-    return [] if held is None else [_released(key, held, Cause.RELEASED)]
+    if command.reference is not None and key not in amounts.open:
+        return []
+    return [_released(key, amounts.require_open(key), Cause.RELEASED)]
 
 
 def _return(command: ReturnStock, stock: Stock) -> Sequence[Event]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -21,6 +21,7 @@ CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 """Minute, hour, day of month, month, day of week (0 and 7 are Sunday), inclusive."""
 
 _TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]", re.ASCII)
+_HOURS = re.compile(rf"({_TIME_OF_DAY.pattern})-({_TIME_OF_DAY.pattern})", re.ASCII)
 _CRON_PART = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([0-9]{1,2}))?")
 
 
@@ -61,13 +62,15 @@ class Frequency:
 
     `at` is the time of day, 02:30; empty stands for 02:00, and of ONCE for at once. WEEKLY is on Mondays,
     MONTHLY on the first. With a business `calendar` it is done on its workdays only: WEEKLY and MONTHLY on
-    the first workday of the week or month.
+    the first workday of the week or month. With `off_peak` hours, 20:00-08:00, a time outside of them is put
+    off until they begin.
     """
 
     kind: FrequencyKind
     cron: str = ""
     at: str = ""
     calendar: UUID | None = None
+    off_peak: str = ""
 
 
 class TimeframeRefusal(StrEnum):
@@ -75,6 +78,7 @@ class TimeframeRefusal(StrEnum):
     BAD_CRON = "bad_cron"
     NO_SUCH_DAY = "no_such_day"
     BAD_TIME_OF_DAY = "bad_time_of_day"
+    BAD_HOURS = "bad_hours"
 
 
 # --- Rules ----------------------------------------------------------------
@@ -101,6 +105,18 @@ def cron_of(frequency: Frequency) -> str:
         FrequencyKind.MONTHLY: "* * *" if is_any_day else "1 * *",
     }.get(frequency.kind, "* * *")
     return f"{int(minute)} {int(hour)} {days}"
+
+
+def off_peak_hours(frequency: Frequency) -> tuple[time, time] | None:
+    """When they begin and when they are over, maybe on the next day; None where every hour will do."""
+    found = _HOURS.fullmatch(frequency.off_peak)
+    return None if found is None else (time.fromisoformat(found[1]), time.fromisoformat(found[3]))
+
+
+def is_within(hours: tuple[time, time], moment: time) -> bool:
+    """Half-open; what ends before it begins goes on past midnight."""
+    begin, end = hours
+    return begin <= moment < end if begin < end else moment >= begin or moment < end
 
 
 def timeframe_faults(timeframe: Timeframe, *path: str | int) -> Iterator[Fault]:
@@ -134,6 +150,9 @@ def frequency_faults(frequency: Frequency, *path: str | int) -> Iterator[Fault]:
         yield Fault(TimeframeRefusal.NOT_OF_THIS_KIND, (*path, "at"), {"kind": frequency.kind})
     elif frequency.at and not _TIME_OF_DAY.fullmatch(frequency.at):
         yield Fault(TimeframeRefusal.BAD_TIME_OF_DAY, (*path, "at"))
+    hours = off_peak_hours(frequency)
+    if frequency.off_peak and (hours is None or hours[0] == hours[1]):
+        yield Fault(TimeframeRefusal.BAD_HOURS, (*path, "off_peak"))
 
 
 def _day_faults(timeframe: Timeframe, *path: str | int) -> Iterator[Fault]:

@@ -84,6 +84,7 @@ def project(row: ErasureRow | None, record: Record[Event]) -> ErasureRow:
 ERASURES = RowProjection(
     name="erasures",
     table="erasures",
+    versions="erasure_versions",
     row=ErasureRow,
     stream_types=frozenset({DECIDER.stream_type}),
     key=own_stream,

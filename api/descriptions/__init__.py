@@ -26,7 +26,7 @@ from graphql import (
 from api.messages import MESSAGES
 from api.planner.declared import read_fields
 from api.refusals import REFUSALS
-from application.access import OPERATIONS
+from application.access import MOVES_HOLDINGS, OPERATIONS
 
 FOLDER = Path(__file__).parent
 MADE = re.compile(r"(.+)(Connection|Edge|Filter|Order|Compare|Payload)")
@@ -113,12 +113,13 @@ def describe(schema: GraphQLSchema) -> Words:
 
 
 def _tell_permissions(schema: GraphQLSchema) -> None:
-    """What a mutation asks for, and what a field is null without; views say themselves what they are read
-    with.
+    """What a mutation asks for and needs, and what a field is null without; views say themselves what they
+    are read with.
     """
     assert schema.mutation_type is not None
     for name, field in schema.mutation_type.fields.items():
-        field.description = f"{field.description} Asks for {OPERATIONS[name]}."
+        key = " Needs an idempotency key." if OPERATIONS[name] in MOVES_HOLDINGS else ""
+        field.description = f"{field.description} Asks for {OPERATIONS[name]}.{key}"
     for type_ in schema.type_map.values():
         if isinstance(type_, GraphQLObjectType):
             for name, declared in read_fields(type_).items():

@@ -33,6 +33,7 @@ from graphql import (
     VariableNode,
     Visitor,
     parse,
+    specified_rules,
     validate,
     visit,
 )
@@ -46,6 +47,8 @@ from strawberry.extensions import SchemaExtension
 
 from api.planner.checks import declaration_faults, raise_any
 from api.planner.declared import permissions_of
+from api.planner.idempotency import OnMutationsOnly
+from api.planner.instants import Timeline
 from api.planner.limits import MAX_SOURCE_CHARACTERS, MAX_TOKENS, Cost, measured, variables_error
 from api.planner.plans import NotPlannable, Planner
 from api.planner.requests import Parts, Request, TextArray, Viewer, refused, statement
@@ -60,6 +63,7 @@ MAX_DOCUMENT_CHARACTERS = 500_000  # kept; a parsed document is up to 300 times 
 MAX_PLAN_CHARACTERS = 20_000_000
 MAX_VARIABLE_ERRORS = 10
 STATEMENT_TIMEOUT_S = 15.0
+RULES = (*specified_rules, OnMutationsOnly)
 
 
 def is_away(error: BaseException) -> bool:
@@ -129,12 +133,16 @@ class Prepared(NamedTuple):
 class Reads:
     """The read side of one schema.
 
-    `timeline` is the table by which the `time` of an `asOf` is found. Raises ViewMismatch where declarations
-    contradict each other, and TypeError for a schema without SharedDocuments.
+    `timeline` is how the `time` of an `asOf` is found: a Timeline, or its table. Raises ViewMismatch where
+    declarations contradict each other, and TypeError for a schema without SharedDocuments.
     """
 
     def __init__(
-        self, schema: strawberry.Schema, pool: AsyncConnectionPool[Any], *, timeline: str | None = None
+        self,
+        schema: strawberry.Schema,
+        pool: AsyncConnectionPool[Any],
+        *,
+        timeline: Timeline | str | None = None,
     ) -> None:
         if SharedDocuments not in schema.extensions:
             raise TypeError("without SharedDocuments the limits would hold for planned queries only")
@@ -143,7 +151,8 @@ class Reads:
             # strawberry does not tell graphql-core of @oneOf, so that validation would miss it
             if isinstance(type_, GraphQLInputObjectType):
                 type_.is_one_of = type_.extensions["strawberry-definition"].is_one_of
-        self.schema, self.pool, self.timeline = schema._schema, pool, timeline
+        self.schema, self.pool = schema._schema, pool
+        self.timeline = Timeline(timeline) if isinstance(timeline, str) else timeline
         self._documents: Kept[Document] = Kept(MAX_DOCUMENT_CHARACTERS)
         self._plans: Kept[Parts | None] = Kept(MAX_PLAN_CHARACTERS)
         # Of the permissions, plans hang on those that fields ask for: other differences share plans.
@@ -162,6 +171,13 @@ class Reads:
 
         None where strawberry has to answer: no query, not valid, refused, or with resolvers of its own.
         """
+        try:
+            return self.planned(body, viewer)
+        except GraphQLError:
+            return None  # strawberry's executor meets the same refusal and gives it its path
+
+    def planned(self, body: Mapping[str, Any], viewer: Viewer) -> Prepared | None:
+        """The same; raises GraphQLError with a code for what the planner refuses."""
         source, name, given = body.get("query"), body.get("operationName"), body.get("variables") or {}
         if not isinstance(source, str) or not isinstance(name, str | None) or not isinstance(given, dict):
             return None
@@ -175,10 +191,7 @@ class Reads:
         chosen = tuple(variables.coerced.get(name) for name in sorted(document.conditions))
         key = (source, name, viewer.permissions & self._asked_for, chosen)
         plan = self._plans.get(key, lambda: self._compiled(document, operation, variables, viewer))
-        try:
-            return None if plan is None else _prepared(plan, variables, viewer)
-        except GraphQLError:
-            return None  # strawberry's executor meets the same refusal and gives it its path
+        return None if plan is None else _prepared(plan, variables, viewer)
 
     def document(self, source: str) -> Document:
         return self._documents.get(source, lambda: (read_document(self.schema, source), len(source)))
@@ -248,7 +261,7 @@ def read_document(schema: GraphQLSchema, source: str) -> Document:
         code = "LIMIT_EXCEEDED" if f"{MAX_TOKENS} tokens" in error.message else "BAD_INPUT"
         return Document((_coded(error, code),))
     errors, costs = measured(parsed)
-    errors = errors or [_coded(error, "BAD_INPUT") for error in validate(schema, parsed)]
+    errors = errors or [_coded(error, "BAD_INPUT") for error in validate(schema, parsed, RULES)]
     if errors:
         return Document(tuple(errors), parsed)
     found = [d for d in parsed.definitions if isinstance(d, OperationDefinitionNode)]

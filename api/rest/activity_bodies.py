@@ -86,6 +86,7 @@ class FrequencyDraft(Given):
     cron: str = ""
     at: str = ""
     calendar_id: str | None = None
+    off_peak: str = ""
 
 
 class TimeframeDraft(Given):
@@ -195,6 +196,7 @@ class Frequency(Shown):
     cron: str | None
     at: str | None
     calendar_id: str | None
+    off_peak: str | None
 
 
 class Timeframe(Shown):

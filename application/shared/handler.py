@@ -100,6 +100,7 @@ class Handler:
             )
             try:
                 subject = use_case(work)
+                assert seen is None or work.is_version_judged, f"{request.operation} overlooks the version"
                 append = work.append(command, _context(request, command_id, work), subject)
                 return self.log.append(append)
             except (Conflict, Refused) as declined:

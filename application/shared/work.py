@@ -58,6 +58,7 @@ class Work:
     expected_version: int | None = None
     is_fresh: bool = True
     recalled: bool = False
+    is_version_judged: bool = False
     org_unit: str = ""
     zone: ZoneInfo = DEFAULT_ZONE
     _streams: dict[tuple[str, UUID], _Stream] = field(default_factory=dict)
@@ -98,9 +99,15 @@ class Work:
         if unit != BANK_WIDE and not looks_only and not self.principal.changes(unit):
             raise Refused.because(CommonRefusal.OTHER_UNITS, "id", unit=unit)
         self.org_unit = unit
-        if self.expected_version not in (None, stream.loaded.version):
-            raise version_conflict(stream.loaded.version)
+        self.require_version(decider, stream_id)
         return stream.state  # type: ignore[no-any-return]
+
+    def require_version(self, decider: Decider[Any, Any, Any], stream_id: UUID) -> None:
+        """Refuse when the stream is not at the version that the caller saw; 0 is one that does not exist."""
+        self.is_version_judged = True
+        version = self._stream(decider, stream_id).loaded.version
+        if self.expected_version not in (None, version):
+            raise version_conflict(version)
 
     def decide(
         self, decider: Decider[Command, Any, Event], stream_id: UUID, command: Command

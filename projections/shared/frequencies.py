@@ -6,13 +6,16 @@ from domain.timeframes import Frequency, Timeframe
 
 
 def shown_frequency(frequency: Frequency) -> dict[str, Any]:
-    """{kind, cron, at, calendar_id}; what is not said is null."""
-    return {
+    """{kind, cron, at, calendar_id}; what is not said is null. And off_peak where it is said: rows are older
+    than that.
+    """
+    shown = {
         "kind": frequency.kind.value,
         "cron": frequency.cron or None,
         "at": frequency.at or None,
         "calendar_id": None if frequency.calendar is None else str(frequency.calendar),
     }
+    return shown | ({"off_peak": frequency.off_peak} if frequency.off_peak else {})
 
 
 def shown_timeframe(timeframe: Timeframe) -> dict[str, Any]:

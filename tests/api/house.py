@@ -17,7 +17,7 @@ from api.listener import listen, url_of
 from api.processes import Signals
 from api.server import Server, limited
 from api.wiring import GraphQL
-from application.access import Principal, units_of
+from application.access import MOVES_HOLDINGS, OPERATIONS, Principal, units_of
 from application.authentication import TokenCode, TokenRefused
 from application.shared.approvable import ApprovalPolicy
 from application.shared.business_time import DEFAULT_ZONE
@@ -90,7 +90,7 @@ class House:
         return sorted((fault["code"], ".".join(fault["path"])) for fault in payload["userErrors"])
 
 
-KEYED = frozenset({"adjustPoints", "reversePointsEntry"})
+KEYED = frozenset(name for name, permission in OPERATIONS.items() if permission in MOVES_HOLDINGS)
 """Mutations that ask for a key: a new one, where a test has none of its own."""
 
 INPUTS = {

@@ -259,6 +259,9 @@ def test_two_groups_count_each_customer_once(house: House, gold: Any) -> None:
     made = launched(house, gold, everybody, group(house, "NORMAL"), exclusions=[])
     found = counted(house, made)
     assert (found["target"], found["applicable"], found["qualified"]) == (1_300, 1_300, None)
+    assert house.refused("researcher", "countActivity", id=made["id"], expectedVersion=99) == [
+        ("VERSION_CONFLICT", "input.expectedVersion")
+    ]
     payload = house.do("researcher", "countActivity", "activityFigures { status number }", id=made["id"])
     assert payload["userErrors"] == []
     assert counted(house, made, 2)["target"] == 1_300

@@ -74,12 +74,13 @@ def test_a_query_may_come_by_get_and_a_mutation_may_not(house: House) -> None:
     assert "totalCount" in found.text
     mutation = 'mutation { removeCostType(input: {id: "x"}) { position } }'
     refused = house.client.get("/graphql", params={"query": mutation}, headers=AUTH)
-    assert refused.status_code == 405
+    assert (refused.status_code, refused.headers["allow"]) == (405, "POST")
     assert (
         house.client.get("/graphql", params={"query": QUERY, "variables": "{"}, headers=AUTH).status_code
         == 400
     )
-    assert house.client.put("/graphql", content=b"{}", headers=AUTH).status_code == 405
+    refused = house.client.put("/graphql", content=b"{}", headers=AUTH)
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +213,60 @@ def test_a_key_with_several_mutations_is_refused_and_none_of_them_done(house: Ho
     assert {error["extensions"]["code"] for error in answer["errors"]} == {"KEY_FOR_ONE"}
     query = "query ($id: ID!) { costType(id: $id) { version } }"
     assert house.data("auditor", query, id=kind["id"])["costType"]["version"] == kind["version"]
+
+
+def enabling(*keys: str) -> str:
+    return "mutation ($i: EntryInput!) {" + " ".join(
+        f'm{number}: enableCostType(input: $i) @idempotent(key: "{key}") {{ position userErrors {{ code }} }}'
+        for number, key in enumerate(keys)
+    ) + "}"  # fmt: skip
+
+
+def test_a_directive_gives_each_mutation_of_a_document_its_key(house: House) -> None:
+    """api.md 5: the same key and input get the same answer, another input is refused, a header agrees."""
+    kind = house.done("operator", "addCostType", "costType { id version }", code="KEY-2", name="Key 2",
+                      accountingSubject="1", unit="CNY")  # fmt: skip
+    given = {"id": kind["id"], "expectedVersion": 1}
+    document = """mutation ($i: EntryInput!, $k: String!) {
+        a: disableCostType(input: $i) @idempotent(key: $k) { position userErrors { code } }
+        b: enableCostType(input: {id: "ct_x"}) @idempotent(key: $k) { userErrors { code } }
+    }"""
+    answers = [house.answer("operator", document, i=given, k="k-2")["data"] for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert answers[0]["a"]["userErrors"] == []
+    assert answers[0]["b"]["userErrors"] == [{"code": "NOT_FOUND"}]
+    other = house.answer("operator", document, i={**given, "expectedVersion": 2}, k="k-2")["data"]
+    assert other["a"]["userErrors"] == [{"code": "KEY_REUSED"}]
+    alone = document.replace("b: ", "# ")
+    same = house.answer("operator", alone, {"idempotency-key": "k-2"}, i=given, k="k-2")
+    assert same["data"]["a"] == answers[0]["a"]
+    empty = house.answer("operator", alone, i=given, k="")["data"]["a"]
+    assert empty["userErrors"] == [{"code": "BAD_KEY"}]
+
+
+@pytest.mark.parametrize(
+    ("document", "headers", "code"),
+    [
+        (enabling("a"), [("idempotency-key", "b")], "KEYS_DIFFER"),
+        (enabling("a", "b"), [("idempotency-key", "a")], "KEY_FOR_ONE"),
+        (enabling("a", "b").replace("m1", "m0"), [], "KEYS_DIFFER"),
+        (enabling("a"), [("idempotency-key", "a"), ("idempotency-key", "a")], "BAD_REQUEST"),
+        (enabling("a").replace("{ position", '{ position @idempotent(key: "a")'), [], "BAD_INPUT"),
+        ('query ($i: EntryInput) { costTypes @idempotent(key: "a") { totalCount } }', [], "BAD_INPUT"),
+        (enabling("a").replace('"a"', "null"), [], "BAD_INPUT"),
+    ],
+)
+def test_two_keys_or_one_in_the_wrong_place_do_nothing(
+    house: House, document: str, headers: list[tuple[str, str]], code: str
+) -> None:
+    """api.md 5"""
+    before = len(house.appended)
+    sent = {"query": document, "variables": {"i": {"id": "ct_x"}}}
+    given = [("authorization", "Bearer operator"), *headers]
+    answer = house.client.post("/graphql", json=sent, headers=given).json()
+    assert code in {error["extensions"]["code"] for error in answer["errors"]}, answer
+    assert not any((answer.get("data") or {}).values())
+    assert len(house.appended) == before
 
 
 def test_introspection_and_every_description(house: House) -> None:

@@ -215,6 +215,27 @@ def test_a_closed_account_takes_no_points(house: House) -> None:
     assert house.refused("operator", "adjustPoints", **adjustment("GONE", 1)) == [("LEDGER_CLOSED", "input")]
 
 
+def test_points_by_hand_hold_to_the_version_of_the_account_that_was_seen(house: House) -> None:
+    """api.md 4, PTS-12: that of this year, 0 where there is none yet; for the close and a reversal, too."""
+    stale = [("VERSION_CONFLICT", "input.expectedVersion")]
+    given = adjustment("SEEN", 5)
+    assert house.refused("operator", "adjustPoints", **given, expectedVersion=1) == stale
+    account = adjusted(house, "SEEN", 5, expectedVersion=0)
+    assert house.refused("operator", "adjustPoints", **given, expectedVersion=0) == stale
+    entry = {"id": account["entries"]["nodes"][0]["id"], "reason": "wrong"}
+    assert house.refused("operator", "reversePointsEntry", **entry, expectedVersion=0) == stale
+    seen = house.done(
+        "operator", "reversePointsEntry", "pointsAccount { version }", **entry, expectedVersion=1
+    )
+    closing = {"id": account["id"], "reason": "left"}
+    assert house.refused("operator", "closePointsAccount", **closing, expectedVersion=1) == stale
+    version = seen["version"]
+    closed = house.done(
+        "operator", "closePointsAccount", "pointsAccount { status }", **closing, expectedVersion=version
+    )
+    assert closed == {"status": "CLOSED"}
+
+
 def test_points_are_posted_by_hand_with_a_key_and_then_once(house: House) -> None:
     """api.md 5: a request whose answer was lost gives nobody points twice."""
     document = "mutation ($i: AdjustPointsInput!) { adjustPoints(input: $i) { position } }"

@@ -25,7 +25,7 @@ from tests.api.segments import drafted, granted
 
 CALENDAR = "businessCalendar { id revision code days { on kind name } }"
 SET = """runSchedule { id status strategy nextAt nextTimes definition { code }
-    frequency { kind at calendarId } timeframe { kind days } leftOut
+    frequency { kind at calendarId offPeak } timeframe { kind days } leftOut
     lastRun { status definitionRevision parameters { name value } } }"""
 NIGHTLY = {"kind": "DAILY", "at": "02:30"}
 LAST_30_DAYS = {"kind": "ROLLING", "days": 30}
@@ -79,12 +79,14 @@ def scheduled(house: House, definition: Any, **given: Any) -> Any:
 
 
 def test_a_schedule_is_set_changed_and_withdrawn(house: House) -> None:
-    """LOG-08: with the next times by the clock of Shanghai."""
+    """LOG-08, SEG-07: with the next times by the clock of Shanghai, put off into the off-peak hours."""
     definition = approved_definition(house, drafted(house))
     first = scheduled(house, definition)
     assert (first["status"], first["strategy"]) == ("ACTIVE", "DISCARD_LATER")
     assert [at[11:16] for at in first["nextTimes"]] == ["18:30"] * 5
-    changed = scheduled(house, definition, frequency={"kind": "DAILY", "at": "03:15"})
+    changed = scheduled(
+        house, definition, frequency={"kind": "DAILY", "at": "09:15", "offPeak": "03:15-06:00"}
+    )
     assert (changed["id"], changed["nextAt"][11:16]) == (first["id"], "19:15")
     document = """query ($id: ID!) { segmentDefinition(id: $id) {
         schedules { nodes { id status nextAt } } } }"""
@@ -174,9 +176,9 @@ def test_a_calendar_begins_with_the_holidays_of_china_and_moves_what_goes_by_it(
     calendar = house.done("admin", "addBusinessCalendar", CALENDAR, **given)
     assert {"on": f"{year}-10-01", "kind": "HOLIDAY", "name": "国庆节"} in calendar["days"]
     definition = approved_definition(house, drafted(house))
-    nightly = {**NIGHTLY, "calendarId": calendar["id"]}
+    nightly = {**NIGHTLY, "calendarId": calendar["id"], "offPeak": "20:00-08:00"}
     schedule = scheduled(house, definition, frequency=nightly)
-    assert schedule["frequency"] == {"kind": "DAILY", "at": "02:30", "calendarId": calendar["id"]}
+    assert schedule["frequency"] == nightly
     first, second = schedule["nextTimes"][:2]
     day = (datetime.fromisoformat(first) + timedelta(hours=8)).date()
     mark = [{"on": day.isoformat(), "kind": "HOLIDAY", "name": "party"}]

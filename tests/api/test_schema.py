@@ -53,6 +53,24 @@ def test_every_mutation_takes_one_input_and_answers_with_errors_and_a_position()
         assert f"Asks for {OPERATIONS[name]}." in (field.description or ""), "api.md 11"
 
 
+MAKES = {
+    *("addActivityType", "addCostType", "addActivityForm", "addDepartment", "addRewardType"),
+    *("draftActivity", "draftWorkOrder", "defineCustomerGroup", "addBusinessCalendar", "openPointsJob"),
+    *("draftSegmentDefinition", "reuseSegmentDefinition", "draftWebhookEndpoint"),
+    *("createUser", "createServiceAccount", "delegate", "revokeTokens", "requestErasure"),
+}
+"""What makes something new: of that nobody has seen a version."""
+
+
+def test_every_change_takes_the_version_that_was_seen() -> None:
+    """api.md 4"""
+    mutations = schema._schema.mutation_type
+    assert mutations is not None
+    inputs = {name: get_named_type(field.args["input"].type) for name, field in mutations.fields.items()}
+    without = {name for name, type_ in inputs.items() if "expectedVersion" not in type_.fields}
+    assert without == MAKES
+
+
 def camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)

@@ -213,6 +213,9 @@ def test_grants_are_the_administrators(house: House) -> None:
     assert house.refused("admin", "grantSource", **{**given, "table": "salaries"}) == [
         ("UNKNOWN_TABLE", "input.table")
     ]
+    assert house.refused("admin", "grantSource", **given, expectedVersion=99) == [
+        ("VERSION_CONFLICT", "input.expectedVersion")
+    ]
 
 
 def test_a_run_shows_its_figures_and_earlier_results_stay(house: House, worker: Worker) -> None:

@@ -120,6 +120,27 @@ def test_the_same_key_gives_the_same_answer_and_another_input_is_refused(house: 
     assert other["data"]["reserveStock"]["userErrors"] == [{"code": "KEY_REUSED"}]
 
 
+def test_a_movement_may_hold_to_the_version_that_was_seen(house: House) -> None:
+    """ACT-10, api.md 4"""
+    stock = launched(house)
+    reserved = do(house, "reserveStock", stock["id"], "a", expectedVersion=stock["version"])["stock"]
+    for mutation, more in (("reserveStock", {}), ("consumeStock", {}), ("releaseStock", {}),
+                           ("returnStock", {"name": "r"})):  # fmt: skip
+        [fault] = do(house, mutation, stock["id"], "a", expectedVersion=stock["version"], **more)[
+            "userErrors"
+        ]
+        assert (fault["code"], fault["path"]) == ("VERSION_CONFLICT", ["input", "expectedVersion"])
+    done = do(house, "releaseStock", stock["id"], "a", expectedVersion=reserved["version"])
+    assert done["stock"]["version"] == reserved["version"] + 1
+
+
+def test_what_nobody_has_reserved_is_not_released(house: House) -> None:
+    """ACT-10"""
+    stock = launched(house)["id"]
+    [fault] = do(house, "releaseStock", stock, "slip of the pen")["userErrors"]
+    assert fault["code"] == "RESERVATION_GONE"
+
+
 def test_who_may_not_award_gets_nothing(house: House) -> None:
     """SEC-03"""
     stock = launched(house)["id"]

@@ -106,6 +106,9 @@ def test_an_endpoint_is_approved_sent_to_and_looked_at(house: House, receiver: R
     assert attempt["response"] == "ok"
     seen = shown(house, endpoint)
     assert (seen["status"], seen["approvedRevision"], seen["approvedUrl"]) == ("APPROVED", 1, receiver.url)
+    assert house.refused("operator", "resendWebhookDelivery", id=delivery["id"], expectedVersion=99) == [
+        ("VERSION_CONFLICT", "input.expectedVersion")
+    ]
     house.done("operator", "resendWebhookDelivery", "webhookEndpoint { id }", id=delivery["id"])
     awaited(lambda: len(receiver.delivered) == 2)
     assert len({each.id for each in receiver.received}) == 1

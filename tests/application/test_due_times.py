@@ -48,6 +48,38 @@ def test_there_are_times_until_the_end_and_none_that_never_come() -> None:
     assert due(Frequency(FrequencyKind.CRON, "0 2 29 2 *")) == []
 
 
+@pytest.mark.parametrize(
+    ("frequency", "times"),
+    [
+        (Frequency(FrequencyKind.DAILY, at="09:00", off_peak="20:00-08:00"), ["10-01 20:00", "10-02 20:00"]),
+        (Frequency(FrequencyKind.DAILY, at="03:00", off_peak="20:00-08:00"), ["10-02 03:00", "10-03 03:00"]),
+        (Frequency(FrequencyKind.DAILY, at="08:00", off_peak="00:30-08:00"), ["10-02 00:30", "10-03 00:30"]),
+        (Frequency(FrequencyKind.ONCE, at="11:00", off_peak="20:00-08:00"), ["10-01 20:00"]),
+        (
+            Frequency(FrequencyKind.CRON, "0 */5 * * *", off_peak="20:00-06:00"),
+            ["10-01 20:00", "10-02 00:00"],
+        ),
+        (
+            Frequency(FrequencyKind.CRON, "0 */5 * * *", off_peak="18:00-19:00"),
+            ["10-01 18:00", "10-02 18:00"],
+        ),
+    ],
+)
+def test_a_time_outside_of_the_off_peak_hours_is_put_off_until_they_begin(
+    frequency: Frequency, times: list[str]
+) -> None:
+    """SEG-07: and times that are put off until the same one are one."""
+    assert due(frequency)[: len(times)] == times
+    assert len(due(frequency)) in (1, 5)
+
+
+def test_a_time_that_is_put_off_past_the_end_does_not_come_and_a_holiday_is_that_of_its_own_day() -> None:
+    """SEG-07"""
+    daily = Frequency(FrequencyKind.DAILY, at="09:00", off_peak="02:00-06:00")
+    assert due(daily, until=datetime(2026, 10, 2, 18, tzinfo=UTC)) == ["10-02 02:00"]
+    assert due(daily, days={})[:4] == ["10-02 02:00", "10-03 02:00", "10-06 02:00", "10-07 02:00"]
+
+
 def test_a_clock_that_is_set_forward_and_back_makes_one_time_a_day() -> None:
     """LOG-08"""
     daily = Frequency(FrequencyKind.DAILY, at="01:30")

@@ -195,6 +195,18 @@ def test_once_is_at_the_launch_or_at_the_next_such_time_of_day(world: ScheduledW
         assert world.schedule(schedule).status is ScheduleStatus.OVER
 
 
+def test_at_once_waits_for_the_off_peak_hours(world: ScheduledWorld) -> None:
+    """SEG-07"""
+    now = world.bank.now.astimezone(world.bank.handler.zone)
+    begin, end = now + timedelta(hours=3), now + timedelta(hours=6)
+    hours = f"{begin:%H:%M}-{end:%H:%M}"
+    later = world.schedule_of(launched(world, Frequency(FrequencyKind.ONCE, off_peak=hours)))
+    assert world.schedule(later).next_times == (begin.replace(second=0, microsecond=0),)
+    hours = f"{now - timedelta(hours=1):%H:%M}-{end:%H:%M}"
+    at_once = world.schedule_of(launched(world, Frequency(FrequencyKind.ONCE, off_peak=hours)))
+    assert world.schedule(at_once).next_times == (world.bank.now,)
+
+
 def test_workers_that_come_together_extract_once_a_time(world: ScheduledWorld) -> None:
     """SEG-07: exactly once for each due time, however many fire."""
     schedule = world.schedule_of(launched(world))
@@ -272,11 +284,12 @@ def test_workdays_only_skips_a_holiday_and_runs_on_a_make_up_saturday(world: Sch
 def test_a_link_names_a_calendar_that_there_is_and_a_time_that_there_is(world: ScheduledWorld) -> None:
     """SEG-07"""
     group = Chosen(world.group())
-    unknown = Frequency(FrequencyKind.DAILY, at="24:00", calendar=group.id)
+    unknown = Frequency(FrequencyKind.DAILY, at="24:00", calendar=group.id, off_peak="8-20")
     link = GroupLinkEntry(group, GroupRole.REWARDED, unknown, LAST_30_DAYS)
     plan = world.bank.plan(world.bank.add_type("T"), groups=(link,))
     with refused(
         (TimeframeRefusal.BAD_TIME_OF_DAY, "groups", 0, "frequency", "at"),
+        (TimeframeRefusal.BAD_HOURS, "groups", 0, "frequency", "off_peak"),
         (CommonRefusal.NOT_FOUND, "groups", 0, "frequency", "calendar"),
     ):
         world.bank.draft(plan)

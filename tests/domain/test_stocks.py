@@ -114,7 +114,11 @@ def test_an_award_that_is_not_given_is_free_again_once() -> None:
     """ACT-10: cancel ten, ten are available."""
     released = StockReleased("a", Decimal(60), Cause.RELEASED, None)
     stock.given(OPENED, RESERVED).when(ReleaseStock("a")).then(released)
-    stock.given(OPENED, RESERVED, released).when(ReleaseStock("a")).then_nothing()
+    gone = HoldingRefusal.RESERVATION_GONE
+    stock.given(OPENED, RESERVED, released).when(ReleaseStock("a")).then_refused(gone)
+    stock.given(OPENED, RESERVED).when(ReleaseStock("slip of the pen")).then_refused(gone)
+    of_job = StockReleased("j", Decimal(60), Cause.RELEASED, JOB)
+    stock.given(OPENED, OF_JOB, of_job).when(ReleaseStock("j", JOB)).then_nothing()
     stock.given(OPENED, RESERVED, CONSUMED).when(ReleaseStock("a")).then_refused(
         HoldingRefusal.RESERVATION_GONE
     )

@@ -117,6 +117,16 @@ def test_a_schedule_of_a_day_that_there_never_is_is_refused(cron: str, is_there:
     assert found == ([] if is_there else [TimeframeRefusal.NO_SUCH_DAY])
 
 
+@pytest.mark.parametrize(
+    "hours", ["8-20", "20:00", "20:00-20:00", "24:00-08:00", "20:00 - 08:00", "20:00-08:00 "]
+)
+def test_off_peak_hours_begin_and_end(hours: str) -> None:
+    """SEG-07"""
+    assert list(frequency_faults(Frequency(FrequencyKind.DAILY, off_peak="20:00-08:00"))) == []
+    with refused((TimeframeRefusal.BAD_HOURS, "off_peak")):
+        refuse_any(frequency_faults(Frequency(FrequencyKind.DAILY, off_peak=hours)))
+
+
 def test_a_schedule_is_there_for_cron_and_for_nothing_else() -> None:
     with refused((CommonRefusal.REQUIRED, "cron")):
         refuse_any(frequency_faults(Frequency(FrequencyKind.CRON)))

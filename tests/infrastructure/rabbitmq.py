@@ -14,11 +14,15 @@ from uuid import uuid4
 import pika
 import pika.exceptions
 
+from tests.certificates import Authority
+
 # What the package's wrapper calls; the wrapper changes users, for which a server in a folder has no need.
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 START_S = 120.0
 CONFIGURATION = (
     "disk_free_limit.absolute = 1MB\nvm_memory_high_watermark.absolute = 512MB\nlog.file.level = error\n"
+    "listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.certfile = {files.certificate}\n"
+    "ssl_options.keyfile = {files.key}\n"
 )
 
 
@@ -35,20 +39,27 @@ def install() -> None:
 
 
 class RabbitMQ:
-    """A server in a folder; it may be killed and started again on the same data."""
+    """A server in a folder; it may be killed and started again on the same data. `authority` is that of its
+    certificate for localhost.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port, self._distribution, self._mapper = _free_ports(3)
+        self._port, self._tls_port, self._distribution, self._mapper = _free_ports(4)
+        self.authority = Authority(folder / "authority")
         self._node = f"cardinal{uuid4().hex[:8]}@localhost"
         self._epmd: subprocess.Popen[bytes] | None = None
         self._server: subprocess.Popen[bytes] | None = None
-        (folder / "rabbitmq.conf").write_text(CONFIGURATION)
+        given = CONFIGURATION.format(port=self._tls_port, files=self.authority.give("localhost"))
+        (folder / "rabbitmq.conf").write_text(given)
         (folder / "plugins").write_text("[].\n")
 
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self._port}/%2F?heartbeat=10&blocked_connection_timeout=30"
+
+    def tls_url(self, host: str = "localhost") -> str:
+        return f"amqps://guest:guest@{host}:{self._tls_port}/%2F?heartbeat=10&blocked_connection_timeout=30"
 
     def start(self) -> None:
         environment = {

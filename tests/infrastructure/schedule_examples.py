@@ -1,5 +1,6 @@
 """One full example of each event of business calendars, run schedules and group extractions."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
@@ -18,8 +19,20 @@ DUE = datetime(2026, 10, 9, 18, 30, tzinfo=UTC)
 TIMES = (DUE, datetime(2026, 10, 11, 18, 30, tzinfo=UTC))
 FREQUENCY = Frequency(FrequencyKind.DAILY, "30 2 * * *", "02:30", OTHER)
 """No frequency has both an expression and a time of day; here no field is left out."""
+OFF_PEAK = replace(FREQUENCY, off_peak="20:00-08:00")
 FRAME = Timeframe(TimeframeKind.ROLLING, date(2026, 9, 1), date(2026, 10, 1), 30)
 MADE_UP = (CalendarDay(date(2026, 10, 10), DayKind.WORKDAY, "调休上班"),)
+
+SET = run_schedules.RunScheduleSet(
+    org_unit="HO",
+    definition=DefinitionTask(ONE, FRAME, {"level": "gold"}),
+    group=GroupTask(ONE, OTHER, GroupRole.REWARDED, FRAME),
+    frequency=FREQUENCY,
+    strategy=BlockingStrategy.SERIAL,
+    until=datetime(2026, 12, 31, tzinfo=UTC),
+    next_times=TIMES,
+    by="lin",
+)
 
 EXAMPLES: dict[tuple[str, int], Any] = {
     ("business_calendar.added", 1): business_calendars.BusinessCalendarAdded(
@@ -29,16 +42,8 @@ EXAMPLES: dict[tuple[str, int], Any] = {
         2, "中国 China", MADE_UP, (date(2026, 10, 8),), "lin"
     ),
     ("business_calendar.schedules_moved", 1): business_calendars.CalendarSchedulesMoved(2),
-    ("run_schedule.set", 1): run_schedules.RunScheduleSet(
-        org_unit="HO",
-        definition=DefinitionTask(ONE, FRAME, {"level": "gold"}),
-        group=GroupTask(ONE, OTHER, GroupRole.REWARDED, FRAME),
-        frequency=FREQUENCY,
-        strategy=BlockingStrategy.SERIAL,
-        until=datetime(2026, 12, 31, tzinfo=UTC),
-        next_times=TIMES,
-        by="lin",
-    ),
+    ("run_schedule.set", 1): SET,
+    ("run_schedule.set", 2): replace(SET, frequency=OFF_PEAK),
     ("run_schedule.paused", 1): run_schedules.RunSchedulePaused("lin"),
     ("run_schedule.resumed", 1): run_schedules.RunScheduleResumed(TIMES, "lin"),
     ("run_schedule.fired", 1): run_schedules.RunScheduleFired(DUE, ONE, TIMES),

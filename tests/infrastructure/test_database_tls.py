@@ -1,17 +1,14 @@
-"""A PostgreSQL with TLS: what the addresses' sslmode=verify-full lets through. And what amqps:// checks."""
+"""A PostgreSQL with TLS: what the addresses' sslmode=verify-full lets through."""
 
 import asyncio
 import os
 import pwd
 import shutil
 import socket
-import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -19,7 +16,6 @@ import pytest
 
 from api.wiring import _read_pool
 from infrastructure import database
-from infrastructure.postgres_broker import broker_of
 from infrastructure.settings import Settings
 from tests.certificates import Authority
 
@@ -132,42 +128,3 @@ async def _reads(url: str) -> None:
     """As the planner's pool does."""
     async with _read_pool(url) as reads, reads.connection() as reading:
         assert reading.pgconn.ssl_in_use
-
-
-def test_a_broker_by_amqps_must_show_a_certificate_that_is_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SEC-01: checked against the machine's authorities, or those in SSL_CERT_FILE."""
-    authority = Authority(tmp_path / "authority")
-    files = authority.give("localhost")
-    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    served.load_cert_chain(files.certificate, files.key)
-    with pytest.MonkeyPatch.context() as unset:
-        unset.delenv("SSL_CERT_FILE", raising=False)
-        options = tls_of_broker()
-        assert options.check_hostname
-        assert options.verify_mode is ssl.CERT_REQUIRED
-        with pytest.raises(ssl.SSLCertVerificationError):
-            _greeted(served, options, "localhost")
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    options = tls_of_broker()
-    _greeted(served, options, "localhost")
-    with pytest.raises(ssl.SSLCertVerificationError):
-        _greeted(served, options, "127.0.0.1")
-
-
-def tls_of_broker() -> ssl.SSLContext:
-    broker: Any = broker_of("amqps://cardinal:secret@localhost/", "")
-    context: ssl.SSLContext = broker.parameters.ssl_options.context
-    return context
-
-
-def _greeted(served: ssl.SSLContext, client: ssl.SSLContext, name: str) -> None:
-    """A handshake in memory."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ours = client.wrap_bio(to_client, to_server, server_hostname=name)
-    theirs = served.wrap_bio(to_server, to_client, server_side=True)
-    for _ in range(4):
-        for side in (ours, theirs):
-            with suppress(ssl.SSLWantReadError):
-                side.do_handshake()

@@ -119,6 +119,8 @@ TIMED_PLAN = replace(
     ),
 )
 EXCLUDING_PLAN = replace(TIMED_PLAN, exclusions=(Exclusion.OVERDUE, Exclusion.NO_ACTIVE_CARD))
+NIGHTLY = replace(TIMED_PLAN.groups[0].frequency, off_peak="20:00-08:00")
+OFF_PEAK_PLAN = replace(EXCLUDING_PLAN, groups=(replace(TIMED_PLAN.groups[0], frequency=NIGHTLY),))
 BARE_PLAN = Plan("x", "", Reference(OWNER, 1), Period(NOON, NOON + DAY), None, None, (), Money(1, "CNY"), ())
 SPENT = Rule(
     condition=Condition(
@@ -184,6 +186,8 @@ GOLDEN: dict[tuple[str, int], Any] = {
     ("entry.removed", 1): catalogues.EntryRemoved(),
     ("activity.drafted", 1): activities.ActivityDrafted("SPRING-26", "HO", PLAN, "lin"),
     ("activity.revised", 1): activities.ActivityRevised(2, PLAN, "lin"),
+    ("activity.drafted", 5): activities.ActivityDrafted("SPRING-26", "HO", OFF_PEAK_PLAN, "lin"),
+    ("activity.revised", 5): activities.ActivityRevised(2, OFF_PEAK_PLAN, "lin"),
     ("activity.drafted", 4): activities.ActivityDrafted("SPRING-26", "HO", EXCLUDING_PLAN, "lin"),
     ("activity.revised", 4): activities.ActivityRevised(2, EXCLUDING_PLAN, "lin"),
     ("activity.drafted", 2): activities.ActivityDrafted("SPRING-26", "HO", OWNED_PLAN, "lin"),

@@ -3,12 +3,14 @@
 import os
 import random
 import signal
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import dramatiq
@@ -24,6 +26,7 @@ from application.processes.ended_activities import Ended
 from infrastructure import actors, database, task_relay, task_worker
 from infrastructure.postgres_broker import PostgresBroker, broker_of
 from infrastructure.settings import Settings
+from tests.certificates import Authority
 from tests.infrastructure import rabbitmq
 from tests.infrastructure.rabbitmq import RabbitMQ
 from tests.infrastructure.task_recording import (
@@ -309,6 +312,27 @@ def test_the_worker_and_the_scheduler_are_wired_to_the_broker_of_the_setting(
 
 
 # --- On RabbitMQ, with its relay ----------------------------------------------------
+
+
+@pytest.mark.drill
+def test_by_amqps_it_must_show_a_certificate_that_is_right(
+    relayed: Place, owner: psycopg.Connection[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEC-01: checked against the machine's authorities, or those in SSL_CERT_FILE."""
+    rabbit = relayed.rabbit
+    assert rabbit is not None
+    trusted, stranger = rabbit.authority.file, Authority(tmp_path / "stranger").file
+    for authority, host in (("", "localhost"), (stranger, "localhost"), (trusted, "127.0.0.1")):
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        refused: Any = broker_of(rabbit.tls_url(host), relayed.url)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            refused.connection  # noqa: B018
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    broker = relayed.performer(rabbit.tls_url())
+    recorder(broker, relayed.url)
+    relayed.perform(broker)
+    relayed.outbox.enqueue(task(1, relayed.outbox))
+    until_effects(owner, 1)
 
 
 @pytest.mark.drill

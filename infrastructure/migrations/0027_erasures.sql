@@ -4,6 +4,8 @@ set local role cardinal_app;
 
 alter table read.users alter column name drop not null;
 alter table read.users add column erased_at timestamptz;
+alter table read.user_versions alter column name drop not null;
+alter table read.user_versions add column erased_at timestamptz;
 
 create table read.erasures (
     id              uuid        primary key,
@@ -27,5 +29,16 @@ create table read.erasures (
     changed_by      text        not null
 );
 create index on read.erasures (requested_at, id);
+
+create table read.erasure_versions (
+    like read.erasures,
+    epoch_from      integer not null,
+    position_from   bigint  not null,
+    epoch_to        integer not null,  -- exclusive; 2147483647 while the row stands so
+    position_to     bigint  not null,  -- exclusive; 9223372036854775807 while the row stands so
+    recorded_at     timestamptz not null,  -- of the event that made it so
+    primary key (id, epoch_from, position_from)
+);
+create index on read.erasure_versions (epoch_to, position_to);
 
 reset role;
