@@ -138,7 +138,7 @@ class ReadQueries:
     access_entries: Connection[AccessEntry] = many(
         description="Who came in, or tried to, newest first; not event-sourced, but never changed either."
     )
-    erasure: Erasure | None = one()
+    erasure: Erasure | None = one(description="One request, with asOf as it was then.")
     erasures: Connection[Erasure] = many(description="Who is to be forgotten, and that some were.")
     webhook_endpoint: WebhookEndpoint | None = one()
     webhook_endpoints: Connection[WebhookEndpoint] = many(

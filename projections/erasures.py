@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
-from application.access import HEAD_OFFICE
 from application.shared.records import Record
 from domain.erasures import (
     DECIDER,
@@ -51,7 +50,7 @@ def project(row: ErasureRow | None, record: Record[Event]) -> ErasureRow:
             return ErasureRow(
                 id=record.stream_id,
                 revision=event.revision,
-                org_unit=HEAD_OFFICE,
+                org_unit=record.context.org_unit,
                 kind=event.kind.value,
                 person=event.person or None,
                 status="in_approval",

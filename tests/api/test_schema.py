@@ -25,7 +25,7 @@ INTERNAL = {"endActivity", "exportActivities", "exportWorkOrder", "startWorkOrde
             "advancePointsJob",
             "expireBudget", "closeBudget", "exportPointsFile", "expireStock", "fireRunSchedule",
             "extractGroup", "moveSchedules", "executeActivityCount", "listActivityCustomers",
-            "suspendWebhookEndpoint"}  # fmt: skip
+            "suspendWebhookEndpoint", "completeErasure"}  # fmt: skip
 """Of the scheduler and the worker, and of files."""
 
 
