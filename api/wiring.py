@@ -49,7 +49,7 @@ from infrastructure import personal_parts, webhooks
 from infrastructure.access_state import AccessState
 from infrastructure.access_store import AccessStore
 from infrastructure.append_notices import AppendNotices
-from infrastructure.database import connection_options, pool
+from infrastructure.database import CONNECTED, connection_options, pool
 from infrastructure.event_log import EventLog
 from infrastructure.login_desk import LoginDesk
 from infrastructure.own_tokens import OwnTokens
@@ -264,7 +264,7 @@ def _read_pool(url: str) -> AsyncConnectionPool[Any]:
         url,
         min_size=1,
         max_size=READ_CONNECTIONS_MAX,
-        kwargs={"autocommit": True, "options": connection_options(), "connect_timeout": 10},
+        kwargs={"autocommit": True, "options": connection_options(), **CONNECTED},
         configure=configure,
         open=False,
         name="reads",

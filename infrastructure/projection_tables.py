@@ -120,10 +120,7 @@ def open_session(url: str, schema: str, statement_timeout_s: int = 60) -> psycop
     """
     connection = database.connect(url, statement_timeout_s=statement_timeout_s)
     connection.execute(
-        "select set_config('search_path', %s, false), set_config('synchronous_commit', 'off', false),"
-        # A leader whose machine is gone must not hold its lock for hours.
-        " set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
-        " set_config('tcp_keepalives_count', '3', false)",
+        "select set_config('search_path', %s, false), set_config('synchronous_commit', 'off', false)",
         [schema],
     )
     set_json_loads(orjson.loads, connection)
