@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from api.activities import ActivityStatus
+from api.planner.masks import MaskReason
 from api.rest.values import Day, Given, Instant, Number, Shown, choice, text, whole
 from domain import activity_plans as plans
 from domain.activity_figures import Exclusion
@@ -23,6 +24,8 @@ Excluded = Annotated[Exclusion, choice(Exclusion)]
 Repeated = Annotated[FrequencyKind, choice(FrequencyKind)]
 Days = Annotated[TimeframeKind, choice(TimeframeKind)]
 Status = Annotated[ActivityStatus, choice(ActivityStatus)]
+Reason = Annotated[MaskReason, choice(MaskReason)]
+WHY = Field(description="Why the member before is null; null where it is shown.")
 
 
 def listed(most: int) -> Any:
@@ -232,7 +235,7 @@ class ActivityState(Shown):
 
 
 class Activity(ActivityState):
-    """A marketing campaign. Amounts are null for who may not read budgets."""
+    """A marketing campaign. Amounts are null for who may not read budgets, who is told so."""
 
     org_unit: str
     name: str
@@ -253,8 +256,11 @@ class Activity(ActivityState):
     goal: Goal | None
     channels: list[Channel]
     budget: Money | None
+    budget_masked: Reason | None = WHY
     cost_total: Money | None
+    cost_total_masked: Reason | None = WHY
     cost_lines: list[CostLine] | None
+    cost_lines_masked: Reason | None = WHY
     rewards: list[Reward]
     groups: list[GroupLink]
     exclusions: list[Excluded]

@@ -345,10 +345,11 @@ def test_masked_fields_are_null_and_no_filter_without_their_permission(house: Ho
     for type_, name, permission in masked_fields():
         selected = least(name, type_.fields[name])
         id_ = id_of(views()[type_], "HO")
-        document = f'{{ node(id: "{id_}") {{ ... on {type_.name} {{ {selected} }} }} }}'
+        document = f'{{ node(id: "{id_}") {{ ... on {type_.name} {{ {selected} reason: {name}Masked }} }} }}'
         for role in Role:
-            value = house.data(f"{role}@HO", document)["node"][name]
-            assert (value is not None) is (HOLDERS[permission, role] == "yes"), (type_.name, name, role)
+            node, is_shown = house.data(f"{role}@HO", document)["node"], HOLDERS[permission, role] == "yes"
+            assert (node[name] is not None) is is_shown, (type_.name, name, role)
+            assert node["reason"] == (None if is_shown else "NO_PERMISSION"), (type_.name, name, role)
 
 
 def test_what_is_masked_is_no_filter_without_its_permission(house: House) -> None:

@@ -176,7 +176,10 @@ def test_permissions_and_masks_are_those_of_graphql(house: House) -> None:
     made = created(house)
     seen = sent(house, "integrator", "GET", f"{ACTIVITIES}/{made['id']}").json()
     assert (seen["budget"], seen["costLines"], seen["costTotal"]) == (None, None, None)
-    assert seen == {**made, "budget": None, "costLines": None, "costTotal": None}
+    amounts = ("budget", "costLines", "costTotal")
+    assert [made[f"{name}Masked"] for name in amounts] == [None] * 3
+    reasons = {f"{name}Masked": "NO_PERMISSION" for name in amounts}
+    assert seen == {**made, **dict.fromkeys(amounts), **reasons}
     nobody = sent(house, "nobody", "GET", ACTIVITIES)
     assert problem(nobody, 401)["code"] == "TOKEN_UNTRUSTED"
     assert nobody.headers["www-authenticate"].startswith("Bearer")

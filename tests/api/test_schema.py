@@ -25,6 +25,7 @@ INTERNAL = {"endActivity", "exportActivities", "exportWorkOrder", "startWorkOrde
             "advancePointsJob",
             "expireBudget", "closeBudget", "exportPointsFile", "expireStock", "fireRunSchedule",
             "extractGroup", "moveSchedules", "executeActivityCount", "listActivityCustomers",
+            "listGroupMembers",
             "suspendWebhookEndpoint"}  # fmt: skip
 """Of the scheduler and the worker, and of files."""
 
