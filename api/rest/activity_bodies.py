@@ -6,7 +6,8 @@ from pydantic import ConfigDict, Field
 
 from api.activities import ActivityStatus
 from api.planner.masks import MaskReason
-from api.rest.values import Day, Given, Instant, Number, Shown, choice, text, whole
+from api.rest.lists import Listing
+from api.rest.values import Day, Given, Instant, Number, Shown, choice
 from domain import activity_plans as plans
 from domain.activity_figures import Exclusion
 from domain.shared.field_rules import FIELDS_MAX
@@ -14,8 +15,6 @@ from domain.timeframes import FrequencyKind, TimeframeKind
 
 LISTED_MAX = 200
 """Of any list: what is beyond its own limit is told with all other faults, what is beyond this alone."""
-PAGE, PAGE_MAX = 50, 500
-CODE_CHARACTERS_MAX = 32
 
 Channel = Annotated[plans.Channel, choice(plans.Channel)]
 Goal = Annotated[plans.Goal, choice(plans.Goal)]
@@ -151,12 +150,8 @@ class Submission(Given):
     expected_version: Number | None = Field(None, description="The version that you saw: 409 if it changed.")
 
 
-class ActivityQuery(Given):
+class ActivityQuery(Listing):
     status: list[Status] = Field([], max_length=len(ActivityStatus), description="Any of these.")
-    code: Annotated[str, text(CODE_CHARACTERS_MAX)] | None = None
-    changed_since: Instant | None = None
-    limit: Annotated[int, whole(1, PAGE_MAX)] = Field(PAGE, description="At most 100; 500 for integrators.")
-    after: str | None = Field(None, description="The cursor of the link `next`.")
 
 
 # --- What is shown ----------------------------------------------------------
