@@ -256,7 +256,7 @@ def test_every_operation_of_rest_is_refused_and_scoped_like_those_of_graphql(hou
             status = sent(house, f"{role}@HO", operation.method, path, body).status_code
             allowed = HOLDERS[asked, role] if (asked, role) in HOLDERS else MAY[asked, role]
             assert (status == 403) is (allowed == "no"), (operation.id, role, status)
-        if operation.body is None:
+        if operation.body is None and operation.id != "getContract":  # which tells of things, and of none
             shown = sent(house, "operator@SH", "GET", operation.path.format(id=id_of(activity, "SZ")))
             own = [view for view in views().values() if view.kind == REST_LISTS.get(operation.id)]
             seen = {id_of(view, unit) for view in own for unit in UNITS} & sight("operator@SH")
