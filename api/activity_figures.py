@@ -14,6 +14,7 @@ from api.graphql_errors import refused
 from api.history import HistoryEntry
 from api.listed_customers import parts, place_of, record, require_page_size
 from api.messages import message
+from api.pasts import recorded
 from api.planner.masks import MaskReason
 from api.planner.requests import DEFAULT_PAGE_SIZE
 from api.planner.values import Cursor
@@ -74,6 +75,7 @@ class CountedRun:
 
 @view(
     "read.activity_counts",
+    past=recorded("read.activity_counts", "figures_id"),
     prefix="ac",
     scope="org_unit",
     permission="records.read",
@@ -98,6 +100,7 @@ class ActivityCount(Node):
 
 @view(
     "read.activity_figures",
+    versions="read.activity_figure_versions",
     prefix="fg",
     scope="org_unit",
     permission="records.read",

@@ -41,11 +41,11 @@ def single_appends(url: str) -> Iterator[Figure]:
     with pool(url, max(THREADS)) as connections:
         handler = Handler(EventLog(connections))
         for threads in THREADS:
-            streams = [_cost_types(handler) for _ in range(threads)]
+            streams = [cost_types(handler) for _ in range(threads)]
             sample = _sample_row(url)
             yield interleaved(
                 f"single-event commands, {threads} threads",
-                partial(_commands, handler, threads, streams),
+                partial(single_commands, handler, threads, streams),
                 partial(_inserts, url, threads, sample),
                 rounds=7,
                 target=TARGETS[threads],
@@ -56,7 +56,7 @@ def _principal() -> Principal:
     return Principal("bench", frozenset({Role.OPERATOR}), "HO", frozenset({"HO"}))
 
 
-def _cost_types(handler: Handler) -> list[UUID]:
+def cost_types(handler: Handler) -> list[UUID]:
     return [_cost_type(handler, f"B{uuid4().hex[:12].upper()}") for _ in range(STREAMS_PER_THREAD)]
 
 
@@ -66,7 +66,7 @@ def _cost_type(handler: Handler, code: str) -> UUID:
     return handler(request, lambda work: catalogues.add(work, Kind.COST_TYPE, code, details, None)).subject
 
 
-def _commands(handler: Handler, threads: int, streams: list[list[UUID]]) -> float:
+def single_commands(handler: Handler, threads: int, streams: list[list[UUID]]) -> float:
     each = COMMANDS // threads
 
     def run(mine: list[UUID]) -> None:

@@ -147,7 +147,7 @@ class _Proofs:
         """The tile's events with their leaves. Raise SealsDiffer when they are not those of its root."""
         if tile < len(self._first):
             found = self._read_from(self._first[tile], TILE)
-            if root_of(leaf for _, leaf in found) != self._tree.tiles[tile]:
+            if root_of([leaf for _, leaf in found]) != self._tree.tiles[tile]:
                 raise self._differs()
             return found
         # The tile that is not whole comes after the last of the whole ones.

@@ -7,7 +7,6 @@ published, so that nobody gets the sealer to sign a history that was changed.
 
 import logging
 import threading
-from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,12 +19,15 @@ import psycopg
 from application.shared.records import BEGINNING, Position
 from infrastructure import database
 from infrastructure.log_recorder import HORIZON
-from infrastructure.merkle import TILE, Frontier, leaf_of, root_of
-from infrastructure.seal_folder import MARK_BYTES, Mark, PublishedSeals, SealsDiffer, SealsUnreachable
+from infrastructure.merkle import TILE, Frontier, root_of, subtrees, tiled
+from infrastructure.seal_folder import PublishedSeals, SealsDiffer, SealsUnreachable
 from infrastructure.seal_keys import SealKeys, SealKeysUnavailable
 from infrastructure.seals import GENESIS, Seal, Sealed, SealInvalid, public_bytes
+from infrastructure.stored_leaves import STRETCH, Leaves, leaves
 
-SEAL_EVENTS_MAX = 50_000
+SEAL_EVENTS_MAX = 65_536
+"""A multiple of `TILE`: while it catches up, each seal but the first begins with a tile."""
+FULL_EVENTS = SEAL_EVENTS_MAX - TILE
 RECONNECT_S = 1.0
 LEAD_EVERY_S = 2.0
 
@@ -37,13 +39,8 @@ SEAL = "select statement, signature from log.seals where number = %s"
 BASE = "select statement, signature from log.seals where not is_void order by number desc limit 1"
 NEWEST_SEAL = "select coalesce(max(number), 0) from log.seals"
 TILES = "select root from log.seal_tiles where number < %s order by number"
-LEAVES = "select epoch, position, hash from log.events where (epoch, position) > (%s, %s)"
-UNSEALED = f"{LEAVES} and {HORIZON} order by epoch, position limit {SEAL_EVENTS_MAX}".encode()
-STRETCH = f"{LEAVES} and (epoch, position) <= (%s, %s) order by epoch, position".encode()
-LAST = (
-    b"select epoch, position, hash from log.events where (epoch, position) <= (%s, %s)"
-    b" order by epoch desc, position desc limit %s"
-)
+UNSEALED = f"where (epoch, position) > (%s, %s) and {HORIZON} order by epoch, position limit %s"
+PARTIAL = "where (epoch, position) <= (%s, %s) order by epoch desc, position desc limit %s"
 KEEP_SEAL = (
     "insert into log.seals (number, size, epoch, position, statement, signature, is_void)"
     " values (%s, %s, %s, %s, %s, %s, %s)"
@@ -51,8 +48,6 @@ KEEP_SEAL = (
 KEEP_TILES = "copy log.seal_tiles (number, epoch, position, root) from stdin"
 
 logger = logging.getLogger("cardinal.seals")
-
-Row = tuple[int, int, bytes]
 
 
 @dataclass(slots=True)
@@ -62,12 +57,12 @@ class Line:
     newest: Sealed | None
     base: Seal | None
     frontier: Frontier
-    partial: list[tuple[Mark, bytes]]
-    """The leaves, with their places, of the tile that is not whole yet."""
+    partial: Leaves
+    """Those of the tile that is not whole yet."""
 
 
 class Sealer:
-    """Any number of processes may run one; `every_s` is the pause when all is sealed, the stated gap."""
+    """Any number of processes may run one; `every_s` is the pause when little is left, the stated gap."""
 
     def __init__(self, url: str, keys: SealKeys, publication: PublishedSeals, every_s: float) -> None:
         self._url, self._keys, self._publication, self._every_s = url, keys, publication, every_s
@@ -104,7 +99,8 @@ class Sealer:
                 return
         line = self._resumed(connection)
         while not stop.is_set():
-            if self._sealed(connection, line) is None:
+            sealed = self._sealed(connection, line)
+            if sealed is None or sealed.seal.events < FULL_EVENTS:  # what comes meanwhile goes into one seal
                 stop.wait(self._every_s)
 
     # --- where it goes on ----------------------------------------------------
@@ -125,12 +121,12 @@ class Sealer:
         frontier = Frontier()
         for (root,) in connection.execute(TILES, [tiles], binary=True):
             frontier.add(bytes(root), TILE)
-        last = _leaves(connection, LAST, *base.position, rest)[::-1] if base and rest else []
-        for _, leaf in last:
+        partial = leaves(connection, PARTIAL, *base.position, rest).reversed() if base and rest else Leaves()
+        for leaf in partial.hashes:
             frontier.add(leaf)
         if frontier.size != size or (base is not None and frontier.root() != base.root):
             raise SealsDiffer("what was sealed has been changed: see `cardinal audit verify`")
-        return Line(newest, base, frontier, last)
+        return Line(newest, base, frontier, partial)
 
     def _restored(self, connection: psycopg.Connection[Any], kept: int, published: int) -> None:
         """A restore has lost the newest seals. What they speak of is over; their numbers stay taken."""
@@ -153,27 +149,26 @@ class Sealer:
 
     def _sealed(self, connection: psycopg.Connection[Any], line: Line) -> Sealed | None:
         """Seal the next stretch; None when there is none."""
-        begin = line.base.position if line.base else BEGINNING
-        found = _leaves(connection, UNSEALED, *begin)
+        begin, size = (line.base.position, line.base.size) if line.base else (BEGINNING, 0)
+        found = leaves(connection, UNSEALED, *begin, SEAL_EVENTS_MAX - size % TILE)
         if not found:
             return None
-        frontier = line.frontier.copy()
-        for _, leaf in found:
-            frontier.add(leaf)
-        seal = self._seal_of(connection, line, frontier, found)
+        frontier, stretch = line.frontier.copy(), Frontier()
+        for root, count in subtrees(size, found.hashes):
+            frontier.add(root, count)
+            stretch.add(root, count)
+        seal = self._seal_of(connection, line, frontier, stretch, found.position(-1))
         sealed = Sealed.sign(seal, next(key for key in self._keys.all() if public_bytes(key) == seal.key))
-        open_, tiles = line.partial + found, list[tuple[int, int, int, bytes]]()
-        first = (frontier.size - len(open_)) // TILE
-        while len(open_) >= TILE:
-            whole, open_ = open_[:TILE], open_[TILE:]
-            tiles.append((first + len(tiles), *whole[0][0][0], root_of(leaf for _, leaf in whole)))
+        open_ = line.partial + found
+        roots, rest = tiled(open_.hashes)
+        tiles = [(size // TILE + n, *open_.position(n * TILE), root) for n, root in enumerate(roots)]
         with connection.transaction():
             _keep(connection, sealed)
             with connection.cursor() as cursor, cursor.copy(KEEP_TILES) as copy:
                 for tile in tiles:
                     copy.write_row(tile)
-        self._publication.publish(sealed, [mark for mark, _ in found])
-        line.newest, line.base, line.frontier, line.partial = sealed, seal, frontier, open_
+        self._publication.publish(sealed, found.marks())
+        line.newest, line.base, line.frontier, line.partial = sealed, seal, frontier, open_.last(len(rest))
         return sealed
 
     def _seal_of(
@@ -181,7 +176,8 @@ class Sealer:
         connection: psycopg.Connection[Any],
         line: Line,
         frontier: Frontier,
-        found: Sequence[tuple[Mark, bytes]],
+        stretch: Frontier,
+        position: Position,
     ) -> Seal:
         newest = line.newest
         key, next_key = self._turn(newest)
@@ -193,10 +189,10 @@ class Sealer:
             number=newest.seal.number + 1 if newest else 1,
             continues=line.base.number if line.base else 0,
             size=frontier.size,
-            events=len(found),
-            position=found[-1][0][0],
+            events=stretch.size,
+            position=position,
             root=frontier.root(),
-            stretch=root_of(leaf for _, leaf in found),
+            stretch=stretch.root(),
             previous=newest.hash if newest else GENESIS,
             sealed_at=datetime.now(UTC),
             key=key,
@@ -213,24 +209,14 @@ class Sealer:
         return key, following
 
 
-def _leaves(connection: psycopg.Connection[Any], sql: bytes, *given: int) -> list[tuple[Mark, bytes]]:
-    with connection.cursor(binary=True) as cursor:
-        rows: list[Row] = cursor.execute(sql, given).fetchall()
-    found = []
-    for epoch, offset, hash_ in rows:
-        leaf = leaf_of(epoch, offset, hash_)
-        found.append(((Position(epoch, offset), leaf[:MARK_BYTES]), leaf))
-    return found
-
-
-def _marks(connection: psycopg.Connection[Any], seal: Seal) -> list[Mark]:
+def _marks(connection: psycopg.Connection[Any], seal: Seal) -> bytes:
     """Raise SealsDiffer when the events are not what was sealed."""
     before = _seal(connection, seal.continues)
     begin = before.seal.position if before else BEGINNING
-    found = _leaves(connection, STRETCH, *begin, *seal.position)
-    if root_of(leaf for _, leaf in found) != seal.stretch:
+    found = leaves(connection, STRETCH, *begin, *seal.position)
+    if root_of(found.hashes) != seal.stretch:
         raise SealsDiffer(f"what seal {seal.number} seals was changed before it was published")
-    return [mark for mark, _ in found]
+    return found.marks()
 
 
 def _seal(connection: psycopg.Connection[Any], number: int) -> Sealed | None:

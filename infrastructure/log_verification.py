@@ -1,42 +1,40 @@
-"""Whether the log still says what it said: hashes recomputed, chains followed, heads compared."""
+"""Whether the log still says what it said: hashes recomputed, chains followed, heads and seals compared.
 
-from collections.abc import Callable
+Contents are read in the order of positions, a stretch at a time, and chains in that of streams. Several
+processes read a large log, all in one snapshot.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from application.shared.records import GENESIS, Position
+from application.shared.records import BEGINNING, Position
+from infrastructure.chain_verification import Streams, follow
+from infrastructure.content_verification import HIGHEST, LOWEST, Seen, Stretch, recompute
 from infrastructure.database import connect
+from infrastructure.log_faults import Fault, Faults
+from infrastructure.log_readers import SETTINGS, SNAPSHOT, OwnReader, Readers, ReadingProcesses
 from infrastructure.seal_folder import PublishedSeals
-from infrastructure.seal_verification import check
-from infrastructure.stored_records import SELECTED, StoredRecord, stored
+from infrastructure.seal_verification import SealReport, hold_against, line_of_seals
+from infrastructure.seals import Seal
 
-FAULTS_MAX = 100
-ROWS_AT_ONCE = 2_000
-ALL = f"select {SELECTED} from log.events order by stream_id, version"
-HEADS = b"""
-    select coalesce(h.stream_id, e.stream_id), coalesce(h.version, 0), coalesce(e.version, 0),
-           case when h.version > coalesce(e.version, 0) then h.epoch else e.epoch end,
-           case when h.version > coalesce(e.version, 0) then h.position else e.position end
-    from log.heads h full join (
-        select distinct on (stream_id) stream_id, version, hash, epoch, position from log.events
-        order by stream_id, version desc) e using (stream_id)
-    where (h.version, h.hash) is distinct from (e.version, e.hash) and coalesce(h.version, -1) <> 0
-    order by 4, 5 limit 100"""
+STRETCH_EVENTS = 65_536
+LARGE_BYTES = 64 * 2**20
+"""From this size on a log is read by as many processes as there are cores."""
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """`position` is where the stored event stands; a missing one has its own where it was sealed or a head
-    knows it, else that of the next in its stream. What is said of a seal has no stream.
-    """
-
-    position: str
-    stream_id: UUID | None
-    version: int | None
-    problem: str
+SIZE = b"select pg_relation_size('log.events')"
+SAMPLED_OF_100 = 1
+SAMPLED = b"""
+    select epoch, position from log.events tablesample system (%s)
+    where (epoch, position) > (%s, %s) order by epoch, position"""
+PARTING = b"""
+    select percentile_disc(%s::float8[]) within group (order by stream_id)
+    from log.heads tablesample system (%s)"""
 
 
 @dataclass(slots=True)
@@ -61,11 +59,16 @@ def verify(
     """Read the whole log in one snapshot, and hold it against the seals where they are published.
 
     `trusted` is the first seal's public key, as its auditor has it; without it the first seal is believed.
-    `progress` gets the count of events seen so far.
+    `progress` gets the count of events seen so far. Raise SealsUnreachable.
     """
     with connect(url, statement_timeout_s=0) as connection, connection.transaction():
-        connection.execute("set transaction isolation level repeatable read, read only")
-        return verify_on(connection, progress, publication, trusted)
+        connection.execute(SNAPSHOT)
+        row = connection.execute(SIZE).fetchone()
+        count = len(os.sched_getaffinity(0))
+        if row is None or row[0] < LARGE_BYTES or count == 1:
+            return verify_on(connection, progress, publication, trusted)
+        with ReadingProcesses(url, connection, count) as readers:
+            return _verify(connection, readers, progress, publication, trusted)
 
 
 def verify_on(
@@ -74,61 +77,67 @@ def verify_on(
     publication: PublishedSeals | None = None,
     trusted: bytes | None = None,
 ) -> Report:
-    """The same in the caller's transaction."""
-    report = Report()
-    _follow_chains(connection, report, progress)
-    for stream_id, version, newest, epoch, position in connection.execute(HEADS):
-        problem = f"the head says version {version}, the newest event is version {newest}"
-        report.faults.append(Fault(str(Position(epoch, position)), stream_id, newest, problem))
+    """The same in the caller's transaction, whose settings change."""
+    return _verify(connection, OwnReader(connection), progress, publication, trusted)
+
+
+def _verify(
+    connection: psycopg.Connection[Any],
+    readers: Readers,
+    progress: Callable[[int], None],
+    publication: PublishedSeals | None,
+    trusted: bytes | None,
+) -> Report:
+    for setting in SETTINGS:
+        connection.execute(setting)
+    seals, line = SealReport(), list[Seal]()
     if publication is not None:
-        told = check(connection, publication, trusted)
-        report.sealed, report.notes = told.sealed, told.notes
-        report.faults += [Fault(str(position), None, None, problem) for position, problem in told.faults]
-    report.faults.sort(key=lambda fault: fault.position)
-    del report.faults[FAULTS_MAX:]
+        line = line_of_seals(connection, publication, trusted, seals)
+    report, faults, seen = Report(), Faults(), list[Seen]()
+    chains = readers.map(follow, _ranges(connection, readers.count))
+    for contents in readers.map(recompute, _stretches(connection, line, readers.count > 1)):
+        report.events += contents.events
+        seen += contents.seen
+        faults.found += contents.faults
+        progress(report.events)
+    chained = 0
+    for followed in chains:
+        chained += followed.events
+        report.streams += followed.streams
+        faults.found += followed.faults
+    if chained != report.events:
+        faults.add(BEGINNING, None, None, f"{chained - report.events} events have no place in the log")
+    if publication is not None:
+        hold_against(connection, line, seen, publication, seals)
+        report.sealed, report.notes = seals.sealed, seals.notes
+    for position, problem in seals.faults:
+        faults.add(position, None, None, problem)
+    report.faults = faults.first()
     return report
 
 
-def _follow_chains(
-    connection: psycopg.Connection[Any], report: Report, progress: Callable[[int], None]
-) -> None:
-    before: StoredRecord | None = None
-    with connection.cursor("chains", binary=True) as cursor:
-        cursor.itersize = ROWS_AT_ONCE
-        cursor.execute(ALL.encode())
-        for row in cursor:
-            record = stored(row)
-            same = before is not None and before.originator_id == record.originator_id
-            report.streams += not same
-            report.events += 1
-            for problem in _problems(record, before if same else None):
-                _note(report, record, problem)
-            before = record
-            if report.events % ROWS_AT_ONCE == 0:
-                progress(report.events)
-    progress(report.events)
+def _ranges(connection: psycopg.Connection[Any], count: int) -> list[Streams]:
+    """The streams in about equal parts; a log of few is one part."""
+    shares = [number / count for number in range(1, count)]
+    row = connection.execute(PARTING, [shares, SAMPLED_OF_100]).fetchone() if shares else None
+    parting: list[UUID] = sorted(set(row[0])) if row is not None and row[0] else []
+    return list(pairwise([None, *parting, None]))
 
 
-def _problems(record: StoredRecord, before: StoredRecord | None) -> list[str]:
-    found = []
-    due = before.originator_version + 1 if before else 1
-    if record.originator_version != due:
-        found.append(f"version {due} is missing")
-    elif record.previous_hash != (before.hash if before else GENESIS):
-        found.append("it does not follow from the event before")
-    if record.hash != record.recomputed_hash():
-        found.append("its content is not what was hashed")
-    assert record.position is not None
-    if before is not None and before.position is not None and record.position <= before.position:
-        found.append("it lies below the event before")
-    return found
-
-
-def _note(report: Report, record: StoredRecord, problem: str) -> None:
-    stream_id = record.originator_id
-    assert isinstance(stream_id, UUID)
-    fault = Fault(str(record.position), stream_id, record.originator_version, problem)
-    report.faults.append(fault)
-    if len(report.faults) > 100 * FAULTS_MAX:
-        report.faults.sort(key=lambda fault: fault.position)
-        del report.faults[FAULTS_MAX:]
+def _stretches(connection: psycopg.Connection[Any], line: Sequence[Seal], is_cut: bool) -> Iterator[Stretch]:
+    """All positions there can be: as they are sealed, and what is not, in one part unless it is to be cut."""
+    after, within, events = LOWEST, list[Seal](), 0
+    for seal in line:
+        within.append(seal)
+        events += seal.events
+        if events >= STRETCH_EVENTS:
+            yield Stretch(after, seal.position, tuple(within))
+            after, within, events = seal.position, [], 0
+    if within:
+        yield Stretch(after, within[-1].position, tuple(within))
+        after = within[-1].position
+    sampled = connection.execute(SAMPLED, [SAMPLED_OF_100, *after]).fetchall() if is_cut else []
+    for at in sampled[:: STRETCH_EVENTS * SAMPLED_OF_100 // 100]:
+        yield Stretch(after, Position(*at))
+        after = Position(*at)
+    yield Stretch(after, HIGHEST)

@@ -1,6 +1,6 @@
 """Whether the log is what its published seals say: signatures, their chain, and the root of each stretch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -8,15 +8,15 @@ from uuid import UUID
 import psycopg
 
 from application.shared.records import BEGINNING, Position
-from infrastructure.merkle import Frontier, leaf_of, root_of
+from infrastructure.content_verification import LOWEST, Seen
+from infrastructure.merkle import Frontier
 from infrastructure.seal_folder import MARK_BYTES, Mark, PublishedSeals
 from infrastructure.seals import Seal, Sealed, SealInvalid, follows
+from infrastructure.stored_leaves import STRETCH, Leaves, leaves
 
-ROWS_AT_ONCE = 5_000
 FAULTS_MAX = 1_000
 
 LOG_ID = "select log_id from log.identity"
-EVENTS = "select epoch, position, hash from log.events order by epoch, position"
 OWN = "select number, statement, signature from log.seals order by number"
 
 
@@ -31,24 +31,50 @@ class SealReport:
             self.faults.append((position, problem))
 
 
-def check(
-    connection: psycopg.Connection[Any], publication: PublishedSeals, trusted: bytes | None
-) -> SealReport:
-    """Hold the events that the transaction sees against what is published.
+def line_of_seals(
+    connection: psycopg.Connection[Any],
+    publication: PublishedSeals,
+    trusted: bytes | None,
+    report: SealReport,
+) -> list[Seal]:
+    """The published seals that speak of this log, each continuing the one before it here.
 
-    Raise SealsUnreachable. Where a seal's marks are published too, the very event is named, else its stretch.
+    Raise SealsUnreachable. `trusted` is the key that has to have signed the first seal.
     """
-    report = SealReport()
     row = connection.execute(LOG_ID).fetchone()
     assert row is not None
     published = _published(publication, row[0], trusted, report)
     _compare_own(connection, published, report)
-    line = _line(published, report)
-    with connection.cursor("leaves", binary=True) as cursor:
-        cursor.itersize = ROWS_AT_ONCE
-        cursor.execute(EVENTS)
-        _hold_against(_Leaves(iter(cursor)), line, publication, report)
-    return report
+    return _line(published, report)
+
+
+def hold_against(
+    connection: psycopg.Connection[Any],
+    line: Sequence[Seal],
+    seen: Iterable[Seen],
+    publication: PublishedSeals,
+    report: SealReport,
+) -> None:
+    """Judge what stands in each seal's stretch by the seal.
+
+    Where its marks are published too, the very event is named, else its stretch.
+    """
+    frontier, is_whole, before, after = Frontier(), True, BEGINNING, LOWEST
+    for seal, found in zip(line, seen, strict=True):
+        report.sealed += found.events
+        if found.root != seal.stretch or found.events != seal.events:
+            is_whole = False
+            standing = leaves(connection, STRETCH, *after, *seal.position)
+            _name(standing, seal, before, publication.marks(seal.number), report)
+        elif is_whole:
+            is_whole = frontier.size == seal.size - seal.events
+            if is_whole:
+                for root, count in found.subtrees:
+                    frontier.add(root, count)
+                is_whole = frontier.root() == seal.root
+            if not is_whole:
+                report.fault(before, f"seal {seal.number} does not extend the tree of seal {seal.continues}")
+        before = after = seal.position
 
 
 def _published(
@@ -110,43 +136,8 @@ def _line(published: Sequence[Sealed], report: SealReport) -> list[Seal]:
     return found[::-1]
 
 
-class _Leaves:
-    """Events in the order of positions, up to one position after another."""
-
-    def __init__(self, rows: Iterator[tuple[int, int, bytes]]) -> None:
-        self._rows = rows
-        self._next = next(rows, None)
-
-    def up_to(self, epoch: int, offset: int) -> list[tuple[Position, bytes]]:
-        found, row, end = [], self._next, (epoch, offset)
-        while row is not None and (row[0], row[1]) <= end:
-            found.append((Position(row[0], row[1]), leaf_of(*row)))
-            row = next(self._rows, None)
-        self._next = row
-        return found
-
-
-def _hold_against(
-    leaves: _Leaves, line: Sequence[Seal], publication: PublishedSeals, report: SealReport
-) -> None:
-    frontier, is_whole, before = Frontier(), True, BEGINNING
-    for seal in line:
-        found = leaves.up_to(*seal.position)
-        report.sealed += len(found)
-        if root_of(leaf for _, leaf in found) != seal.stretch or len(found) != seal.events:
-            is_whole = False
-            _name(found, seal, before, publication.marks(seal.number), report)
-        elif is_whole:
-            for _, leaf in found:
-                frontier.add(leaf)
-            if (frontier.size, frontier.root()) != (seal.size, seal.root):
-                is_whole = False
-                report.fault(before, f"seal {seal.number} does not extend the tree of seal {seal.continues}")
-        before = seal.position
-
-
 def _name(
-    found: Sequence[tuple[Position, bytes]],
+    found: Leaves,
     seal: Seal,
     before: Position,
     marks: Sequence[Mark] | None,
@@ -156,7 +147,8 @@ def _name(
     known = len(report.faults)
     if marks is not None and len(marks) == seal.events:
         sealed, standing = dict(marks), dict[Position, bytes]()
-        for position, leaf in found:
+        for index, leaf in enumerate(found.hashes):
+            position = found.position(index)
             if position in standing:
                 report.fault(position, "two events stand here")
             standing[position] = leaf[:MARK_BYTES]
@@ -168,5 +160,5 @@ def _name(
             elif sealed[position] != standing[position]:
                 report.fault(position, f"the event is not the one that seal {seal.number} saw")
     if len(report.faults) == known:
-        first = found[0][0] if found else seal.position
+        first = found.position(0) if found else seal.position
         report.fault(first, f"after {before}, up to {seal.position}: not what seal {seal.number} saw")

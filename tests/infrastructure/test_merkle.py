@@ -5,7 +5,18 @@ from random import Random
 
 import pytest
 
-from infrastructure.merkle import EMPTY, TILE, Frontier, Tree, extends, includes, node_of, root_of
+from infrastructure.merkle import (
+    EMPTY,
+    TILE,
+    Frontier,
+    Tree,
+    extends,
+    includes,
+    node_of,
+    root_of,
+    subtrees,
+    tiled,
+)
 
 # The leaves and roots that implementations of Certificate Transparency share as their test vectors.
 INPUTS = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
@@ -60,6 +71,26 @@ def test_tiles_and_frontier_have_the_root_of_the_definition(size: int) -> None:
     for leaf in leaves[tiled.size :]:
         tiled.add(leaf)
     assert tree_of(leaves).root() == tiled.root() == root_of(leaves) == reference(leaves)
+
+
+@pytest.mark.parametrize("first", [0, 1, 2, 6, TILE, 3 * TILE + 8])
+@pytest.mark.parametrize("size", SIZES)
+def test_leaves_folded_together_grow_both_trees_as_one_by_one(size: int, first: int) -> None:
+    """That of all, which they come to stand in at some place, and that of their own."""
+    before, leaves = some(first + size)[:first], some(first + size)[first:]
+    whole, own = Frontier(), Frontier()
+    for leaf in before:
+        whole.add(leaf)
+    parts = subtrees(first, leaves)
+    for part in parts:
+        whole.add(*part)
+        own.add(*part)
+    assert (whole.size, whole.root()) == (first + size, reference(before + leaves))
+    assert own.root() == reference(leaves)
+    assert len(parts) <= max(1, size // (first & -first or TILE) + 10)
+    roots, rest = tiled(leaves)
+    assert roots == [reference(leaves[at : at + TILE]) for at in range(0, size - TILE + 1, TILE)]
+    assert rest == leaves[len(roots) * TILE :]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -12,8 +12,9 @@ import pytest
 from application.shared.records import Position
 from infrastructure.database import pool
 from infrastructure.event_log import EventLog
+from infrastructure.log_faults import Fault
 from infrastructure.log_sealer import Sealer
-from infrastructure.log_verification import Fault, verify, verify_on
+from infrastructure.log_verification import verify, verify_on
 from infrastructure.migrate import open_epoch
 from infrastructure.seal_folder import SealFolder, SealsDiffer, SealsUnreachable
 from infrastructure.seal_keys import SealKeys, SealKeysUnavailable
