@@ -158,9 +158,8 @@ class ReadField(StrawberryField):
         super().__init__(**options)
         self.read = read or Part()
 
-    def __copy__(
-        self,
-    ) -> "ReadField":  # strawberry copies fields when it makes Connection[Activity] of Connection[T]
+    def __copy__(self) -> "ReadField":
+        """Strawberry copies fields when it makes Connection[Activity] of Connection[T]."""
         copied = super().__copy__()
         copied.read = self.read
         return copied
