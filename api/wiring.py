@@ -33,8 +33,8 @@ from api.planner.reads import Reads, configure
 from api.points_files import JOBS_PATH, PointsFiles
 from api.rates import RateRules, Rates
 from api.replay_files import REPLAYS_PATH, ReplayFiles
-from api.rest.activities import OPERATIONS
 from api.rest.app import RestApp
+from api.rest.contract import OPERATIONS
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services

@@ -184,7 +184,7 @@ OPERATIONS: Mapping[str, Permission] = {
     "expireStock": Permission.STOCKS_EXPIRE,
     "countActivity": Permission.GROUPS_PREVIEW,
     "executeActivityCount": Permission.FIGURES_COUNT,
-    "listActivityCustomers": Permission.CUSTOMERS_READ,
+    **dict.fromkeys(("listActivityCustomers", "listGroupMembers"), Permission.CUSTOMERS_READ),
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
     "requestCancellation": Permission.WORK_ORDERS_PLAN,
     "withdrawCancellation": Permission.WORK_ORDERS_PLAN,

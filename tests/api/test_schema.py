@@ -26,6 +26,7 @@ INTERNAL = {"endActivity", "exportActivities", "exportReplay", "exportWorkOrder"
             "advancePointsJob",
             "expireBudget", "closeBudget", "exportPointsFile", "expireStock", "fireRunSchedule",
             "extractGroup", "moveSchedules", "executeActivityCount", "listActivityCustomers",
+            "listGroupMembers",
             "suspendWebhookEndpoint", "completeErasure"}  # fmt: skip
 """Of the scheduler and the worker, and of files."""
 

@@ -113,6 +113,7 @@ expireStock                no       no         no           no      no         n
 countActivity              yes      yes        yes          no      no         no
 executeActivityCount       no       no         no           no      no         no
 listActivityCustomers      yes      no         no           no      no         no
+listGroupMembers           yes      no         no           no      no         no
 
                      operator researcher technologist auditor integrator administrator
 draftWorkOrder       yes      no         no           no      no         no
