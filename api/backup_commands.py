@@ -40,6 +40,7 @@ def restore(
     backups: Annotated[Path | None, typer.Option(help="Where backups lie. [CARDINAL_BACKUPS]")] = None,
 ) -> None:
     """Bring a database back from backups into an empty CARDINAL_HOME; `up` then serves it."""
+    from api.erasure_commands import replayed
     from infrastructure.backup_folder import BackupFolder
     from infrastructure.restores import restore as restored_from
     from infrastructure.seal_folder import SealFolder
@@ -48,7 +49,7 @@ def restore(
     folder = folder_of(settings) if backups is None else BackupFolder(backups.absolute())
     with Signals(), _told():
         seals = SealFolder(settings.seals_folder)
-        found = restored_from(folder, settings.home, _instant(to), seals, say)
+        found = restored_from(folder, settings.home, _instant(to), seals, say, [replayed])
     newest = (
         "nothing was recorded" if found.recorded_at is None else f"up to {found.recorded_at:%F %T.%f} UTC"
     )

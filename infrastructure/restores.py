@@ -42,8 +42,8 @@ LOG_ID = "select log_id from log.identity"
 HAS_SEALS = "select to_regclass('log.seals') is not null"
 
 Say = Callable[[str], None]
-AfterRestore = Callable[[str], str]
-"""What must be done again on a restored database, by its owner's address; tells in a sentence what it did."""
+AfterRestore = Callable[[str], None]
+"""What must be done again on a restored database, by its owner's address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +195,9 @@ def _judged(
     except (psycopg.OperationalError, psycopg.errors.UndefinedTable):
         raise BackupUnusable("the backup holds no log of Cardinal's") from None
     migrate(owner)
-    notes += [again(owner) for again in after]
     epoch = open_epoch(owner)
+    for again in after:
+        again(owner)
     return Restored(backup, None if newest is None else newest[2], epoch, notes)
 
 
