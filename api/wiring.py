@@ -46,7 +46,7 @@ from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from application.shared.gateways import PointsGateway
 from application.shared.handler import Handler
-from infrastructure import webhooks
+from infrastructure import personal_parts, webhooks
 from infrastructure.access_state import AccessState
 from infrastructure.access_store import AccessStore
 from infrastructure.append_notices import AppendNotices
@@ -217,6 +217,7 @@ class GraphQL:
                 admission=Admission(reads, documents, Rates(self.rates)),
                 tags=EntityTags(reads.one, PROJECTION_OF, _release()),
                 engine=self.engine,
+                persons=personal_parts.in_use(),
             )
             self._app = GraphQLApp(schema, services, graphiql=self.graphiql)
             self._exports = Exports(services, self.time_zone, Workbook)

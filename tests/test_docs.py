@@ -24,7 +24,7 @@ PATH = (
     "README", "docs/first-activity", "docs/audit", "docs/customer-groups", "docs/activity-figures",
     "docs/segments", "docs/work-orders", "docs/points", "docs/points-exchange", "docs/stocks",
     "docs/schedules", "docs/api", "docs/front-end", "docs/webhooks", "docs/own-data", "docs/access",
-    "docs/rest", "docs/log",
+    "docs/personal-data", "docs/rest", "docs/log",
 )  # fmt: skip
 """The order of a reader who follows the README."""
 

@@ -29,7 +29,7 @@ MAY_PRINT = (
 
 API_WITHOUT_NAMESAKE = {
     # how it is served
-    "access_commands", "audit_commands", "backup_commands", "opened", "login",
+    "access_commands", "audit_commands", "backup_commands", "erasure_commands", "opened", "login",
     "application", "authentication", "bounded_body", "graphiql", "graphql_app", "health", "http_errors",
     "graphql_sockets", "http_protocol", "services",
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",

@@ -56,6 +56,7 @@ HOLDERS = grid("""
 records.read     yes      yes        yes          yes     yes        yes
 points.read      yes      no         no           yes     no         no
 accounts.read    no       no         no           yes     no         yes
+persons.read     no       no         yes          yes     no         yes
 audit.replay     no       no         no           yes     no         no
 events.read      yes      yes        yes          yes     yes        yes
 groups.preview   yes      yes        yes          no      no         no
@@ -71,6 +72,7 @@ ASKS_FOR: Mapping[str, str] = {
     ),
     **dict.fromkeys(("user", "users", "serviceAccount", "serviceAccounts"), "accounts.read"),
     **dict.fromkeys(("revocations", "sessions", "accessEntries"), "accounts.read"),
+    **dict.fromkeys(("erasure", "erasures"), "persons.read"),
     "pendingPoints": "points.read",
     "events": "events.read",
     "replay": "audit.replay",
@@ -83,7 +85,7 @@ ASKS_FOR: Mapping[str, str] = {
 
 HEAD_OFFICES = frozenset({"ActivityType", "CostType", "ActivityForm", "Department", "RewardType", "User",
                           "BusinessCalendar", "ServiceAccount", "Source", "Password", "Secret",
-                          "Tokens"})  # fmt: skip
+                          "Tokens", "Erasure"})  # fmt: skip
 """What head office alone keeps, by the ends of the operations' names; webhooks' secrets are each unit's."""
 
 ROUTES: Mapping[str, str] = {

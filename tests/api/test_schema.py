@@ -27,7 +27,7 @@ INTERNAL = {"endActivity", "exportActivities", "exportReplay", "exportWorkOrder"
             "expireBudget", "closeBudget", "exportPointsFile", "expireStock", "fireRunSchedule",
             "extractGroup", "moveSchedules", "executeActivityCount", "listActivityCustomers",
             "listGroupMembers",
-            "suspendWebhookEndpoint"}  # fmt: skip
+            "suspendWebhookEndpoint", "completeErasure"}  # fmt: skip
 """Of the scheduler and the worker, and of files."""
 
 
@@ -59,7 +59,7 @@ MAKES = {
     *("addActivityType", "addCostType", "addActivityForm", "addDepartment", "addRewardType"),
     *("draftActivity", "draftWorkOrder", "defineCustomerGroup", "addBusinessCalendar", "openPointsJob"),
     *("draftSegmentDefinition", "reuseSegmentDefinition", "draftWebhookEndpoint"),
-    *("createUser", "createServiceAccount", "delegate", "revokeTokens"),
+    *("createUser", "createServiceAccount", "delegate", "revokeTokens", "requestErasure"),
 }
 """What makes something new: of that nobody has seen a version."""
 

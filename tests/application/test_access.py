@@ -160,6 +160,11 @@ rotateWebhookSecret     yes      no         no           no      yes        yes
 endOldWebhookSecret     yes      no         no           no      yes        yes
 resendWebhookDelivery   yes      no         no           no      yes        yes
 suspendWebhookEndpoint  no       no         no           no      no         no
+
+                operator researcher technologist auditor integrator administrator
+requestErasure  no       no         no           no      no         yes
+withdrawErasure no       no         no           no      no         yes
+completeErasure no       no         no           no      no         no
 """)
 
 
