@@ -21,7 +21,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.rates import RateRules
-from api.rest.activities import ACTIVITIES, OPERATIONS
+from api.rest.activities import ACTIVITIES
+from api.rest.contract import OPERATIONS
 from api.rest.openapi import document
 from api.schema import schema as served
 from tests.api.house import House, running_house
