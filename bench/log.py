@@ -78,7 +78,7 @@ def single_commands(handler: Handler, threads: int, streams: list[list[UUID]]) -
             request = Request(_principal(), operation, {"id": stream})
             handler(request, partial(use_case, kind=Kind.COST_TYPE, entry_id=stream))
 
-    return _rate(each * threads, threads, lambda number: run(streams[number]))
+    return rate_of(each * threads, threads, lambda number: run(streams[number]))
 
 
 def _sample_row(url: str) -> tuple[object, ...]:
@@ -109,7 +109,7 @@ def bare_append(url: str, clients: int, each: int) -> list[float]:
                 connection.execute(sql, row, prepare=True)
                 took.append(time.perf_counter() - begun)
 
-    _rate(clients * each, clients, run)
+    rate_of(clients * each, clients, run)
     return took
 
 
@@ -130,13 +130,13 @@ def _inserts(url: str, threads: int, sample: tuple[object, ...]) -> float:
             row[0], row[4] = uuid4(), next(counter)
             connection.execute(sql, row, prepare=True)
 
-    rate = _rate(each * threads, threads, run)
+    rate = rate_of(each * threads, threads, run)
     for connection in connections:
         connection.close()
     return rate
 
 
-def _rate(total: int, threads: int, run: Callable[[int], None]) -> float:
+def rate_of(total: int, threads: int, run: Callable[[int], None]) -> float:
     barrier = threading.Barrier(threads + 1)
 
     def started(number: int) -> None:
