@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from application.shared.records import Position, Record
 from infrastructure import database
 from infrastructure.event_log import EventLog
 from infrastructure.interpreter import collecting_seldom, switching_every
+from infrastructure.projection_entries import EntryTables
 from infrastructure.projection_parking import (
     PARKED_MAX,
     ParkedTooMany,
@@ -29,10 +31,12 @@ from infrastructure.projection_parking import (
     retry_on,
 )
 from infrastructure.projection_registry import ALL
-from infrastructure.projection_tables import Failure, Tables, failure, open_session
+from infrastructure.projection_tables import Failure, RowTables, Tables, failure, open_session
 from infrastructure.stored_records import record
 
 BATCH_RECORDS_MAX = 1_000
+STRETCH_EVENTS = 10_000
+"""In one transaction, which holds back all readers of the log for as long as it takes."""
 LEAD_EVERY_S = 0.25
 PAUSE_MIN_S = 0.002
 PAUSE_MAX_S = 0.1
@@ -56,6 +60,14 @@ select pg_notify('cardinal_projected', name) from moved
 ADVANCE_ONLY = ADVANCE.format(changed="")
 ADVANCE_CHANGED = ADVANCE.format(changed=", changed_epoch = %s, changed_position = %s")
 LISTEN = "listen cardinal_appended"
+STRETCH_END = """
+select epoch, position from log.events where (epoch, position) > (%s, %s) and (epoch, position) <= (%s, %s)
+order by epoch, position offset %s limit 1
+"""
+KINDS = """
+select distinct event_type, schema_version from log.events
+where (epoch, position) > (%s, %s) and (epoch, position) <= (%s, %s) and stream_type = any(%s)
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +126,35 @@ class Runner:
         if batch is None or batch.end <= self.position:
             return False
         self._take_in(batch)
+        return True
+
+    def leap(self, up_to: Position) -> bool:
+        """Take in a whole stretch by the projection's statement, some ten times as fast as by its function.
+
+        False where it has none, where less than a stretch is left, and where something in it is for the
+        function alone: what the statement does not understand, and streams that are parked.
+        """
+        tables = self._tables
+        if not isinstance(tables, RowTables | EntryTables) or tables.stretch is None or self._parked:
+            return False
+        execute = partial(self._connection.execute, prepare=False)  # planned by where it begins
+        row = execute(STRETCH_END, [*self.position, *up_to, STRETCH_EVENTS - 1]).fetchone()
+        if row is None:
+            return False
+        end, known = Position(*row), tables.stretch.event_types
+        kinds = execute(KINDS, [*self.position, *end, list(tables.stream_types)])
+        if any(version > known.get(event_type, 0) for event_type, version in kinds):
+            return False
+        begin = {"epoch": self.position.epoch, "position": self.position.offset}
+        try:
+            with self._connection.transaction():
+                self._advance(end, changed=True)
+                tables.write_stretch(
+                    self._connection, {**begin, "end_epoch": end.epoch, "end_position": end.offset}
+                )
+        except psycopg.DataError:  # the function will park the stream
+            return False
+        self.position = end
         return True
 
     def close(self) -> None:
