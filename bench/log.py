@@ -52,7 +52,7 @@ def single_appends(url: str) -> Iterator[Figure]:
             )
 
 
-def _principal() -> Principal:
+def principal() -> Principal:
     return Principal("bench", frozenset({Role.OPERATOR}), "HO", frozenset({"HO"}))
 
 
@@ -62,7 +62,7 @@ def cost_types(handler: Handler) -> list[UUID]:
 
 def _cost_type(handler: Handler, code: str) -> UUID:
     details = Details(code, attributes={"accounting_subject": "6601", "unit": "CNY"})
-    request = Request(_principal(), "addCostType", {"code": code})
+    request = Request(principal(), "addCostType", {"code": code})
     return handler(request, lambda work: catalogues.add(work, Kind.COST_TYPE, code, details, None)).subject
 
 
@@ -75,7 +75,7 @@ def single_commands(handler: Handler, threads: int, streams: list[list[UUID]]) -
             disable = (number // len(mine)) % 2 == 0
             operation = "disableCostType" if disable else "enableCostType"
             use_case = catalogues.disable if disable else catalogues.enable
-            request = Request(_principal(), operation, {"id": stream})
+            request = Request(principal(), operation, {"id": stream})
             handler(request, partial(use_case, kind=Kind.COST_TYPE, entry_id=stream))
 
     return rate_of(each * threads, threads, lambda number: run(streams[number]))
