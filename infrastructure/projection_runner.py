@@ -39,6 +39,10 @@ STRETCH_EVENTS = 10_000
 """In one transaction, which holds back all readers of the log for as long as it takes."""
 LEAD_EVERY_S = 0.25
 PAUSE_MIN_S = 0.002
+# While events keep coming, a projection gathers some before it looks again; one that they don't concern has
+# nothing to show, and would only keep those from working that have.
+GATHER_S = 0.005
+GATHER_UNCONCERNED_S = 0.03
 PAUSE_MAX_S = 0.1
 RECONNECT_S = 1.0
 RETRY_EVERY_S = 60.0
@@ -78,16 +82,21 @@ class Superseded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What the projection is concerned with of a stretch of the log that ends at `end`."""
+    """What the projection is concerned with of a stretch of the log that ends at `end`.
+
+    `is_full`: as much as is read at a time, so more is likely to be there.
+    """
 
     reads: Sequence[Record[Any] | Failure]
     end: Position
+    is_full: bool = False
 
 
 class Runner:
     """One projection in one session, which its caller opens with the search_path of the tables to keep.
 
-    `checkpoint` is its name in projection.checkpoints. Not thread-safe.
+    `checkpoint` is its name in projection.checkpoints; `rest_s` how long to rest after the last step, while
+    events gather. Not thread-safe.
     """
 
     def __init__(
@@ -99,6 +108,7 @@ class Runner:
         self._parked: set[UUID] = set()
         self._generation = 0
         self.position = Position(0, 0)
+        self.rest_s = 0.0
 
     def lead(self) -> bool:
         """Take the lead, which lasts as long as the session; False while somebody else has it."""
@@ -125,6 +135,10 @@ class Runner:
             batch = Batch([read for read in batch.reads if read.position <= up_to], up_to)
         if batch is None or batch.end <= self.position:
             return False
+        if batch.is_full:
+            self.rest_s = 0.0
+        else:
+            self.rest_s = GATHER_S if batch.reads else GATHER_UNCONCERNED_S
         self._take_in(batch)
         return True
 
@@ -181,7 +195,9 @@ class Runner:
                 if not is_poison(error):
                     raise
                 reads.append(failure(stream_id, Position(*position), error))
-        return Batch(reads, Position(*rows[-1][3:5])) if rows else None
+        if not rows:
+            return None
+        return Batch(reads, Position(*rows[-1][3:5]), len(rows) == BATCH_RECORDS_MAX)
 
     def _take_in(self, batch: Batch) -> None:
         """All of it, or, where the database refuses a row, by halves until the one record stands alone."""
@@ -305,6 +321,8 @@ def _lead(
                 _retry(runner, connection, log, tables)
                 retry_due_s = time.monotonic() + RETRY_EVERY_S
             worked = runner.step()
+            if worked:
+                stop.wait(runner.rest_s)
             heard = list(connection.notifies(timeout=0 if worked else pause_s, stop_after=1))
             # What was announced may lie above the horizon for a moment: look again soon, then seldom.
             pause_s = PAUSE_MIN_S if worked or heard else min(2 * pause_s, PAUSE_MAX_S)
