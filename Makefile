@@ -28,7 +28,7 @@ test-all: setup ## Run all tests, also those that install what they need or take
 
 drills: setup ## Run the drills that kill and race as often as is promised, and nothing else
 	@CARDINAL_DRILLS=full .venv/bin/python -m pytest --durations=20 -m drill \
-		tests/infrastructure tests/application/test_points_postings.py tests/simulation
+		tests/drills tests/infrastructure tests/application/test_points_postings.py tests/simulation
 
 check: setup ## Run every gate that reads the code: format, lint, types, imports, dependencies, tidiness
 	@failed=; \

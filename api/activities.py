@@ -91,7 +91,7 @@ class Activity(Node):
     activity_type_revision: int
     activity_type: ActivityType | None = one("activity_type_id")
     is_type_disabled: bool = computed(
-        "exists (select from read.activity_types t where t.id = {row}.activity_type_id"
+        "exists (select from {rows[read.activity_types]} t where t.id = {row}.activity_type_id"
         " and t.effective_status = 'disabled')",
         description="Whether its type is disabled, or an ancestor of that: it is left out of runs.",
     )

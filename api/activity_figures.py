@@ -14,6 +14,7 @@ from api.commands import Payload, execute, key_of
 from api.context import Context, Info
 from api.history import HistoryEntry
 from api.messages import message
+from api.pasts import recorded
 from api.planner.values import Cursor
 from api.planner.views import Connection, Node, column, many, payload, ref, struct, view
 from api.refusals import UserError, require, user_error
@@ -73,6 +74,7 @@ class CountedRun:
 
 @view(
     "read.activity_counts",
+    past=recorded("read.activity_counts", "figures_id"),
     prefix="ac",
     scope="org_unit",
     permission="records.read",
@@ -97,6 +99,7 @@ class ActivityCount(Node):
 
 @view(
     "read.activity_figures",
+    versions="read.activity_figure_versions",
     prefix="fg",
     scope="org_unit",
     permission="records.read",

@@ -39,6 +39,7 @@ class FormField:
 
 @view(
     "read.activity_forms",
+    versions="read.activity_form_versions",
     prefix="af",
     scope=None,
     permission="records.read",
@@ -59,7 +60,7 @@ class ActivityForm(Node):
     changed_at: datetime
     changed_by: str
     activity_count: int = computed(
-        "(select count(*) from read.activities a where a.form_id = {row}.id"
+        "(select count(*) from {rows[read.activities]} a where a.form_id = {row}.id"
         " and a.org_unit = any({viewer.units}))",
         description="Activities of this form, as far as the viewer sees them.",
     )

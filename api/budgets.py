@@ -8,6 +8,7 @@ import strawberry
 
 from api.activities import Activity
 from api.history import HistoryEntry
+from api.pasts import recorded
 from api.planner.views import Connection, Money, Node, column, many, masked, money, one, ref, view
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class BudgetMovementKind(StrEnum):
 
 @view(
     "read.budget_movements",
+    past=recorded("read.budget_movements", "budget_id"),
     prefix="bm",
     scope="org_unit",
     permission="records.read",
@@ -55,6 +57,7 @@ class BudgetMovement(Node):
 
 @view(
     "read.budgets",
+    versions="read.budget_versions",
     prefix="bd",
     scope="org_unit",
     permission="records.read",

@@ -34,6 +34,7 @@ class CalendarDay:
 
 @view(
     "read.business_calendars",
+    versions="read.business_calendar_versions",
     prefix="bc",
     scope=None,
     permission="records.read",

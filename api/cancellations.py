@@ -45,6 +45,7 @@ class CancellableStatus(StrEnum):
 
 @view(
     "read.cancellations",
+    versions="read.cancellation_versions",
     prefix="cr",
     kind="cancellation",
     scope="org_unit",

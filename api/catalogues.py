@@ -10,6 +10,7 @@ import strawberry
 from api.commands import Payload, execute, given, key_of
 from api.context import Info
 from api.history import HistoryEntry
+from api.pasts import closure, tree
 from api.planner.views import Connection, Node, computed, many, one, payload, ref, view
 from application import catalogues
 from application.shared.work import Work
@@ -26,6 +27,9 @@ class EntryStatus(StrEnum):
 
 @view(
     "read.activity_types",
+    versions="read.activity_type_versions",
+    past=tree("read.activity_type_versions"),
+    beside=closure("read.activity_type_closure", "read.activity_type_versions"),
     prefix="at",
     scope=None,
     permission="records.read",
@@ -54,7 +58,7 @@ class ActivityType(Node):
         array="ancestor_ids", description="This node and everything below it."
     )
     activity_count: int = computed(
-        "(select count(*) from read.activities a join read.activity_type_closure c"
+        "(select count(*) from {rows[read.activities]} a join {rows[read.activity_type_closure]} c"
         " on c.descendant_id = a.activity_type_id where c.ancestor_id = {row}.id"
         " and a.org_unit = any({viewer.units}))",
         description="Activities of this type and of the types below it, as far as the viewer sees them.",
@@ -64,6 +68,7 @@ class ActivityType(Node):
 
 @view(
     "read.cost_types",
+    versions="read.cost_type_versions",
     prefix="ct",
     scope=None,
     permission="records.read",

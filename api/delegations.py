@@ -23,6 +23,7 @@ strawberry.enum(Task, name="DelegatedTask", description="Work that one unit can 
 
 @view(
     "read.delegations",
+    versions="read.delegation_versions",
     prefix="de",
     scope="org_unit",
     permission="records.read",
@@ -37,7 +38,7 @@ class Delegation(Node):
     starts_at: datetime
     ends_at: datetime = column(description="It ends by itself then.")
     is_ended: bool = column(description="Whether somebody ended it before its time.")
-    is_in_force: bool = computed("{row}.starts_at <= now() and now() < {row}.ends_at")
+    is_in_force: bool = computed("{row}.starts_at <= {now} and {now} < {row}.ends_at")
     reason: str
     created_at: datetime
     created_by: str

@@ -11,6 +11,7 @@ from api.catalogues import EntryInput, EntryStatus
 from api.commands import Payload, execute, given, key_of
 from api.context import Info
 from api.history import HistoryEntry
+from api.pasts import closure, tree
 from api.planner.views import Connection, Node, computed, many, one, payload, ref, view
 from application import catalogues
 from application.shared.work import Work
@@ -24,6 +25,9 @@ strawberry.enum(DepartmentRole, name="DepartmentRole", description="What part a 
 
 @view(
     "read.departments",
+    versions="read.department_versions",
+    past=tree("read.department_versions"),
+    beside=closure("read.department_closure", "read.department_versions"),
     prefix="dp",
     scope=None,
     permission="records.read",
@@ -59,7 +63,7 @@ class Department(Node):
         " {within: id}}).",
     )
     activity_count: int = computed(
-        "(select count(*) from read.activities a join read.department_closure c"
+        "(select count(*) from {rows[read.activities]} a join {rows[read.department_closure]} c"
         " on c.descendant_id = a.department_id where c.ancestor_id = {row}.id"
         " and a.org_unit = any({viewer.units}))",
         description="Activities owned here and below, as far as the viewer sees them.",

@@ -2,11 +2,14 @@
 
 from datetime import datetime
 
+from api.pasts import EVENTS, recorded
 from api.planner.views import Node, view
 
 
 @view(
     "read.downloads",
+    versions=EVENTS,
+    past=recorded("read.downloads", "id"),
     prefix="dl",
     scope="org_unit",
     permission="records.read",

@@ -44,6 +44,7 @@ class GroupExtractionStatus(StrEnum):
 
 @view(
     "read.group_extractions",
+    versions="read.group_extraction_versions",
     prefix="ge",
     scope="org_unit",
     permission="records.read",

@@ -100,6 +100,7 @@ class PointsJobFault:
 
 @view(
     "read.points_jobs",
+    versions="read.points_job_versions",
     prefix="pj",
     scope="org_unit",
     permission="records.read",

@@ -11,6 +11,7 @@ import strawberry
 
 from api.commands import NOWHERE, Payload, execute, key_of
 from api.context import Info
+from api.pasts import EVENTS, POINTS_ACCOUNTS, recorded
 from api.planner.requests import require_storable
 from api.planner.values import Points
 from api.planner.views import (
@@ -80,6 +81,7 @@ class PointsWhy:
 
 @view(
     "read.points_entries",
+    past=recorded("read.points_entries", "ledger_id"),
     prefix="pe",
     scope="org_unit",
     permission="points.read",
@@ -108,7 +110,7 @@ class PointsEntry(Node):
     line_number: int
     reverses_id: strawberry.ID | None = ref("reverses_id", "pe")
     is_reversed: bool = computed(
-        "exists (select from read.points_entries r where r.reverses_id = {row}.id)",
+        "exists (select from {rows[read.points_entries]} r where r.reverses_id = {row}.id)",
         description="Whether a later entry takes it back.",
     )
     reason: str
@@ -123,6 +125,8 @@ class PointsEntry(Node):
 
 @view(
     "read.points_accounts",
+    versions=EVENTS,
+    past=POINTS_ACCOUNTS,
     prefix="pa",
     scope="org_unit",
     permission="points.read",
@@ -145,7 +149,8 @@ class PointsAccount(Node):
     balance: Points
     pending: Points = computed(
         PENDING,
-        description="On its way by jobs that have reserved it and are not posted: not in the balance yet.",
+        description="On its way by jobs that have reserved it and are not posted: not in the balance yet."
+        " Always as of now: what was on its way once is not kept.",
     )
     postings: int
     entries: Connection[PointsEntry] = many("ledger_id", description="Its postings, oldest first.")
@@ -159,7 +164,8 @@ class PointsAccount(Node):
     scope=None,
     permission="points.read",
     order=("programme", "year", "account"),
-    description="The sum of what an account against the customers' got in a year.",
+    description="The sum of what an account against the customers' got in a year. It has no past: it is not"
+    " event-sourced but the sum of all postings, and those of an instant are in pointsEntries.",
 )
 class PointsContraAccount(Node):
     programme: str

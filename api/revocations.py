@@ -10,6 +10,7 @@ from anyio import to_thread
 from api.commands import Payload, execute
 from api.context import Info
 from api.history import HistoryEntry
+from api.pasts import EVENTS, recorded
 from api.planner import ids
 from api.planner.views import Connection, Node, column, computed, many, payload, view
 from api.users import told
@@ -79,6 +80,8 @@ class AccessEntry(Node):
 
 @view(
     "read.revocations",
+    versions=EVENTS,
+    past=recorded("read.revocations", "id"),
     prefix="rv",
     scope="org_unit",
     permission="accounts.read",

@@ -28,6 +28,7 @@ strawberry.enum(Route, name="RewardRoute", description="How what was earned reac
 
 @view(
     "read.reward_types",
+    versions="read.reward_type_versions",
     prefix="rt",
     scope=None,
     permission="records.read",
@@ -61,7 +62,7 @@ class RewardType(Node):
     changed_at: datetime
     changed_by: str
     usage_count: int = computed(
-        "(select count(*) from read.activities a where a.reward_type_ids @> array[{row}.id]"
+        "(select count(*) from {rows[read.activities]} a where a.reward_type_ids @> array[{row}.id]"
         " and a.org_unit = any({viewer.units}))",
         description="Activities that give it, as far as the viewer sees them.",
     )

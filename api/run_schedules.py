@@ -48,6 +48,7 @@ class ScheduledValue:
 
 @view(
     "read.run_schedules",
+    versions="read.run_schedule_versions",
     prefix="rs",
     scope="org_unit",
     permission="records.read",

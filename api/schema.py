@@ -131,8 +131,12 @@ class ReadQueries:
     delegation: Delegation | None = one()
     delegations: Connection[Delegation] = many(description="What units in sight have delegated.")
     revocations: Connection[Revocation] = many(description="What was revoked, the newest first.")
-    sessions: Connection[Session] = many(description="Logins, the newest first.")
-    access_entries: Connection[AccessEntry] = many(description="Who came in, or tried to, newest first.")
+    sessions: Connection[Session] = many(
+        description="Logins, the newest first; they have no past, for they are not event-sourced."
+    )
+    access_entries: Connection[AccessEntry] = many(
+        description="Who came in, or tried to, newest first; not event-sourced, but never changed either."
+    )
     webhook_endpoint: WebhookEndpoint | None = one()
     webhook_endpoints: Connection[WebhookEndpoint] = many(
         box=BOX, description="The endpoints in sight; DISABLED are those that could not be delivered to."

@@ -75,6 +75,7 @@ class FailureValue:
 
 @view(
     "read.segment_runs",
+    versions="read.segment_run_versions",
     prefix="sr",
     scope="org_unit",
     permission="records.read",

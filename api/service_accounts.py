@@ -30,6 +30,7 @@ class ServiceAccountStatus(StrEnum):
 
 @view(
     "read.service_accounts",
+    versions="read.service_account_versions",
     prefix="sa",
     scope="org_unit",
     permission="accounts.read",

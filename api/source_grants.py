@@ -32,6 +32,7 @@ class SourceGrantStatus(StrEnum):
 
 @view(
     "read.source_grants",
+    versions="read.source_grant_versions",
     prefix="sg",
     scope="org_unit",
     permission="records.read",

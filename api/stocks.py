@@ -12,6 +12,7 @@ import strawberry
 from api.commands import Payload, execute, key_of
 from api.context import Info
 from api.history import HistoryEntry
+from api.pasts import recorded
 from api.planner.views import Connection, Node, column, many, one, payload, ref, view
 from api.reward_types import RewardType
 from application import stocks
@@ -47,6 +48,7 @@ class StockMovementKind(StrEnum):
 
 @view(
     "read.stock_movements",
+    past=recorded("read.stock_movements", "stock_id"),
     prefix="sm",
     scope="org_unit",
     permission="records.read",
@@ -67,6 +69,7 @@ class StockMovement(Node):
 
 @view(
     "read.stocks",
+    versions="read.stock_versions",
     prefix="sk",
     scope="org_unit",
     permission="records.read",

@@ -32,6 +32,7 @@ class UserStatus(StrEnum):
 
 @view(
     "read.users",
+    versions="read.user_versions",
     prefix="us",
     scope="org_unit",
     permission="accounts.read",

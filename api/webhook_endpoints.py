@@ -127,6 +127,7 @@ class WebhookDelivery(Node):
 
 @view(
     "read.webhook_endpoints",
+    versions="read.webhook_endpoint_versions",
     prefix="we",
     scope="org_unit",
     permission="records.read",

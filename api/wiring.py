@@ -26,6 +26,7 @@ from api.http_errors import REST_PREFIX, error_response
 from api.live_log import LiveLog
 from api.login import KEYS_PATH, LOGIN_PATHS, LoginApp
 from api.partner_messages import PARTNERS_PATH, PartnerMessages
+from api.pasts import TIMELINE
 from api.persisted_documents import PersistedDocuments
 from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
@@ -48,7 +49,7 @@ from infrastructure import webhooks
 from infrastructure.access_state import AccessState
 from infrastructure.access_store import AccessStore
 from infrastructure.append_notices import AppendNotices
-from infrastructure.database import connection_options, pool
+from infrastructure.database import CONNECTED, connection_options, pool
 from infrastructure.event_log import EventLog
 from infrastructure.login_desk import LoginDesk
 from infrastructure.own_tokens import OwnTokens
@@ -62,7 +63,6 @@ from infrastructure.webhook_secrets import WebhookSecrets
 from infrastructure.workbooks import Workbook
 from projections.registry import NAMES
 
-TIMELINE = "read.timeline"
 COMMAND_CONNECTIONS_MAX = 16
 READ_CONNECTIONS_MAX = 8
 
@@ -193,7 +193,7 @@ class GraphQL:
         state = AccessState(self.url, commands, log)
         async with reading, Progress(self.url) as progress:
             async with reading.connection() as connection:
-                await check_views(schema, connection, timeline=TIMELINE)
+                await check_views(schema, connection, timeline=TIMELINE.table)
             reads = Reads(schema, reading, timeline=TIMELINE)
             await to_thread.run_sync(state.start)
             authentication, desk = self._way_in(state, commands, log)
@@ -263,7 +263,7 @@ def _read_pool(url: str) -> AsyncConnectionPool[Any]:
         url,
         min_size=1,
         max_size=READ_CONNECTIONS_MAX,
-        kwargs={"autocommit": True, "options": connection_options(), "connect_timeout": 10},
+        kwargs={"autocommit": True, "options": connection_options(), **CONNECTED},
         configure=configure,
         open=False,
         name="reads",

@@ -115,11 +115,11 @@ class WorkOrder(Node):
     status_since: datetime
     closed_at: datetime | None
     elapsed_s: Int64 = computed(
-        "extract(epoch from coalesce({row}.closed_at, now()) - {row}.created_at)::bigint",
+        "extract(epoch from coalesce({row}.closed_at, {now}) - {row}.created_at)::bigint",
         description="Seconds since it was drafted, until it was completed or cancelled.",
     )
     elapsed_in_status_s: Int64 = computed(
-        "extract(epoch from coalesce({row}.closed_at, now()) - {row}.status_since)::bigint",
+        "extract(epoch from coalesce({row}.closed_at, {now}) - {row}.status_since)::bigint",
         description="Seconds since it came into its status; 0 where it stays.",
     )
     name: str

@@ -100,7 +100,10 @@ class Progress:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
-                    self._url, autocommit=True, options=database.connection_options(), connect_timeout=10
+                    self._url,
+                    autocommit=True,
+                    options=database.connection_options(),
+                    **database.CONNECTED,
                 ) as connection:
                     await connection.execute(LISTEN)
                     while True:

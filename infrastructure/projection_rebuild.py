@@ -30,7 +30,10 @@ SWAP_ATTEMPTS_MAX = 300
 SWAP_NOWAIT_ATTEMPTS = 280
 SWAP_PAUSE_S = 0.02
 SWAP_LOCK_TIMEOUT = "2s"
+BATCH_TIMEOUT = "60s"
+"""How long the leader's batch under way may take: who waits for it holds nobody up."""
 
+LOCK_WITHIN = "select set_config('lock_timeout', %s, true)"
 FORGET = "delete from projection.checkpoints where name = %s"
 FORGET_PARKED = "delete from projection.parked where projection = %s"
 ADOPT_PARKED = "update projection.parked set projection = %s where projection = %s"
@@ -184,8 +187,11 @@ class _Rebuild:
     def _live_at_rest(self, phase: str) -> Iterator[Position]:
         """Within the block the live tables don't move, and the rebuilt ones stand where they stand."""
         with self._control.transaction():
-            self._control.execute("select set_config('lock_timeout', %s, true)", [SWAP_LOCK_TIMEOUT])
-            row = self._control.execute(LOCK, [self._tables.name]).fetchone()
+            self._control.execute(LOCK_WITHIN, [BATCH_TIMEOUT])
+            try:
+                row = self._control.execute(LOCK, [self._tables.name]).fetchone()
+            except psycopg.errors.LockNotAvailable:
+                raise RebuildRefused(f"the leader of {self._tables.name} does not pause") from None
             assert row is not None
             live = Position(*row)
             self._fold_to(phase, live)
@@ -204,6 +210,7 @@ class _Rebuild:
     def _exchange(self, waits: bool) -> int:
         """All locks or none at first: who waits for one while he holds another would stop every reader."""
         live, execute = self._tables.name, self._control.execute
+        execute(LOCK_WITHIN, [SWAP_LOCK_TIMEOUT])
         locked = ", ".join(f"read.{table}" for table in self._tables.names)
         execute(f"lock table {locked} in access exclusive mode {'' if waits else 'nowait'}".encode())
         for table in self._tables.names:

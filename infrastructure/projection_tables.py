@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol, get_origin, get_type_hints
+from types import NoneType
+from typing import Any, NamedTuple, Protocol, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import orjson
@@ -120,10 +121,7 @@ def open_session(url: str, schema: str, statement_timeout_s: int = 60) -> psycop
     """
     connection = database.connect(url, statement_timeout_s=statement_timeout_s)
     connection.execute(
-        "select set_config('search_path', %s, false), set_config('synchronous_commit', 'off', false),"
-        # A leader whose machine is gone must not hold its lock for hours.
-        " set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),"
-        " set_config('tcp_keepalives_count', '3', false)",
+        "select set_config('search_path', %s, false), set_config('synchronous_commit', 'off', false)",
         [schema],
     )
     set_json_loads(orjson.loads, connection)
@@ -170,8 +168,9 @@ class RowTables:
         self._columns = tuple(column.name for column in fields(projection.row))
         hints = get_type_hints(projection.row)
         self._values: Callable[[Any], tuple[Any, ...]] = attrgetter(*self._columns)
-        self._tuples = [i for i, name in enumerate(self._columns) if get_origin(hints[name]) is tuple]
-        self._json = [i for i, name in enumerate(self._columns) if get_origin(hints[name]) in (list, dict)]
+        origins = [_origin(hints[name]) for name in self._columns]
+        self._tuples = [i for i, origin in enumerate(origins) if origin is tuple]
+        self._json = [i for i, origin in enumerate(origins) if origin in (list, dict)]
         names = {
             "table": projection.table,
             "versions": projection.versions,
@@ -278,7 +277,8 @@ class RowTables:
     def _made(self, values: Sequence[Any]) -> Any:
         members = list(values)
         for place in self._tuples:
-            members[place] = tuple(members[place])
+            if members[place] is not None:
+                members[place] = tuple(members[place])
         return self._row(*members)
 
     def _keep(self, connection: psycopg.Connection[Any], folded: _FoldedRows) -> None:
@@ -306,9 +306,11 @@ class RowTables:
             if step.row is not None:
                 values = [*self._values(step.row), *step.position, *end, step.recorded_at]
                 for place in self._tuples:
-                    values[place] = list(values[place])
+                    if values[place] is not None:
+                        values[place] = list(values[place])
                 for place in self._json:
-                    values[place] = Jsonb(values[place], orjson.dumps)
+                    if values[place] is not None:
+                        values[place] = Jsonb(values[place], orjson.dumps)
                 yield values
 
     def _finish(self, connection: psycopg.Connection[Any], gone: Sequence[UUID]) -> None:
@@ -316,6 +318,13 @@ class RowTables:
             connection.execute(self._drop, [gone])
         for statement in self._projection.settle:
             connection.execute(statement.encode())
+
+
+def _origin(hint: Any) -> Any:
+    """tuple for tuple[str, ...], also where the value may be None."""
+    members = [member for member in get_args(hint) if member is not NoneType]
+    optional = NoneType in get_args(hint) and len(members) == 1
+    return get_origin(members[0] if optional else hint)
 
 
 def records_of(log: Log, projection: RowProjection[Any], key: UUID, up_to: Position) -> Sequence[Record[Any]]:

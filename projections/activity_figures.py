@@ -169,6 +169,7 @@ def count(record: Record[f.Event]) -> ActivityCountRow | None:
 ACTIVITY_FIGURES = RowProjection(
     name="activity_figures",
     table="activity_figures",
+    versions="activity_figure_versions",
     row=ActivityFiguresRow,
     stream_types=frozenset({f.DECIDER.stream_type}),
     key=own_stream,

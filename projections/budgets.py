@@ -171,6 +171,7 @@ def _movement(
 BUDGETS = RowProjection(
     name="budgets",
     table="budgets",
+    versions="budget_versions",
     row=BudgetRow,
     stream_types=frozenset({b.DECIDER.stream_type}),
     key=own_stream,

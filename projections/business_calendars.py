@@ -66,6 +66,7 @@ def _shown(day: CalendarDay) -> dict[str, Any]:
 BUSINESS_CALENDARS = RowProjection(
     name="business_calendars",
     table="business_calendars",
+    versions="business_calendar_versions",
     row=BusinessCalendarRow,
     stream_types=frozenset({DECIDER.stream_type}),
     key=own_stream,

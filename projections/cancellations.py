@@ -118,6 +118,7 @@ def _closed(row: CancellationRow | None, record: Record[Any], status: str, **col
 CANCELLATIONS = RowProjection(
     name="cancellations",
     table="cancellations",
+    versions="cancellation_versions",
     row=CancellationRow,
     stream_types=frozenset({cancellations.DECIDER.stream_type, approvals.DECIDER.stream_type}),
     key=key,

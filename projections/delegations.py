@@ -55,6 +55,7 @@ def project(row: DelegationRow | None, record: Record[Event]) -> DelegationRow:
 DELEGATIONS = RowProjection(
     name="delegations",
     table="delegations",
+    versions="delegation_versions",
     row=DelegationRow,
     stream_types=frozenset({DECIDER.stream_type}),
     key=own_stream,

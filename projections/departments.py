@@ -54,6 +54,7 @@ def _own(attributes: Mapping[str, str]) -> dict[str, Any]:
 DEPARTMENTS = RowProjection(
     name="departments",
     table="departments",
+    versions="department_versions",
     row=DepartmentRow,
     stream_types=frozenset({Kind.DEPARTMENT.value}),
     key=own_stream,

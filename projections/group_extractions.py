@@ -116,6 +116,7 @@ def _columns(
 GROUP_EXTRACTIONS = RowProjection(
     name="group_extractions",
     table="group_extractions",
+    versions="group_extraction_versions",
     row=GroupExtractionRow,
     stream_types=frozenset({DECIDER.stream_type}),
     key=own_stream,

@@ -232,6 +232,7 @@ def _differences(found: Reconciliation) -> dict[str, Any]:
 POINTS_JOBS = RowProjection(
     name="points_jobs",
     table="points_jobs",
+    versions="points_job_versions",
     row=PointsJobRow,
     stream_types=frozenset({j.DECIDER.stream_type}),
     key=own_stream,

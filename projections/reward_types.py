@@ -77,6 +77,7 @@ def _own(attributes: Mapping[str, str]) -> dict[str, Any]:
 REWARD_TYPES = RowProjection(
     name="reward_types",
     table="reward_types",
+    versions="reward_type_versions",
     row=RewardTypeRow,
     stream_types=frozenset({Kind.REWARD_TYPE.value}),
     key=own_stream,

@@ -148,6 +148,7 @@ def _waiting(times: tuple[datetime, ...]) -> dict[str, Any]:
 RUN_SCHEDULES = RowProjection(
     name="run_schedules",
     table="run_schedules",
+    versions="run_schedule_versions",
     row=RunScheduleRow,
     stream_types=frozenset({DECIDER.stream_type}),
     key=own_stream,

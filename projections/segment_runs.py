@@ -175,6 +175,7 @@ def _figures(succeeded: SegmentRunSucceeded) -> dict[str, Any]:
 SEGMENT_RUNS = RowProjection(
     name="segment_runs",
     table="segment_runs",
+    versions="segment_run_versions",
     row=SegmentRunRow,
     stream_types=frozenset({DECIDER.stream_type}),
     key=own_stream,

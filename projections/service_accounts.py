@@ -85,6 +85,7 @@ def _terms(terms: ServiceTerms) -> dict[str, Any]:
 SERVICE_ACCOUNTS = RowProjection(
     name="service_accounts",
     table="service_accounts",
+    versions="service_account_versions",
     row=ServiceAccountRow,
     stream_types=frozenset({DECIDER.stream_type}),
     key=own_stream,

@@ -54,6 +54,7 @@ def project(row: SourceGrantRow | None, record: Record[Event]) -> SourceGrantRow
 SOURCE_GRANTS = RowProjection(
     name="source_grants",
     table="source_grants",
+    versions="source_grant_versions",
     row=SourceGrantRow,
     stream_types=frozenset({DECIDER.stream_type}),
     key=own_stream,

@@ -177,6 +177,7 @@ def _movement(
 STOCKS = RowProjection(
     name="stocks",
     table="stocks",
+    versions="stock_versions",
     row=StockRow,
     stream_types=frozenset({s.DECIDER.stream_type}),
     key=own_stream,

@@ -93,6 +93,7 @@ def _profile(profile: Profile) -> dict[str, Any]:
 USERS = RowProjection(
     name="users",
     table="users",
+    versions="user_versions",
     row=UserRow,
     stream_types=frozenset({DECIDER.stream_type}),
     key=own_stream,

@@ -189,6 +189,7 @@ def _content(content: WebhookContent) -> dict[str, Any]:
 WEBHOOK_ENDPOINTS = RowProjection(
     name="webhook_endpoints",
     table="webhook_endpoints",
+    versions="webhook_endpoint_versions",
     row=WebhookEndpointRow,
     stream_types=frozenset({OWN, approvals.DECIDER.stream_type}),
     key=key,

@@ -43,7 +43,7 @@ API_WITHOUT_NAMESAKE = {
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
-    "events", "history", "public_access", "public_events", "public_figures", "public_mappings",
+    "events", "history", "pasts", "public_access", "public_events", "public_figures", "public_mappings",
     "public_points", "public_schedules", "public_segments", "public_stocks", "public_webhooks",
     "public_work_orders", "watch",
     # pushed as it is recorded

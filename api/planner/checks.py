@@ -105,14 +105,14 @@ def _table_faults(schema: strawberry.Schema, tables: Tables, timeline: str | Non
                 needs.append((view.scope, _TEXTS, not view.scope_nullable))
             recorded = [(name, _INTEGERS, True) for name in view.position or ()]
             yield from _faults(type_.name, tables, view.table, needs + recorded)
-            if view.versions:
+            if view.versions and not view.past:
                 needs += [(place, _INTEGERS, True) for place in _PLACES]
                 yield from _faults(type_.name, tables, view.versions, needs)
         for name, declared in read_fields(type_).items():
             if isinstance(read := declared.read, Many) and not read.is_root:
                 far = view_of(object_of(object_of(type_.fields[name]).fields["nodes"]))
                 need = _joined(read)
-                for table in (far.table, far.versions):
+                for table in (far.table, None if far.past else far.versions):
                     yield from _faults(f"{type_.name}.{name}", tables, table, [need]) if table else ()
     if timeline:
         place = [("epoch", _INTEGERS, True), ("position", _INTEGERS, True)]

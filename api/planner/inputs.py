@@ -103,8 +103,8 @@ def order_enum(row: type) -> Any:
 
 def arguments(field: "ReadField") -> list[StrawberryArgument]:
     row = views.row_type(field.type)
-    versions = getattr(getattr(row, "__view__", None), "versions", None)
-    as_of = [_argument("as_of", AsOf | None)] if versions else []
+    has_past = getattr(getattr(row, "__view__", None), "has_past", False)
+    as_of = [_argument("as_of", AsOf | None)] if has_past else []
     match field.read:
         case views.One(by=None):
             return [_argument("id", strawberry.ID), *as_of]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLField, ListValueNode, ObjectValueNode, ValueNode, VariableNode
 from graphql.execution.collect_fields import FieldDetails
@@ -19,6 +19,9 @@ from api.planner.inputs import comparable, sort_kinds
 from api.planner.requests import DEFAULT_PAGE_SIZE, Request, refused
 from api.planner.values import Kind
 from api.planner.views import Choice, Column, ReadField, View
+
+if TYPE_CHECKING:
+    from api.planner.instants import Tables
 
 OPERATORS = {"eq": "=", "gte": ">=", "lte": "<=", "gt": ">", "lt": "<"}
 MAX_ROWS = 10_000  # of nested pages: the product of the sizes of a page and of those around it
@@ -160,6 +163,7 @@ class Pager:
     list_name: str
     choices: Mapping[str, Choice]
     around: Callable[[Request], int]
+    tables: Callable[[Request], "Tables"]
 
     def page(self, request: Request) -> Page:
         return request.once(self.alias, lambda: self._page(request))
@@ -204,16 +208,26 @@ class Pager:
     def _matching(self, request: Request, given: Mapping[str, Any]) -> Iterable[str]:
         for name, choice in self.choices.items():
             condition = choice.conditions[given[to_camel_case(name)]]
-            yield f"({expression(condition, request, self.alias)})"
+            yield f"({expression(condition, request, self.alias, self.tables(request))})"
         if (filtered := given.get("filter")) is not None:
             if _measured(filtered) > MAX_COMPARISONS:
                 raise refused("LIMIT_EXCEEDED", f"more than {MAX_COMPARISONS} comparisons in a filter")
-            yield from conditions(request, self.row, self.alias, filtered)
+            yield from conditions(request, self.row, self.alias, filtered, self.tables(request))
 
 
-def expression(sql: str, request: Request, alias: str) -> str:
+def expression(sql: str, request: Request, alias: str, tables: "Tables") -> str:
     """A developer's SQL with its slots filled: the row's alias, and the viewer's values as parameters."""
-    return sql.format(row=alias, viewer=_ViewerSlots(request))
+    return sql.format(row=alias, viewer=_ViewerSlots(request), rows=tables, now=_Now(tables))
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """The time, looked up only where a slot asks for it."""
+
+    tables: "Tables"
+
+    def __format__(self, _: str) -> str:
+        return self.tables.now
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +274,9 @@ def _measured(given: Mapping[str, Any], depth: int = 1) -> int:
     return number
 
 
-def conditions(request: Request, row: type, alias: str, given: Mapping[str, Any]) -> Iterable[str]:
+def conditions(
+    request: Request, row: type, alias: str, given: Mapping[str, Any], tables: "Tables"
+) -> Iterable[str]:
     """A filter input as SQL conditions. A column that is null matches only isNull; a null argument says
     nothing.
     """
@@ -270,19 +286,24 @@ def conditions(request: Request, row: type, alias: str, given: Mapping[str, Any]
             case _ if value is None:
                 continue
             case "and" | "or" as word:
-                groups = [" and ".join(["true", *conditions(request, row, alias, group)]) for group in value]
+                groups = [
+                    " and ".join(["true", *conditions(request, row, alias, group, tables)]) for group in value
+                ]
                 yield (
                     "("
                     + f" {word} ".join([*(f"({g})" for g in groups), "true" if word == "and" else "false"])
                     + ")"
                 )
             case "not":
-                yield f"({' and '.join(['true', *conditions(request, row, alias, value)])}) is not true"
+                denied = conditions(request, row, alias, value, tables)
+                yield f"({' and '.join(['true', *denied])}) is not true"
             case _:
                 field, kind = columns[name]
                 if not permitted(field, request.viewer.permissions):
                     raise refused("FORBIDDEN", f"no right to filter by {name}", permission=field.permission)
                 within = field.read.within if isinstance(field.read, Column) else None
+                if within is not None:
+                    within = (tables[within[0]], *within[1:])
                 yield from _comparisons(request, f"{alias}.{field.column}", kind, value, within)
 
 
@@ -308,7 +329,7 @@ def _comparisons(
                 assert within is not None, "only the ids of a tree have this operator"
                 table, ancestor, descendant = within
                 root = request.bind(kind.bound(value), kind.sql)
-                yield f"{column} in (select {descendant} from {table} where {ancestor} = {root})"
+                yield f"{column} in (select {descendant} from {table} c where {ancestor} = {root})"
             case "contains":
                 pattern = "".join("\\" + c if c in "\\%_" else c for c in value)
                 yield f"{column} ilike {request.bind(f'%{pattern}%', 'text')}"

@@ -33,7 +33,7 @@ from graphql.execution.values import VariableValues
 
 from api.planner import ids
 from api.planner.declared import object_of, origin, read_fields, view_of
-from api.planner.instants import Instant, now, past
+from api.planner.instants import Instant, Tables, Timeline, now, past, pasts
 from api.planner.pages import Page, Pager, arguments_of, expression, permitted
 from api.planner.requests import Parts, Request, Slot, filled, refused
 from api.planner.sources import Json, Renamed, Source, Table, amount, json_object, json_text
@@ -66,17 +66,14 @@ class _Compiled:
 
 @dataclass(slots=True)
 class Planner:
-    """Compiles one operation for one set of permissions. `walked`: the stock executor will read the JSON.
-
-    `timeline` is the table (epoch, position, recorded_at) by which a time becomes a position.
-    """
+    """Compiles one operation for one set of permissions. `walked`: the stock executor will read the JSON."""
 
     schema: GraphQLSchema
     fragments: dict[str, FragmentDetails]
     operation: OperationDefinitionNode
     variables: VariableValues
     permissions: frozenset[str]
-    timeline: str | None
+    timeline: Timeline | None
     walked: bool = False
     characters: int = 0
     _slots: list[Slot] = field(default_factory=list)
@@ -190,7 +187,8 @@ class Planner:
         if not isinstance(source, Table):
             raise TypeError("a computed field stands in a view")
         kind, alias = declared.kind, source.alias
-        value = self._slot(lambda r: f"({expression(sql, r, alias)})")
+        tables = self._tables()
+        value = self._slot(lambda r: f"({expression(sql, r, alias, tables(r))})")
         return ((self.walked and kind.walked) or kind.json).replace("{}", value)
 
     def _struct(
@@ -304,7 +302,7 @@ class Planner:
         row, alias = object_of(type_.fields["nodes"]), self._next_alias()
         view, name = view_of(row), f"{parent.name}.{nodes[0].node.name.value}"
         arguments = arguments_of(graphql_field, nodes[0])
-        pager = Pager(arguments, origin(row), view, alias, name, read.choices, self._around)
+        pager = Pager(arguments, origin(row), view, alias, name, read.choices, self._around, self._tables())
         paged = pager.page
         matching = self._slot(lambda r: paged(r).matching)
         within = f"{self._rows(view, alias)} and {_joined(read, source, alias)}{matching}"
@@ -358,23 +356,19 @@ class Planner:
         if view.scope:
             scope = f"{alias}.{view.scope} = any({self._slot(lambda r: r.viewers(view.units))})"
             scope = f"({alias}.{view.scope} is null or {scope})" if view.scope_nullable else scope
-        if (versions := view.versions) and (instant := self._instant) is not now:
-            table = self._slot(lambda r: versions if instant(r) else view.table)
-
-            def at(request: Request) -> str:
-                then = instant(request)
-                begun, ended = (f"({alias}.epoch_{end}, {alias}.position_{end})" for end in ("from", "to"))
-                return f" and {begun} <= {then} and {ended} > {then}" if then else ""
-
-            scope += self._slot(at)
-        if (recorded := view.position) and (instant := self._instant) is not now:
-            row = ", ".join(f"{alias}.{name}" for name in recorded)
-            scope += self._slot(lambda r: f" and ({row}) <= {then}" if (then := instant(r)) else "")
+        if view.has_past and self._instant is not now:
+            tables = self._tables()
+            table = self._slot(lambda r: tables(r)[view.table])
         if view.kinds:
             column, asked = view.kinds
             hidden = sorted(kind for kind, permission in asked.items() if permission not in self.permissions)
             scope += f" and {alias}.{column} <> all ('{{{','.join(hidden)}}}')" if hidden else ""
         return f"{table} {alias} where {scope}"
+
+    def _tables(self) -> Callable[[Request], Tables]:
+        """The tables as of the root field's instant."""
+        instant, found = self._instant, pasts(self.schema)
+        return lambda request: Tables(found, instant(request))
 
     def _row_types(self, type_: Any) -> list[GraphQLObjectType]:
         named: Any = get_named_type(type_)

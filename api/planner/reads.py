@@ -48,6 +48,7 @@ from strawberry.extensions import SchemaExtension
 from api.planner.checks import declaration_faults, raise_any
 from api.planner.declared import permissions_of
 from api.planner.idempotency import OnMutationsOnly
+from api.planner.instants import Timeline
 from api.planner.limits import MAX_SOURCE_CHARACTERS, MAX_TOKENS, Cost, measured, variables_error
 from api.planner.plans import NotPlannable, Planner
 from api.planner.requests import Parts, Request, TextArray, Viewer, refused, statement
@@ -132,12 +133,16 @@ class Prepared(NamedTuple):
 class Reads:
     """The read side of one schema.
 
-    `timeline` is the table by which the `time` of an `asOf` is found. Raises ViewMismatch where declarations
-    contradict each other, and TypeError for a schema without SharedDocuments.
+    `timeline` is how the `time` of an `asOf` is found: a Timeline, or its table. Raises ViewMismatch where
+    declarations contradict each other, and TypeError for a schema without SharedDocuments.
     """
 
     def __init__(
-        self, schema: strawberry.Schema, pool: AsyncConnectionPool[Any], *, timeline: str | None = None
+        self,
+        schema: strawberry.Schema,
+        pool: AsyncConnectionPool[Any],
+        *,
+        timeline: Timeline | str | None = None,
     ) -> None:
         if SharedDocuments not in schema.extensions:
             raise TypeError("without SharedDocuments the limits would hold for planned queries only")
@@ -146,7 +151,8 @@ class Reads:
             # strawberry does not tell graphql-core of @oneOf, so that validation would miss it
             if isinstance(type_, GraphQLInputObjectType):
                 type_.is_one_of = type_.extensions["strawberry-definition"].is_one_of
-        self.schema, self.pool, self.timeline = schema._schema, pool, timeline
+        self.schema, self.pool = schema._schema, pool
+        self.timeline = Timeline(timeline) if isinstance(timeline, str) else timeline
         self._documents: Kept[Document] = Kept(MAX_DOCUMENT_CHARACTERS)
         self._plans: Kept[Parts | None] = Kept(MAX_PLAN_CHARACTERS)
         # Of the permissions, plans hang on those that fields ask for: other differences share plans.

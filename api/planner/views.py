@@ -7,7 +7,7 @@ touches the database; `plans` turns a selection of these types into SQL.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import Enum
 from inspect import get_annotations, getdoc
@@ -24,7 +24,7 @@ from api.planner.rows import walkable
 from api.planner.values import Cursor, Kind, inner_type, kind_of
 
 T = TypeVar("T")
-CHOICE_SLOTS = frozenset({"row", "viewer.user", "viewer.levels", "viewer.units"})
+CHOICE_SLOTS = frozenset({"row", "rows", "now", "viewer.user", "viewer.levels", "viewer.units"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A connection: the rows whose column `by` equals, or `array` contains, this row's `key`; at a root, all
-    rows.
-    """
+    """A connection: the rows whose column `by` equals, or `array` contains, this row's `key`; or all rows."""
 
     by: str | None
     array: str | None
@@ -140,6 +138,13 @@ class View:
     position: tuple[str, str] | None = None
     permission: str | None = None
     kinds: tuple[str, Mapping[str, str]] | None = None
+    past: str | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def has_past(self) -> bool:
+        """Whether its rows can be read as they were."""
+        return bool(self.past or self.versions or self.position)
 
 
 class ReadField(StrawberryField):
@@ -216,15 +221,12 @@ def column(name: str | None = None, *, permission: str | None = None, **options:
 
 def masked(permission: str, name: str | None = None, **options: Any) -> Any:
     """A column that is null, and can't be filtered by, for a viewer without the permission."""
-    return ReadField(Column(name, permission), **options)
+    return column(name, permission=permission, **options)
 
 
 def computed(sql: str, **options: Any) -> Any:
     """A scalar that is no column: an SQL expression, a constant of the developer's, never null.
-
-    It has the slots `{row}`, `{viewer.user}`, `{viewer.levels}` and `{viewer.units}` of `choice`. It can't be
-    filtered or sorted by. Raises TypeError for another slot.
-    """
+    It has the slots of `choice`, and can't be filtered or sorted by. Raises TypeError for another slot."""
     if not _slots(sql) <= CHOICE_SLOTS:
         raise TypeError(f"slots may be {sorted(CHOICE_SLOTS)}")
     return ReadField(Computed(sql), **options)
@@ -305,8 +307,8 @@ def payload(by: str, **options: Any) -> Any:
 
 def choice(values: type[Enum], conditions: Mapping[Any, str]) -> Choice:
     """A required enum argument. Each value has an SQL condition, a constant of the developer's, with the
-    slots `{row}` (the row's alias), `{viewer.user}` (text), `{viewer.levels}` and `{viewer.units}` (text[]).
-
+    slots `{row}` (the row's alias), `{viewer.user}` (text), `{viewer.levels}` and `{viewer.units}` (text[]);
+    `{rows[schema.table]}` is another view's table and `{now}` the time, both as of the root's instant.
     Raises TypeError for a value without a condition and for another slot.
     """
     slots = set().union(*(_slots(text) for text in conditions.values()))
@@ -318,7 +320,7 @@ def choice(values: type[Enum], conditions: Mapping[Any, str]) -> Choice:
 
 
 def _slots(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+    return {name.split("[")[0] for _, name, _, _ in Formatter().parse(text) if name is not None}
 
 
 def view(
@@ -334,6 +336,8 @@ def view(
     units: str = "units",
     permission: str | None = None,
     kinds: tuple[str, Mapping[str, str]] | None = None,
+    past: str | None = None,
+    beside: Mapping[str, str] | None = None,
     description: str | None = None,
 ) -> Any:
     """Declare a read type.
@@ -351,9 +355,11 @@ def view(
 
     `versions` is a table with the same columns and `version`, `epoch_from`, `position_from`, `epoch_to`,
     `position_to` (exclusive): root fields get an argument `asOf`, and all relations below are read at the
-    same instant, as far as their views have versions; the others are read as they are now. Scope is judged by
-    the row as it was. `position` are the columns (epoch, position) of rows that are recorded once for all:
-    below an instant there are only those that had been recorded by then.
+    same instant; only views without a past are read as they are now. Scope is judged by the row as it was.
+    `position` are the columns (epoch, position) of rows that are recorded once for all. `past` is SQL of the
+    rows at an instant, in parentheses, with the slot `{then}` of a row (epoch, position), where versions
+    alone do not tell; `versions` then only looks up a version, and may be a query with an alias. `beside` has
+    such SQL for tables that are kept with this one.
     """
 
     def declare(cls: type[T]) -> type[T]:
@@ -370,6 +376,8 @@ def view(
             position,
             permission,
             kinds,
+            past,
+            beside or {},
         )
         said = f"{description or ''} Read with {permission}.".strip() if permission else description
         return _planned(cls, {name: Column() for name in get_annotations(cls)}, said)

@@ -22,6 +22,7 @@ from graphql import (
 )
 from psycopg import sql
 
+from api.pasts import EVENTS
 from api.planner import ids
 from api.planner.declared import object_of, origin, read_fields, view_of
 from api.planner.views import Column, Composed, Many, One, View
@@ -178,6 +179,15 @@ def references() -> Mapping[tuple[str, str], Reference]:
     return found
 
 
+RECORD = """
+insert into log.events (stream_id, version, epoch, position, stream_type, event_type, schema_version,
+    event_id, recorded_at, effective_at, actor, org_unit, command_id, correlation_id, data,
+    previous_hash, hash)
+values (%s, 1, 0, %s, '', '', 1, gen_random_uuid(), now(), now(), '', '', gen_random_uuid(),
+    gen_random_uuid(), '{}', '', '')
+"""
+"""An event before all others, for rows whose past is told by the log; nobody decodes it."""
+
 KINDS: dict[tuple[str, str], str] = {}
 """The value of columns that tell the kind of another column's key."""
 
@@ -204,9 +214,13 @@ def seed(url: str) -> None:
         _drop_checks(connection)
         for view in views().values():
             for table in filter(None, (view.table, view.versions)):
+                if table == EVENTS:
+                    continue
                 columns = _columns(connection, table)
                 for number, unit in enumerate(sorted(UNITS), 1):
                     _insert(connection, table, dict(_row(view, unit, number, columns)))
+        streams = {key_of(view, unit) for view in views().values() for unit in sorted(UNITS)}
+        connection.cursor().executemany(RECORD, [(key, -at) for at, key in enumerate(sorted(streams), 1)])
 
 
 def _drop_checks(connection: psycopg.Connection[Any]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -21,6 +22,8 @@ from tests.certificates import Authority
 
 HOME = Path("/usr/lib/postgresql")
 PASSWORD = "of-the-running-login"
+SILENCE = """select current_setting('tcp_keepalives_idle'), current_setting('tcp_keepalives_interval'),
+    current_setting('tcp_keepalives_count'), current_setting('tcp_user_timeout')"""
 
 
 def binaries() -> Path:
@@ -100,15 +103,22 @@ def address(port: int, host: str, **more: str) -> str:
 def test_a_connection_is_made_only_to_the_server_whose_certificate_is_right(
     server: tuple[int, Authority], tmp_path: Path
 ) -> None:
-    """SEC-01: sslmode verify-full on every way to the database: single, pooled, awaited and listening."""
+    """SEC-01, NFR-08: sslmode verify-full on every way to the database: single, pooled, awaited, listening;
+    and on each a peer that the network has swallowed is given up in time, by both sides.
+    """
     port, authority = server
     good = address(port, "localhost", sslmode="verify-full", sslrootcert=str(authority.file))
     with database.connect(good) as connection:
         assert connection.pgconn.ssl_in_use
         told = connection.execute("select version from pg_stat_ssl where pid = pg_backend_pid()").fetchone()
         assert told in (("TLSv1.2",), ("TLSv1.3",))
+        given_up = connection.execute(SILENCE).fetchone()
+        assert given_up == ("10", "5", "3", "25000")
+        assert_gives_up(connection)
     with database.pool(good, 2) as pool, pool.connection() as connection:
         assert connection.pgconn.ssl_in_use
+        assert connection.execute(SILENCE).fetchone() == given_up
+        assert_gives_up(connection)
     asyncio.run(_reads(good))
 
     stranger = Authority(tmp_path / "stranger")
@@ -128,3 +138,11 @@ async def _reads(url: str) -> None:
     """As the planner's pool does."""
     async with _read_pool(url) as reads, reads.connection() as reading:
         assert reading.pgconn.ssl_in_use
+        assert_gives_up(reading)
+
+
+def assert_gives_up(connection: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> None:
+    """The client's side, by what it was connected with."""
+    told = connection.info.get_parameters()
+    names = ("keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+    assert [told.get(name) for name in names] == ["10", "5", "3", "25000"]

@@ -3,11 +3,13 @@
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
+from infrastructure import projection_rebuild
 from infrastructure.event_log import EventLog
 from infrastructure.projection_parking import parked
 from infrastructure.projection_rebuild import RebuildProgress, RebuildRefused, rebuild
@@ -222,6 +224,33 @@ def test_a_swap_waits_for_readers_without_making_others_wait(cardinal_url: str, 
     thread.join(30)
     assert not thread.is_alive()
     assert left_behind(cardinal_url) == 0
+
+
+def test_a_rebuild_waits_for_a_batch_of_the_leader_that_takes_long(
+    cardinal_url: str, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ES-05. Longer than readers may be kept waiting at the swap: nobody but the rebuild waits for it."""
+    monkeypatch.setattr(projection_rebuild, "SWAP_LOCK_TIMEOUT", "100ms")
+    Bank(log).add_cost_type("SMS")
+    catch_up(cardinal_url, log)
+    with ThreadPoolExecutor(1) as threads, psycopg.connect(cardinal_url) as leader:
+        leader.execute("select from projection.checkpoints where name = 'cost_types' for update")
+        report = threads.submit(rebuild, cardinal_url, "cost_types")
+        time.sleep(0.8)
+        leader.rollback()
+        assert report.result(30).is_equal
+    assert left_behind(cardinal_url) == 0
+
+
+def test_a_rebuild_under_a_batch_that_never_ends_is_refused(
+    cardinal_url: str, log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projection_rebuild, "BATCH_TIMEOUT", "100ms")
+    catch_up(cardinal_url, log)
+    with psycopg.connect(cardinal_url) as leader:
+        leader.execute("select from projection.checkpoints where name = 'cost_types' for update")
+        with pytest.raises(RebuildRefused, match="does not pause"):
+            rebuild(cardinal_url, "cost_types")
 
 
 def test_only_a_known_projection_can_be_rebuilt(cardinal_url: str) -> None:

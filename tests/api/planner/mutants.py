@@ -136,8 +136,12 @@ MUTANTS = {
     "ids of one type": Mutant("plans", "& rows.keys())", "& rows.keys())[:1]"),
     "ids out of order": Mutant("plans", "{alias}.place)", "{alias}.place desc)"),
     # --- the past
-    "the past includes its end": Mutant("plans", "{ended} > {then}", "{ended} >= {then}"),
-    "the past excludes its beginning": Mutant("plans", "{begun} <= {then}", "{begun} < {then}"),
+    "the past includes its end": Mutant(
+        "instants", "(epoch_to, position_to) > {{then}}", "(epoch_to, position_to) >= {{then}}"
+    ),
+    "the past excludes its beginning": Mutant(
+        "instants", "(epoch_from, position_from) <= {{then}}", "(epoch_from, position_from) < {{then}}"
+    ),
     "a list of the past as it is now": Mutant(
         "plans", "self._instant = past(graphql_field, nodes[0], view_of(row), self.timeline)", "pass"
     ),
@@ -154,7 +158,7 @@ MUTANTS = {
         "order by recorded_at desc, epoch desc, position desc",
         "order by recorded_at desc, epoch, position",
     ),
-    "what was recorded later": Mutant("plans", "({row}) <= {then}", "({row}) >= {then}"),
+    "what was recorded later": Mutant("instants", "({1}) <= {{then}}", "({1}) >= {{then}}"),
     # --- pages
     "the row that tells of more is not read": Mutant("plans", "{' + 1' if one_more else ''}", ""),
     "the row that tells of more is shown": Mutant("plans", """"#" <= {size})'""", """"#" <= {size} + 1)'"""),
