@@ -28,7 +28,17 @@ PATH = (
 """The order of a reader who follows the README."""
 
 WITHOUT_STEPS = {
-    *("errors", "guards", "network", "performance", "planner", "requirements", "security", "settings"),
+    *(
+        "errors",
+        "growth",
+        "guards",
+        "network",
+        "performance",
+        "planner",
+        "requirements",
+        "security",
+        "settings",
+    ),
     "way-of-the-data",
 }
 PROVED_ELSEWHERE = {"make up", "make demo", "make demo DATA=path/to/folder"}
