@@ -1,4 +1,4 @@
-# Cardinal in one image; the command is a role: migrate, api, projector, worker, deliverer or scheduler.
+# Cardinal in one image; the command is a role: migrate, api, projector, worker, deliverer, archiver or scheduler.
 
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -17,7 +17,8 @@ RUN /opt/cardinal/bin/pip install --no-deps --no-build-isolation .
 FROM python:3.12-slim
 RUN groupadd --gid 10001 cardinal \
     && useradd --uid 10001 --gid cardinal --no-create-home --home-dir /var/lib/cardinal --shell /usr/sbin/nologin cardinal \
-    && install --directory --owner=cardinal --group=cardinal --mode=0700 /var/lib/cardinal
+    && install --directory --owner=cardinal --group=cardinal --mode=0700 /var/lib/cardinal \
+        /var/lib/cardinal-seals /var/lib/cardinal-seal-keys /var/lib/cardinal-backups
 COPY --from=build /opt/cardinal /opt/cardinal
 ENV PATH=/opt/cardinal/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -19,6 +19,7 @@ from api.http_errors import error_response
 from api.login import KEYS_PATH, LOGIN_PATHS
 from api.partner_messages import PARTNERS_PATH
 from api.points_files import JOBS_PATH
+from api.replay_files import REPLAYS_PATH
 from api.request_log import Observe, RequestLog
 from api.rest.activities import ACTIVITIES, OPERATIONS
 from api.result_files import RESULTS_PATH
@@ -55,6 +56,7 @@ def create_app(
         endpoint = _Endpoint(graphql_app)
         routes += [Route(GRAPHQL_PATH, endpoint), WebSocketRoute(GRAPHQL_PATH, endpoint)]
         routes += [Route(ACTIVITIES_PATH, endpoint), Route(f"{RESULTS_PATH}/{{id}}", endpoint)]
+        routes += [Route(f"{REPLAYS_PATH}/{{id}}", endpoint)]
         routes += [Route(f"{FORMS_PATH}/{{id}}", endpoint), Route(f"{JOBS_PATH}/{{id}}/{{file}}", endpoint)]
         routes += [Route(f"{PARTNERS_PATH}/{{name}}", endpoint)]
         routes += [Route(path, endpoint) for path in dict.fromkeys(each.path for each in OPERATIONS)]

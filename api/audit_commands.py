@@ -104,6 +104,50 @@ def audit_pack(
     print(f"{report.events} events in {report.streams} streams, {report.sealed} of them proved: {out}")
 
 
+@audit.command("replay")
+def audit_replay(
+    subject: Annotated[str, typer.Argument(help="The id of one thing, such as act_…")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the steps to this file, .jsonl or .xlsx; it must not be there.")
+    ] = None,
+    types: Annotated[str, typer.Option(help="Only these types of events, separated by commas.")] = "",
+    actor: Annotated[str, typer.Option(help="Only what this user did.")] = "",
+    since: Annotated[str, typer.Option(help="Only from this time on, such as 2026-03-01T00:00:00Z.")] = "",
+    until: Annotated[str, typer.Option(help="Only before this time.")] = "",
+) -> None:
+    """Tell one thing's history event by event: who, when, and what it changed; with --out also its states."""
+    from api.replay_files import chosen_of, write
+    from api.replays import kind_and_key
+    from infrastructure.database import pool
+    from infrastructure.event_log import EventLog
+    from infrastructure.workbooks import Workbook
+    from projections.replays import line, replay
+
+    kind, key = kind_and_key(subject)
+    chosen = chosen_of({"types": types, "actor": actor, "since": since, "until": until})
+    if key is None or chosen is None:
+        raise CommandFailed("The id or a time is no good.", "Give them as the API shows them.", 2)
+    is_good = out is None or (out.suffix in (".jsonl", ".xlsx") and out.parent.is_dir() and not out.exists())
+    if not is_good:
+        remedy = "Name a new .jsonl or .xlsx in a folder that is there."
+        raise CommandFailed(f"{out} can't be written.", remedy, 2)
+    with opened_database("audit") as database, pool(database.url, 1) as connections:
+        found = replay(EventLog(connections), kind, key, most=None)
+    if not found.steps:
+        raise CommandFailed("Nothing happened to this thing.", "Look at the id again.")
+    lines = [line(found, step) for step in found.steps if chosen.includes(step.record)]
+    if out is not None:
+        write(out, lines, Workbook)
+        print(f"{len(lines)} of {len(found.steps)} steps: {out}")
+        return
+    rows = [
+        (each["version"], each["recordedAt"], each["eventType"], each["actor"],
+         ", ".join(change["field"] for change in each["changes"]))
+        for each in lines
+    ]  # fmt: skip
+    table(("version", "recorded at", "event", "actor", "changed"), rows)
+
+
 @audit.command("seal")
 def audit_seal() -> None:
     """Seal now what is not sealed yet; the scheduler does it by itself."""

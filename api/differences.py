@@ -1,5 +1,6 @@
-"""Differences in GraphQL: which fields of a thing differ between two of its versions."""
+"""Differences in GraphQL: which fields of a thing differ between two instants."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,26 +8,17 @@ import orjson
 import strawberry
 from graphql import GraphQLError
 
+from api.commands import key_of
 from api.context import Context, Info
 from api.history import FieldChange
 from api.messages import message
 from api.planner import ids
+from api.planner.inputs import AsOf
 from api.refusals import require
-from application.access import Permission, to_read, visible
-from projections.shared.ids import PREFIXES
-
-CHANGES = """
-    select coalesce(json_agg(changes order by version), '[]')::text from read.timeline
-    where stream_id = $1 and version > $2 and version <= $3 and (org_unit is null or org_unit = any($4))"""
-VERSIONS_MAX = 1_000
-BUDGET = frozenset(
-    {
-        "budgetMinor", "costTotalMinor", "costLines", "currency", "unitCost", "faults",
-        *(f"{amount}Minor" for amount in ("total", "free", "reserved", "consumed", "amount", "refunded")),
-        "thresholdPercent",
-    }
-)  # fmt: skip
-"""Fields that are left out for who may not see budgets."""
+from api.replays import kind_and_key, replay_in_sight, shows
+from application.access import to_read, visible
+from application.shared.records import Position
+from projections.replays import Instant
 
 POSTINGS = """
     select coalesce((
@@ -44,35 +36,57 @@ POSTINGS = """
 @strawberry.type
 class DifferenceQueries:
     @strawberry.field(
-        description="What changed from one version to a later one, field by field; null when the thing is"
-        " unknown or not visible. Version 0 is before it existed."
+        description="What changed from one instant to a later one, field by field: between two versions, or"
+        " two positions or times by sinceAt and untilAt. Null when the thing is unknown or not visible."
+        " Version 0 is before it existed; without an end it is as it stands now."
     )
-    async def diff(self, info: Info, id: strawberry.ID, since: int, until: int) -> list[FieldChange] | None:
-        context, kind = info.context, _kind(id)
+    async def diff(
+        self,
+        info: Info,
+        id: strawberry.ID,
+        since: int | None = None,
+        until: int | None = None,
+        since_at: AsOf | None = None,
+        until_at: AsOf | None = None,
+    ) -> list[FieldChange] | None:
+        context = info.context
+        kind, key = kind_and_key(id)
         require(to_read(kind), context)
-        if not 0 <= since <= until or until - since > VERSIONS_MAX:
-            text = message("out_of_range", {"least": "0", "most": str(VERSIONS_MAX)}, context.language)
-            raise GraphQLError(text, extensions={"code": "OUT_OF_RANGE"})
-        if kind == "points_ledger":
-            return await _postings(context, id, since, until)
-        units = sorted(visible(kind, context.principal))
-        if await context.reads.one(ANY, [key := _key(id), units]) == b"0":
+        ends = (_instant(context, since, since_at, 0), _instant(context, until, until_at, None))
+        replayed = None if key is None else await replay_in_sight(context, kind, key)
+        if replayed is None:
             return None
-        found = await context.reads.one(CHANGES, [key, since, until, units])
-        sees_budget = Permission.BUDGET_READ in context.principal.permissions
-        changes = [each for each in merged(orjson.loads(found)) if sees_budget or each["field"] not in BUDGET]
-        return [FieldChange(**change) for change in changes]
+        if kind == "points_ledger":
+            versions = [replayed.version_at(end) for end in ends]
+            return await _postings(context, id, *versions)
+        shown = shows(info, kind)
+        changes = replayed.changes(*(replayed.row_at(end) for end in ends))
+        return [FieldChange(**change) for change in changes if shown(change["field"])]
 
 
-def _kind(id_: str) -> str:
-    """The kind of stream that the id's prefix stands for; nothing for another."""
-    return next((kind for kind, prefix in PREFIXES.items() if id_.startswith(f"{prefix}_")), "")
+def _instant(context: Context, version: int | None, at: AsOf | None, otherwise: int | None) -> Instant:
+    """What one end of a difference means. Raise GraphQLError for two meanings or a negative version."""
+    if at is not None:
+        if version is not None:
+            text = message("two_instants", {}, context.language)
+            raise GraphQLError(text, extensions={"code": "BAD_AS_OF"})
+        match at:
+            case AsOf(position=(epoch, offset)):
+                return Instant(position=Position(epoch, offset))
+            case AsOf(time=datetime() as time):
+                return Instant(time=time)
+        version = at.version or 0
+    version = otherwise if version is None else version
+    if version is not None and version < 0:
+        text = message("out_of_range", {"least": "0", "most": str(2**31 - 1)}, context.language)
+        raise GraphQLError(text, extensions={"code": "OUT_OF_RANGE"})
+    return Instant(version=version)
 
 
 async def _postings(context: Context, id_: str, since: int, until: int) -> list[FieldChange] | None:
     """What was posted to a customer's account: its entries are its history."""
     units = sorted(visible("points_account", context.principal))
-    found = orjson.loads(await context.reads.one(POSTINGS, [_key(id_), since, until, units]))
+    found = orjson.loads(await context.reads.one(POSTINGS, [key_of("pa", id_), since, until, units]))
     if found is None:
         return None
     changes, postings = list[FieldChange](), found["postings"]
@@ -94,25 +108,3 @@ def _changed(field: str, before: Any, after: Any) -> FieldChange:
 
 def _entry_id(key: str) -> str:
     return ids.encode("pe", UUID(key))
-
-
-ANY = """
-    select count(*)::text from (select from read.timeline
-    where stream_id = $1 and (org_unit is null or org_unit = any($2)) limit 1) seen"""
-
-
-def _key(id_: str) -> Any:
-    try:
-        prefix, key = ids.decode(id_)
-    except ValueError:
-        return None
-    return key if prefix in PREFIXES.values() else None
-
-
-def merged(changes: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Consecutive changes as one: each field's first before and last after, when they differ."""
-    found: dict[str, dict[str, Any]] = {}
-    for change in (each for step in changes for each in step):
-        first = found.setdefault(change["field"], change)
-        found[change["field"]] = {**change, "before": first["before"]}
-    return [change for change in found.values() if change["before"] != change["after"]]

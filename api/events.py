@@ -12,7 +12,7 @@ from strawberry.scalars import JSON
 from api.activities import Activity
 from api.approvals import Approval
 from api.context import Context, Info
-from api.messages import message
+from api.messages import Language, message
 from api.planner import ids
 from api.planner.positions import Position
 from api.planner.views import payload
@@ -92,6 +92,8 @@ class EventQueries:
             raise _refused(context, "BAD_PAGE_SIZE", "out_of_range", least="1", most=str(PAGE_MAX))
         found: list[Event] = []
         at, scanned, batch = _start(after), 0, BATCH
+        if await to_thread.run_sync(context.log.is_abandoned, at):
+            raise abandoned(context.language)
         while batch == BATCH and len(found) < first and scanned < SCANNED_MAX:
             records_ = await to_thread.run_sync(context.log.follow, at, BATCH)
             batch = len(records_)
@@ -128,6 +130,12 @@ class EventSubscription:
 
         async for event in context.stream.told(tell, needed, PROJECTED_WAIT_S):
             yield event
+
+
+def abandoned(language: Language) -> GraphQLError:
+    """A restore has lost what stood at the position that was given."""
+    text = message("position_abandoned", {}, language)
+    return GraphQLError(text, extensions={"code": "POSITION_ABANDONED"})
 
 
 def _start(after: Position | None) -> records.Position:

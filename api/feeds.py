@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import orjson
 import strawberry
 import structlog
+from anyio import to_thread
 from graphql import ExecutionResult, GraphQLError, subscribe
 
 from api.context import Context
+from api.events import abandoned
 from api.graphql_errors import answer_of, code_of, log_faults, refused
 from api.live_log import RETRY_S, Stream
 from api.messages import Language, message
@@ -118,6 +120,8 @@ class Subscriber:
 
     async def frames(self) -> AsyncGenerator[Frame, None]:
         """All results behind his position, in order, each once. Raises Refused, TooSlow and Ended."""
+        if self.at is not None and await self._feeds.is_abandoned(self.at):
+            raise Refused([abandoned(self._asked.context.language)])
         feed = self._feeds.join(self._asked)
         try:
             await feed.begun.wait()
@@ -183,6 +187,9 @@ class Feeds:
             self._forget(feed, asked)
             if feed.task is not None:
                 feed.task.cancel()
+
+    async def is_abandoned(self, position: Position) -> bool:
+        return await to_thread.run_sync(self._services.log.is_abandoned, position)
 
     def end(self) -> None:
         """Every subscriber is told that it is over."""

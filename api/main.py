@@ -13,6 +13,7 @@ import typer
 
 from api.access_commands import keys, token, users
 from api.audit_commands import audit, sealer
+from api.backup_commands import archiving, backup, promote, restore
 from api.counterpart_command import counterpart
 from api.document_commands import documents
 from api.opened import opened_database, read_settings
@@ -50,6 +51,9 @@ cardinal.add_typer(keys, name="keys")
 cardinal.command()(token)
 cardinal.add_typer(documents, name="documents")
 cardinal.command()(counterpart)
+cardinal.command()(backup)
+cardinal.command()(restore)
+cardinal.command()(promote)
 
 _parent: Parent | None = None
 
@@ -151,7 +155,8 @@ def up(
         say("Cardinal: starting the API, projector, worker and scheduler … 正在启动各进程")
         descriptor = listener.fileno()
         children = [Child("api", ["api", "--fd", str(descriptor)], [descriptor])]
-        children += [Child(role, [role]) for role in ("projector", "worker", "scheduler")]
+        roles = ("projector", "worker", "scheduler", *(("archiver",) if settings.backups else ()))
+        children += [Child(role, [role]) for role in roles]
         url = url_of(listener, "http" if settings.tls_certificate is None else "https")
         Supervisor(children).run(signals, Watch(url, database.keep, partial(_announce, settings, url)))
 
@@ -317,6 +322,18 @@ def scheduler() -> None:
             run_until_stopped(signals, scheduler.run, processes.run, sealer(settings, database).run)
 
     _role("scheduler", schedule)
+
+
+@cardinal.command()
+def archiver() -> None:
+    """Keep the write-ahead log and base backups in CARDINAL_BACKUPS, without end."""
+
+    def archive(settings: "Settings", database: "Database", signals: Signals) -> None:
+        found = archiving(settings, database)
+        _at_work()
+        run_until_stopped(signals, found.receive, found.back_up)
+
+    _role("archiver", archive)
 
 
 # --- Wiring -------------------------------------------------------------------

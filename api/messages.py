@@ -33,6 +33,15 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     ),
     "code_taken": ("代码 {code} 已被使用。", "The code {code} is taken."),
     "name_taken": ("同级中已有名称“{name}”。", "A sibling already has the name {name}."),
+    "position_abandoned": (
+        "该位置之后的事件在数据恢复中已丢失：请从头或从更早的位置重新读取。",
+        "A restore has lost what stood at this position: begin anew, or from an earlier position.",
+    ),
+    "two_instants": ("请给出版本或时点之一。", "Give a version or an instant, not both."),
+    "history_too_long": (
+        "历史过长，请用 cardinal audit replay。",
+        "Too long here: use cardinal audit replay.",
+    ),
     "out_of_range": ("应在 {least} 到 {most} 之间。", "It must be from {least} to {most}."),
     "end_not_after_start": ("结束时间必须晚于开始时间。", "The end must come after the start."),
     "amount_not_finite": (

@@ -38,6 +38,7 @@ from api.points_ledgers import (
     PointsEntry,
     PointsLedgerMutations,
 )
+from api.replays import ReplayQueries
 from api.revocations import AccessEntry, Revocation, RevocationMutations, Session
 from api.reward_types import RewardType, RewardTypeMutations
 from api.run_schedules import RunSchedule, RunScheduleMutations
@@ -156,6 +157,7 @@ Query = merge_types(
         ReadQueries,
         EventQueries,
         DifferenceQueries,
+        ReplayQueries,
         PendingPointsQueries,
         CustomerGroupQueries,
         ActivityFiguresQueries,

@@ -32,6 +32,7 @@ from api.planner.checks import check_views
 from api.planner.reads import Reads, configure
 from api.points_files import JOBS_PATH, PointsFiles
 from api.rates import RateRules, Rates
+from api.replay_files import REPLAYS_PATH, ReplayFiles
 from api.rest.activities import OPERATIONS
 from api.rest.app import RestApp
 from api.result_files import RESULTS_PATH, ResultFiles
@@ -136,6 +137,7 @@ class GraphQL:
     _exports: Exports | None = None
     _results: ResultFiles | None = None
     _forms: WorkOrderForms | None = None
+    _replays: ReplayFiles | None = None
     _points: PointsFiles | None = None
     partner_keys: PartnerKeys | None = None
     _partners: "Partners | None" = None
@@ -146,6 +148,7 @@ class GraphQL:
         assert self._exports is not None
         assert self._results is not None
         assert self._forms is not None
+        assert self._replays is not None
         assert self._points is not None
         assert self._rest is not None
         path = scope["path"] if scope["type"] == "http" else ""
@@ -160,6 +163,8 @@ class GraphQL:
                 await self._login(scope, receive, send)
         elif path.startswith(f"{RESULTS_PATH}/"):
             await self._results(scope, receive, send)
+        elif path.startswith(f"{REPLAYS_PATH}/"):
+            await self._replays(scope, receive, send)
         elif path.startswith(f"{FORMS_PATH}/"):
             await self._forms(scope, receive, send)
         elif path.startswith(f"{PARTNERS_PATH}/"):
@@ -217,6 +222,7 @@ class GraphQL:
             self._exports = Exports(services, self.time_zone, Workbook)
             self._results = ResultFiles(services)
             self._forms = WorkOrderForms(services)
+            self._replays = ReplayFiles(services, schema._schema, Workbook)
             self._points = PointsFiles(services, self.shelf)
             if self.partner_keys is not None and self.shelf is not None:
                 self._partners = Partners(self.partner_keys, PartnerNonces(commands), self.shelf.gateway)

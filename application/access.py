@@ -33,6 +33,7 @@ class Permission(StrEnum):
     APPROVALS_DECIDE = "approvals.decide"
     BUDGET_READ = "budget.read"
     EVENTS_READ = "events.read"
+    AUDIT_REPLAY = "audit.replay"
     SCHEMA_READ = "schema.read"
     APPROVALS_EXPIRE = "approvals.expire"
     ACTIVITIES_END = "activities.end"
@@ -93,7 +94,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.TECHNOLOGIST: _STAFF
     | _SEGMENTS
     | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
-    Role.AUDITOR: _STAFF | {Permission.ACCOUNTS_READ, Permission.POINTS_READ, Permission.POINTS_EXPORT},
+    Role.AUDITOR: _STAFF
+    | {Permission.ACCOUNTS_READ, Permission.POINTS_READ, Permission.POINTS_EXPORT, Permission.AUDIT_REPLAY},
     Role.INTEGRATOR: frozenset({Permission.RECORDS_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
     | {Permission.STOCKS_AWARD, Permission.WEBHOOKS_MAINTAIN},
     Role.ADMINISTRATOR: _STAFF
@@ -137,6 +139,7 @@ OPERATIONS: Mapping[str, Permission] = {
         for verb in ("add", "revise", "enable", "disable")
     },
     "exportActivities": Permission.ACTIVITIES_EXPORT,
+    "exportReplay": Permission.AUDIT_REPLAY,
     "draftActivity": Permission.ACTIVITIES_PLAN,
     "reviseActivity": Permission.ACTIVITIES_PLAN,
     "submitActivity": Permission.ACTIVITIES_PLAN,

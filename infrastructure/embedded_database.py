@@ -20,12 +20,14 @@ _LOCK = 7_203_514_226_111
 class Database:
     """Where to connect: `url` as the login of running processes, `owner_url` for migrations only.
 
-    `keep` brings an embedded server back that was killed; for a given one it does nothing.
+    `keep` brings an embedded server back that was killed; for a given one it does nothing. `superuser_url`
+    is an embedded server's alone.
     """
 
     url: str
     owner_url: str
     keep: Callable[[], object] = lambda: None
+    superuser_url: str | None = None
 
 
 @contextmanager
@@ -46,7 +48,10 @@ def open_database(settings: Settings, quiet: bool = False) -> Iterator[Database]
     with EmbeddedPostgres(home, notice=_unsaid) if quiet else EmbeddedPostgres(home) as server:
         _provide(server)
         yield Database(
-            server.url(RUNNING_LOGIN, DATABASE), server.url(OWNER_LOGIN, DATABASE), keep=server.start
+            server.url(RUNNING_LOGIN, DATABASE),
+            server.url(OWNER_LOGIN, DATABASE),
+            keep=server.start,
+            superuser_url=server.url(),
         )
 
 

@@ -23,6 +23,7 @@ from psycopg.pq import PGconn, Ping
 
 from infrastructure.postgres_place import (
     PORT,
+    Account,
     FileLock,
     Place,
     PostgresUnavailable,
@@ -80,11 +81,17 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self, home: Path, *, options: Mapping[str, str] = {}, notice: Callable[[str], None] = logger.warning
+        self,
+        home: Path,
+        *,
+        options: Mapping[str, str] = {},
+        notice: Callable[[str], None] = logger.warning,
+        recovery_limit_s: float = RECOVERY_LIMIT_S,
     ) -> None:
         self._home = home.resolve()
         self._options = {**_default_options(), **options}
         self._notice = notice
+        self._recovery_limit_s = recovery_limit_s
         self._client: FileLock | None = None
         self._holder = 0
         self._child: subprocess.Popen[bytes] | None = None
@@ -94,6 +101,11 @@ class EmbeddedPostgres:
     def data_directory(self) -> Path:
         """Where the data really lie; for root that may be outside `home`."""
         return self._place.data
+
+    @property
+    def account(self) -> Account:
+        """Who must own them."""
+        return self._place.account
 
     @property
     def binaries(self) -> Path:
@@ -199,7 +211,7 @@ class EmbeddedPostgres:
                 self._child = launched or self._child
             elif (code := launched.poll()) is not None:
                 raise self._failure(f"PostgreSQL ended with code {code} while starting.")
-            limit_s = RECOVERY_LIMIT_S if answer is Ping.REJECT else SILENCE_LIMIT_S
+            limit_s = self._recovery_limit_s if answer is Ping.REJECT else SILENCE_LIMIT_S
             if time.monotonic() - began > limit_s:
                 raise self._failure(
                     f"PostgreSQL in {self._place.directory} has not come up within {limit_s:.0f} s. "

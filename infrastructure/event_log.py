@@ -68,6 +68,10 @@ ANSWER = (
     b"select subject_id, version, epoch, position, input_hash from log.commands"
     b" where principal = %s and operation = %s and key = %s"
 )
+# A position that was told has an event, or one after it in its epoch, unless a restore has lost them.
+ABANDONED = b"""
+    select %s > 0 and %s < (select max(epoch) from log.epochs)
+       and not exists (select from log.events where epoch = %s and position >= %s)"""
 NEXT_NUMBER = (
     b"insert into log.series as s (name, last) values (%s, 1)"
     b" on conflict (name) do update set last = s.last + 1 returning last"
@@ -229,6 +233,10 @@ class EventLog(Application[UUID]):
                     raise
                 break
         return found
+
+    def is_abandoned(self, position: Position) -> bool:
+        epoch, offset = position
+        return bool(self._rows(ABANDONED, [offset, epoch, epoch, offset])[0][0])
 
 
 def _array(ids: Sequence[UUID]) -> str:

@@ -102,7 +102,26 @@ class _PartsCollector(Collector):
         unsealed = GaugeMetricFamily(
             "cardinal_log_unsealed_seconds", "Age of the oldest event that no seal speaks of yet."
         )
+        measured = {
+            ("tasks", "dead"): GaugeMetricFamily("cardinal_tasks_dead", "Tasks that were given up."),
+            ("tasks", "waiting_s"): GaugeMetricFamily(
+                "cardinal_tasks_waiting_seconds", "For how long the oldest task that is due has waited."
+            ),
+            ("ledgers", "imbalance"): GaugeMetricFamily(
+                "cardinal_points_imbalance", "Points on all accounts together: nothing, in double entry."
+            ),
+            ("backups", "age_s"): GaugeMetricFamily(
+                "cardinal_backup_age_seconds", "Age of the newest base backup; none before the first."
+            ),
+            ("backups", "behind_bytes"): GaugeMetricFamily(
+                "cardinal_archive_behind_bytes",
+                "Of the write-ahead log, what the archiver has not confirmed.",
+            ),
+        }
         for part in self._parts():
+            for measure, value in part.measures.items():
+                if (part.name, measure) in measured:
+                    measured[part.name, measure].add_metric([], value)
             ready.add_metric([part.name], float(part.fault is None))
             kind, _, name = part.name.partition(":")
             if kind == "projection":
@@ -112,4 +131,4 @@ class _PartsCollector(Collector):
                 age.add_metric([], part.measures["age_s"])
             elif kind == "seals":
                 unsealed.add_metric([], part.measures["unsealed_s"])
-        return iter((ready, lag, parked, age, unsealed))
+        return iter((ready, lag, parked, age, unsealed, *measured.values()))

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from application.shared.records import Log, Position, Record
 from infrastructure import database
+from projections.replays import records_of
 from projections.shared.rows import RowProjection
 from projections.shared.stretches import StretchStatement
 
@@ -325,17 +326,3 @@ def _origin(hint: Any) -> Any:
     members = [member for member in get_args(hint) if member is not NoneType]
     optional = NoneType in get_args(hint) and len(members) == 1
     return get_origin(members[0] if optional else hint)
-
-
-def records_of(log: Log, projection: RowProjection[Any], key: UUID, up_to: Position) -> Sequence[Record[Any]]:
-    """All records that concern one row, from however many streams, up to and with a position, in order."""
-    found: list[Record[Any]] = []
-    streams = [key]
-    for stream_id in streams:
-        for record in log.records(stream_id):
-            if record.position > up_to:
-                break
-            if record.stream_type in projection.stream_types and projection.key(record) == key:
-                found.append(record)
-                streams += (named for named in projection.sources(record) if named not in streams)
-    return sorted(found, key=lambda record: record.position)

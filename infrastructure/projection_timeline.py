@@ -10,8 +10,9 @@ import psycopg
 from pydantic import TypeAdapter
 
 from application.shared.records import Log, Position, Record
-from infrastructure.projection_tables import Failure, failure, records_of
+from infrastructure.projection_tables import Failure, failure
 from projections import timeline
+from projections.replays import records_of
 from projections.timeline import TimelineRow, Told, Touched
 
 COLUMNS = ", ".join(column.name for column in fields(TimelineRow))

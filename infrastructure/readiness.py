@@ -15,6 +15,8 @@ from infrastructure.log_recorder import HORIZON
 from infrastructure.migrate import migrations
 
 LOOK_EVERY_S = 1.0
+# Sums over all ledgers are made less often.
+SUM_EVERY_S = 60.0
 # After so long without an answer the last one counts no more.
 STALE_AFTER_S = 5.0
 TIMEOUT_S = 3
@@ -46,6 +48,23 @@ select coalesce(extract(epoch from clock_timestamp() - (
     select e.recorded_at from log.events e
     where (e.epoch, e.position) > (select epoch, position from newest) and {HORIZON}
     order by e.epoch, e.position limit 1)), 0)::float8
+"""
+# The dead wait for somebody; a task that is due and not begun is as late as the time since it was due.
+TASKS = """
+select (select count(*) from tasks.dead_message),
+    coalesce(extract(epoch from clock_timestamp() - (
+        select min(available_at) from tasks.message where state = 'ready')), 0)::float8
+"""
+BACKUP_AGE_S = "select extract(epoch from clock_timestamp() - max(taken_at))::float8 from public.backups"
+# What the archiver has not confirmed yet; its slot is there from its first start on.
+ARCHIVE_BEHIND = """
+select pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::float8
+from pg_replication_slots where slot_name = 'cardinal_archive'
+"""
+# Double entry: what customers have got and what was given against it add up to nothing.
+IMBALANCE = """
+select ((select coalesce(sum(earned - used - expired), 0) from read.points_accounts)
+      + (select coalesce(sum(balance), 0) from read.points_contra_accounts))::float8
 """
 SNAPSHOT = """
 select pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint
@@ -97,6 +116,7 @@ class Readiness:
         self._horizon = Horizon()
         self._seen: Sequence[Part] = [Part("database", "it has not been looked at yet")]
         self._seen_s = time.monotonic()
+        self._imbalance, self._summed_s = 0.0, -SUM_EVERY_S
         self._told: Set[str] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="readiness", daemon=True)
@@ -166,6 +186,7 @@ class Readiness:
             row = connection.execute(UNSEALED_S.encode()).fetchone()
             assert row is not None
             yield Part("seals", None, {"unsealed_s": round(row[0], 3)})
+            yield from self._operated(connection)
         row = connection.execute(SNAPSHOT).fetchone()
         assert row is not None
         age_s = self._horizon.age_s(row[0], row[1], time.monotonic())
@@ -176,11 +197,29 @@ class Readiness:
             {"age_s": round(age_s, 3)},
         )
 
+    def _operated(self, connection: psycopg.Connection[Any]) -> Iterator[Part]:
+        """What no client notices at once, and an operator must."""
+        row = connection.execute(TASKS.encode()).fetchone()
+        assert row is not None
+        yield Part("tasks", None, {"dead": row[0], "waiting_s": round(max(row[1], 0.0), 3)})
+        if (now_s := time.monotonic()) - self._summed_s >= SUM_EVERY_S:
+            self._summed_s = now_s
+            row = connection.execute(IMBALANCE.encode()).fetchone()
+            assert row is not None
+            self._imbalance = row[0]
+        yield Part("ledgers", None, {"imbalance": self._imbalance})
+        taken, slot = (connection.execute(sql).fetchone() for sql in (BACKUP_AGE_S, ARCHIVE_BEHIND))
+        if taken is not None and taken[0] is not None:
+            measures = {"age_s": round(taken[0], 3)}
+            if slot is not None and slot[0] is not None:
+                measures["behind_bytes"] = slot[0]
+            yield Part("backups", None, measures)
+
     def _migration_fault(self, applied: Mapping[int, str]) -> str | None:
         missing = sorted(self._wanted.keys() - applied.keys())
         if missing:
             return f"migration {missing[0]} has not been applied: run `cardinal migrate`"
-        if applied != self._wanted:
+        if any(applied[number] != checksum for number, checksum in self._wanted.items()):
             return "the database was migrated by another version of Cardinal"
         return None
 

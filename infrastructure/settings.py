@@ -14,6 +14,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from application.access import HEAD_OFFICE, Role
 from application.shared.approvable import ApprovalPolicy
 from domain.approvals import TWO_LEVELS, Level
+from infrastructure.backup_settings import BackupSettings
 from infrastructure.seal_settings import SealSettings
 from infrastructure.settings_values import expected, listed, pairs, require, setting
 from infrastructure.token_settings import TokenSettings
@@ -35,7 +36,7 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-class Settings(SealSettings, WebhookSettings, TransportSettings, TokenSettings):
+class Settings(BackupSettings, SealSettings, WebhookSettings, TransportSettings, TokenSettings):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
     model_config = SettingsConfigDict(

@@ -318,22 +318,36 @@ def entry(told: Told, record: Record[Any], before: Any, after: Any) -> TimelineR
         reason=context.reason,
         revision=None if row is None else told.revision(row),
         related_ids=tuple(related),
-        changes=_changes(told, before, after),
+        changes=changes(told, before, after),
     )
 
 
-def _changes(told: Told, before: Any, after: Any) -> list[dict[str, Any]]:
-    row: Any = told.projection.row
-    names, values = _shown(row)
-    subject = getattr(before if after is None else after, "subject_kind", "activity")
-    kinds = {**KIND_OF_ID, PARENT: told.stream_type, "subject_id": subject}
+def changes(told: Told, before: Any, after: Any) -> list[dict[str, Any]]:
+    """{field, before, after} of each column that differs; a row that is not there has none."""
+    row_type: Any = told.projection.row
+    names, values = _shown(row_type)
+    kinds = _kinds(told, before if after is None else after)
     old = [None] * len(names) if before is None else values(before)
     new = [None] * len(names) if after is None else values(after)
     return [
-        {"field": _camel(name), "before": _spoken(name, was, kinds), "after": _spoken(name, is_, kinds)}
+        {"field": camel(name), "before": _spoken(name, was, kinds), "after": _spoken(name, is_, kinds)}
         for name, was, is_ in zip(names, old, new, strict=True)
         if was != is_
     ]
+
+
+def state(told: Told, row: Any) -> dict[str, Any]:
+    """All columns of a row, as its changes speak of them."""
+    row_type: Any = told.projection.row
+    names, values = _shown(row_type)
+    kinds = _kinds(told, row)
+    return {camel(name): _spoken(name, value, kinds) for name, value in zip(names, values(row), strict=True)}
+
+
+def _kinds(told: Told, row: Any) -> Mapping[str, str]:
+    """What the ids in the row's columns are of."""
+    subject = getattr(row, "subject_kind", "activity")
+    return {**KIND_OF_ID, PARENT: told.stream_type, "subject_id": subject}
 
 
 @cache
@@ -380,7 +394,8 @@ KIND_OF_ID = {
 """What the ids in a column are of; in `subject_id` that is the row's `subject_kind`."""
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """A column's name as the API speaks of it."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
@@ -401,7 +416,7 @@ def _spoken(name: str, value: Any, kinds: Mapping[str, str]) -> Any:
         case Decimal():
             return f"{value:f}"
         case dict():
-            return {_camel(key): _spoken(key, member, kinds) for key, member in value.items()}
+            return {camel(key): _spoken(key, member, kinds) for key, member in value.items()}
         case list() | tuple():
             return [_spoken(name, member, kinds) for member in value]
     return value

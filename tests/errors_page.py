@@ -107,6 +107,7 @@ ERRORS = {
     "BAD_INPUT": ("400, GraphQL", DOCUMENT),
     "INVALID_INPUT": ("400, 422 of REST", "Correct what `errors` name, and send it with a new key."),
     "LIMIT_EXCEEDED": ("400, GraphQL", "Ask for less at once: docs/api.md lists the limits."),
+    "POSITION_ABANDONED": ("GraphQL", "Begin anew: read from the first event, or from an earlier position."),
     "BAD_PAGE_SIZE": ("GraphQL", "Give `first` or `last` within the range."),
     "BAD_CURSOR": ("GraphQL, 400 of REST", "Begin at the first page, in the order that you want."),
     "BAD_AS_OF": ("GraphQL", "Give a position or a time."),

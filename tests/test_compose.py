@@ -22,6 +22,7 @@ import pytest
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from infrastructure.backup_folder import BackupFolder
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.settings import Settings
 from tests.api.cardinal_process import COMMAND, ROOT, bare_environment, cardinal, eventually
@@ -30,11 +31,12 @@ from tests.infrastructure.key_server import KeyServer
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("migrate", "api", "projector", "worker", "scheduler", "deliverer")
+OURS = ("migrate", "api", "projector", "worker", "scheduler", "deliverer", "archiver")
 GIVEN = {
     "POSTGRES_PASSWORD": "of-the-superuser",
     "CARDINAL_OWNER_PASSWORD": "of-the-owner",
     "CARDINAL_PASSWORD": "of-the-running-login",
+    "CARDINAL_REPLICA_PASSWORD": "of-backups-and-standbys",
     "CARDINAL_TOKEN_ISSUER": "https://issuer.example",
 }
 
@@ -63,8 +65,10 @@ def environment_of(service: str, given: Mapping[str, str] = GIVEN) -> dict[str, 
 
 
 def test_there_is_a_service_for_every_part() -> None:
-    assert set(SERVICES) == {"gateway", "postgres", *OURS, "rabbitmq"}
+    """ES-09, NFR-10: the database has its own service, and a hot standby."""
+    assert set(SERVICES) == {"gateway", "postgres", "standby", *OURS, "rabbitmq"}
     assert SERVICES["rabbitmq"]["profiles"] == ["rabbitmq"], "RabbitMQ is a choice"
+    assert SERVICES["standby"]["profiles"] == ["standby"]
 
 
 def test_only_the_gateway_publishes_ports_and_the_inner_networks_lead_nowhere() -> None:
@@ -73,7 +77,7 @@ def test_only_the_gateway_publishes_ports_and_the_inner_networks_lead_nowhere() 
     assert not any("network_mode" in service or service.get("privileged") for service in SERVICES.values())
     published = [interpolated(port, {}) for port in SERVICES["gateway"]["ports"]]
     assert published == ["127.0.0.1:8443:8443", "127.0.0.1:8080:8080"], "not outside unless somebody says so"
-    closed = ("postgres", "rabbitmq", "migrate", "projector", "worker", "scheduler")
+    closed = ("postgres", "standby", "rabbitmq", "migrate", "projector", "worker", "scheduler", "archiver")
     inner = {name for name, network in COMPOSE["networks"].items() if network.get("internal")}
     assert inner == {"inner", "front"}
     assert {name: service["networks"] for name, service in SERVICES.items()} == {
@@ -125,12 +129,17 @@ def test_what_a_service_waits_for_exists_and_can_be_waited_for() -> None:
             else:
                 assert awaited["condition"] == "service_completed_successfully"
                 assert SERVICES[other]["restart"] == "on-failure"
-    for name in ("api", "projector", "worker", "scheduler", "deliverer"):
+    for name in ("api", "projector", "worker", "scheduler", "deliverer", "archiver"):
         assert set(SERVICES[name]["depends_on"]) == {"migrate"}
 
 
 def test_passwords_must_be_given_and_are_not_in_the_file() -> None:
-    for missing in ("POSTGRES_PASSWORD", "CARDINAL_OWNER_PASSWORD", "CARDINAL_PASSWORD"):
+    for missing in (
+        "POSTGRES_PASSWORD",
+        "CARDINAL_OWNER_PASSWORD",
+        "CARDINAL_PASSWORD",
+        "CARDINAL_REPLICA_PASSWORD",
+    ):
         given = {name: value for name, value in GIVEN.items() if name != missing}
         with pytest.raises(AssertionError, match=f"{missing} is missing"):
             [environment_of(service, given) for service in ("postgres", *OURS)]
@@ -166,6 +175,7 @@ class Deployment:
     def __init__(self, home: Path, postgres: EmbeddedPostgres, keys: KeyServer, authority: Path) -> None:
         self.home, self._postgres, self._authority = home, postgres, authority
         self._given = {**GIVEN, "CARDINAL_JWKS_URL": keys.url}
+        self.backups = home.with_name("backups")
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def environment(self, service: str) -> dict[str, str]:
@@ -173,10 +183,11 @@ class Deployment:
         found = environment_of(service, self._given)
         socket = self._postgres.url().partition("?")[2]
         for name, value in found.items():
-            found[name] = re.sub(r"@postgres:5432/cardinal$", f"@/cardinal?{socket}", value)
+            found[name] = re.sub(r"@postgres:5432/(\w*)\?", rf"@/\1?{socket}&", value)
         port = {"CARDINAL_PORT": "0", "CARDINAL_HOST": "127.0.0.1"} if service == "api" else {}
         trusted = {"SSL_CERT_FILE": str(self._authority)}
-        return {**found, **port, **trusted, "CARDINAL_HOME": str(self.home)}
+        backups = {"CARDINAL_BACKUPS": str(self.backups)} if service == "archiver" else {}
+        return {**found, **port, **trusted, **backups, "CARDINAL_HOME": str(self.home)}
 
     def run(self, service: str) -> "subprocess.CompletedProcess[str]":
         return cardinal(self.home, *SERVICES[service]["command"], **self.environment(service))
@@ -235,6 +246,7 @@ def make_roles(server: EmbeddedPostgres) -> None:
         "PATH": f"{server.binaries}:{os.environ['PATH']}",
         "PGHOST": host,
         "PGPORT": "5432",
+        "PGDATA": str(server.data_directory),
         **environment_of("postgres"),
     }
     subprocess.run(["/bin/bash", "-e", "-c", script], env=environment, check=True, capture_output=True)
@@ -250,11 +262,12 @@ def test_every_service_of_ours_does_its_work_by_the_files_own_command(deployment
     with port_of_ours() as port:
         pass
     deployment.start("api", CARDINAL_PORT=port)
-    for service in ("projector", "worker", "scheduler", "deliverer"):
+    for service in ("projector", "worker", "scheduler", "deliverer", "archiver"):
         deployment.start(service)
     url = f"http://127.0.0.1:{port}"
     eventually(lambda: parts_not_ready(url) == [], "ready")
     only_the_gateway_may_ask(url)
+    eventually(lambda: len(BackupFolder(deployment.backups).backups()) == 1, "a backup")
 
     for service, process in deployment.running.items():
         assert process.poll() is None, f"{service}: {deployment.log(service).read_text()}"

@@ -19,6 +19,7 @@ MAY_PRINT = (
     "api/main.py",
     "api/access_commands.py",
     "api/audit_commands.py",
+    "api/backup_commands.py",
     "api/document_commands.py",
     "api/terminal.py",
     "api/warehouse_commands.py",
@@ -28,7 +29,7 @@ MAY_PRINT = (
 
 API_WITHOUT_NAMESAKE = {
     # how it is served
-    "access_commands", "audit_commands", "opened", "login",
+    "access_commands", "audit_commands", "backup_commands", "opened", "login",
     "application", "authentication", "bounded_body", "graphiql", "graphql_app", "health", "http_errors",
     "graphql_sockets", "http_protocol", "services",
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
@@ -43,7 +44,8 @@ API_WITHOUT_NAMESAKE = {
     # what leaves as a file
     "exports", "activity_sheet",
     # the log, as integrators and auditors see it
-    "events", "history", "pasts", "public_access", "public_events", "public_figures", "public_mappings",
+    "events", "history", "pasts", "replay_files", "replays",
+    "public_access", "public_events", "public_figures", "public_mappings",
     "public_points", "public_schedules", "public_segments", "public_stocks", "public_webhooks",
     "public_work_orders", "watch",
     # pushed as it is recorded

@@ -227,3 +227,7 @@ class Log(Protocol):
     def follow(self, after: Position, limit: int) -> Sequence[Record[Any]]:
         """The records after a position in position order; nothing is ever skipped."""
         ...
+
+    def is_abandoned(self, position: Position) -> bool:
+        """Whether a restore has lost what stood there: who has come so far must begin anew."""
+        ...

@@ -56,6 +56,7 @@ HOLDERS = grid("""
 records.read     yes      yes        yes          yes     yes        yes
 points.read      yes      no         no           yes     no         no
 accounts.read    no       no         no           yes     no         yes
+audit.replay     no       no         no           yes     no         no
 events.read      yes      yes        yes          yes     yes        yes
 groups.preview   yes      yes        yes          no      no         no
 customers.read   yes      no         no           no      no         no
@@ -72,6 +73,7 @@ ASKS_FOR: Mapping[str, str] = {
     **dict.fromkeys(("revocations", "sessions", "accessEntries"), "accounts.read"),
     "pendingPoints": "points.read",
     "events": "events.read",
+    "replay": "audit.replay",
     "previewCustomerGroup": "groups.preview",
     "groupMembers": "customers.read",
     **dict.fromkeys(("diff", "dataSources", "activityCustomers"), "records.read"),
@@ -93,6 +95,7 @@ ROUTES: Mapping[str, str] = {
     "/exports/activities.xlsx": "exportActivities",
     f"{RESULTS_PATH}/{{id}}": "exportSegmentRun",
     "/exports/work-orders/{id}": "exportWorkOrder",
+    "/exports/replays/{id}": "exportReplay",
     "/exports/points-jobs/{id}/{file}": "exportPointsFile",
     **dict.fromkeys((operation.path for operation in rest.OPERATIONS), "by REST"),
 }
@@ -155,7 +158,10 @@ def test_every_query_is_refused_to_a_role_without_its_permission(house: House) -
 
 
 def test_every_mutation_is_refused_to_a_role_and_a_branch_without_its_permission(house: House) -> None:
-    """SYS-03, SYS-07, SEC-03: by the table of tests/application/test_access.py."""
+    """SYS-03, SYS-07, SEC-03: by the table of tests/application/test_access.py. ES-06: auditors change
+    nothing.
+    """
+    assert {root for root in roots("mutation") if MAY[root, "auditor"] == "yes"} == set()
     for root, field in roots("mutation").items():
         document = f"mutation {{ {least(root, field)} }}"
         is_central = any(root.endswith(end) for end in HEAD_OFFICES) and "Webhook" not in root

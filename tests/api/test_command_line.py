@@ -23,6 +23,7 @@ from infrastructure.event_log import EventLog
 from infrastructure.projection_runner import Projector
 from infrastructure.tokens import SAMPLE_USERS
 from projections.registry import NAMES
+from projections.shared.ids import shown_id
 from tests.api.cardinal_process import COMMAND, ROOT, bare_environment, cardinal, eventually
 
 
@@ -177,6 +178,23 @@ def test_audit_verify_passes_an_untouched_log(home: Path, bank: str) -> None:
     assert result.returncode == 0, result.stderr
     assert "all is as it was recorded" in result.stdout
     assert int(result.stdout.split()[0]) > 0
+
+
+def test_audit_replay_tells_and_writes_what_happened_to_one_thing(home: Path, bank: str) -> None:
+    """ES-06"""
+    with psycopg.connect(bank) as connection:
+        row = connection.execute(
+            "select stream_id, version from log.heads where stream_type = 'cost_type' limit 1"
+        ).fetchone()
+    assert row is not None
+    id_, out = shown_id("cost_type", row[0]), home.parent / "replay.jsonl"
+    told = cardinal(home, "audit", "replay", id_, DATABASE_URL=bank)
+    assert "entry.added" in told.stdout, told.stderr
+    written = cardinal(home, "audit", "replay", id_, "--out", str(out), DATABASE_URL=bank)
+    assert f"{row[1]} of {row[1]} steps" in written.stdout, written.stderr
+    assert len(out.read_text().splitlines()) == row[1]
+    assert cardinal(home, "audit", "replay", id_, "--out", str(out), DATABASE_URL=bank).returncode == 2
+    assert cardinal(home, "audit", "replay", "ct_nothing", DATABASE_URL=bank).returncode == 2
 
 
 def test_audit_verify_names_the_first_position_that_was_tampered_with(home: Path, bank: str) -> None:

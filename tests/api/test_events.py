@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 
+from infrastructure.migrate import open_epoch
 from tests.api.campaigns import ACTIVITY, APPROVAL, activity_type, cost_type, drafted, submitted, verdict
-from tests.api.house import House
+from tests.api.house import House, running_house
 from tests.api.subscriber import subscriber
 
 SUBSCRIPTION = """subscription ($after: Position, $select: EventSelection) {
@@ -107,6 +108,37 @@ def test_pages_of_events_meet_without_a_gap(house: House) -> None:
         after, more = page["position"], page["hasMore"]
     assert parts == whole["events"]
     assert "claim.taken" not in {event["type"] for event in parts}
+
+
+def test_a_cursor_into_an_abandoned_tail_is_refused(cardinal_url: str) -> None:
+    """SEC-05: a restore has lost what stood there; whoever followed so far would miss what comes instead."""
+    with running_house(cardinal_url) as house:
+        submitted(house)
+        abandon(house, cardinal_url)
+
+
+def abandon(house: House, url: str) -> None:
+    kept = newest(house)
+    lost = f"{kept[:8]}{int(kept[8:], 16) + 1:016x}"
+    assert house.data("auditor", PAGE, after=lost, first=1)["events"]["events"] == []
+    open_epoch(url)
+    (error,) = house.answer("auditor", PAGE, after=lost, first=1)["errors"]
+    assert error["extensions"]["code"] == "POSITION_ABANDONED"
+    assert house.data("auditor", PAGE, after=kept, first=1)["events"]["events"] == []
+
+    async def scenario() -> None:
+        async with subscriber(house, "auditor") as client:
+            await client.subscribe(SUBSCRIPTION, after=lost)
+            message = await client.receive()
+            assert (message["type"], message["payload"][0]["extensions"]["code"]) == (
+                "error",
+                "POSITION_ABANDONED",
+            )
+            await client.subscribe(SUBSCRIPTION, id_="2", after=kept)
+            await asyncio.to_thread(submitted, house)
+            assert (await client.next())["position"] > lost
+
+    asyncio.run(scenario())
 
 
 def test_what_integrators_see_is_a_mapping_of_its_own(house: House) -> None:

@@ -20,7 +20,8 @@ from infrastructure.event_types import EVENT_TYPES
 from projections.shared.ids import PREFIXES
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "schema.graphql"
-INTERNAL = {"endActivity", "exportActivities", "exportWorkOrder", "startWorkOrder", "completeWorkOrder",
+INTERNAL = {"endActivity", "exportActivities", "exportReplay", "exportWorkOrder",
+            "startWorkOrder", "completeWorkOrder",
             "failWorkOrder", "executeSegmentRun", "deleteSegmentResult", "exportSegmentRun",
             "advancePointsJob",
             "expireBudget", "closeBudget", "exportPointsFile", "expireStock", "fireRunSchedule",

@@ -49,6 +49,7 @@ reviseRewardType    yes      no         no           no      no         yes
 enableRewardType    yes      no         no           no      no         yes
 disableRewardType   yes      no         no           no      no         yes
 exportActivities    yes      yes        yes          yes     no         yes
+exportReplay        no       no         no           yes     no         no
 draftActivity       yes      no         no           no      no         no
 reviseActivity      yes      no         no           no      no         no
 submitActivity      yes      no         no           no      no         no

@@ -100,7 +100,7 @@ def test_projections_are_ready_while_somebody_keeps_them(looked_at: str) -> None
             eventually(lambda: all(part.fault is None for part in readiness.parts()))
             told = {part.name for part in readiness.parts()}
             projections = {f"projection:{name}" for name in NAMES}
-            assert told == {"database", "migrations", "horizon", "seals", *projections}
+            assert told == {"database", "migrations", "horizon", "seals", "tasks", "ledgers", *projections}
         eventually(lambda: "is a projector running?" in (fault(readiness, "projection:activities") or ""))
 
 

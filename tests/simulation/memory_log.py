@@ -144,6 +144,9 @@ class MemoryLog:
     def follow(self, after: Position, limit: int) -> Sequence[Record[Any]]:
         return [_told(record, event) for record, event in self.events[after.offset : after.offset + limit]]
 
+    def is_abandoned(self, position: Position) -> bool:
+        return position.offset > len(self.events)
+
     # --- inside ---------------------------------------------------------------
 
     def _require(self, stream_id: UUID, version: int) -> None:
