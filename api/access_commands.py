@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.terminal import CommandFailed
+from api.terminal import CommandFailed, table
 from application.access import HEAD_OFFICE, Permission, Principal, Role
 
 if TYPE_CHECKING:
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from infrastructure.settings import Settings
 
 users = typer.Typer(help="People who log in here.", no_args_is_help=True)
-keys = typer.Typer(help="The keys by which this house signs its own tokens.", no_args_is_help=True)
+keys = typer.Typer(
+    help="The keys by which this house signs its own tokens, and those that wrap persons' keys.",
+    no_args_is_help=True,
+)
 COMMAND_LINE = "system:command-line"
 
 
@@ -87,6 +90,30 @@ def rotate() -> None:
     from infrastructure.signing_keys import SigningKeys
 
     print(SigningKeys(_settings().signing_keys_folder).rotate())
+
+
+@keys.command("rotate-master")
+def rotate_master() -> None:
+    """Make a new master key and wrap all persons' keys by it, while all runs. Interrupted: do it again."""
+    from infrastructure.vaults import person_keys
+
+    kept = person_keys(_settings())
+    count = kept.rotate()
+    print(f"Master key {kept.status().newest} wraps; {count} persons' keys were wrapped anew.")
+
+
+@keys.command("status")
+def keys_status() -> None:
+    """Show which master key wraps how many persons' keys, and how many persons were erased."""
+    from infrastructure.vaults import person_keys
+
+    found = person_keys(_settings()).status()
+    rows = [
+        (number, "wraps" if number == found.newest else "unwraps", found.by_master.get(number, 0))
+        for number in sorted({*found.by_master, found.newest})
+    ]
+    table(("master key", "use", "persons' keys"), rows)
+    print(f"erased persons: {found.erased}")
 
 
 def _settings() -> "Settings":

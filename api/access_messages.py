@@ -24,6 +24,27 @@ ACCESS_MESSAGES: Mapping[str, tuple[str, str]] = {
         "不能更改自己的账户，请由另一位管理员办理。",
         "Nobody changes his own account: ask another administrator.",
     ),
+    "user_erased": (
+        "该用户的个人信息已删除，账户不再启用。",
+        "The user was erased: his account is closed for good.",
+    ),
+    "erasure_under_way": (
+        "此人的删除申请已存在（{status}）。",
+        "The person is being erased already, or was: it is {status}.",
+    ),
+    "erasure_not_pending": ("删除申请已处理（{status}）。", "The request is closed: it is {status}."),
+    "not_your_erasure": (
+        "只有申请人才能撤回删除申请。",
+        "Only who asked for an erasure can take it back.",
+    ),
+    "bad_person": (
+        "客户号为 1 至 32 个字母、数字、“_”或“-”。",
+        "A customer's number has 1 to 32 letters, digits, '_' or '-'.",
+    ),
+    "user_not_disabled": (
+        "请先停用该用户，再申请删除。",
+        "Disable the user first, then ask that he be erased.",
+    ),
     "user_disabled": ("该用户已停用，请先启用。", "The user is disabled: enable him first."),
     "unknown_scope": ("没有可授予的权限 {scope}。", "There is no permission {scope} to be given."),
     "service_unit_not_yours": (

@@ -1,7 +1,5 @@
 """Figures of activities in GraphQL: whom each speaks to, whom it is for, who qualified; with the lists."""
 
-import base64
-import json
 from datetime import date, datetime
 from enum import StrEnum
 from functools import partial
@@ -12,17 +10,20 @@ from graphql import GraphQLError
 
 from api.commands import Payload, execute, key_of
 from api.context import Context, Info
+from api.graphql_errors import refused
 from api.history import HistoryEntry
+from api.listed_customers import parts, place_of, record, require_page_size
 from api.messages import message
 from api.pasts import recorded
+from api.planner.masks import MaskReason
+from api.planner.requests import DEFAULT_PAGE_SIZE
 from api.planner.values import Cursor
 from api.planner.views import Connection, Node, column, many, payload, ref, struct, view
 from api.refusals import UserError, require, user_error
-from application import activity_figures, downloads
+from application import activity_figures
 from application.access import Permission
-from application.activity_figures import CustomerPage
+from application.activity_figures import CustomerPage, ListedCustomer
 from application.shared.engines import Engine, RunFailed
-from application.shared.handler import Request
 from domain.activity_figures import Exclusion, Figure
 from domain.shared.refusal import Refused
 
@@ -168,19 +169,15 @@ class ActivityFiguresMutations:
 
 @strawberry.type(description="A customer of a list.")
 class ActivityCustomer:
-    customer: str = strawberry.field(description="The id, masked in the middle where isMasked.")
+    customer: str | None = strawberry.field(description="The id, for who reads the unit's customers.")
+    customer_masked: MaskReason | None
     excluded_for: Exclusion | None = strawberry.field(description="Why a customer of the target is left out.")
 
 
-@strawberry.type(description="Customers behind a figure, by id.")
-class ActivityCustomerPage:
-    count: int | None = strawberry.field(default=None, description="The number of the count.")
-    total_count: int | None = strawberry.field(default=None, description="The figure.")
-    is_masked: bool = strawberry.field(default=True, description="Whether the viewer sees ids masked only.")
-    nodes: list[ActivityCustomer] = strawberry.field(default_factory=list)
-    end_cursor: Cursor | None = strawberry.field(default=None, description="Give it as `after` to go on.")
-    has_next_page: bool = False
-    user_errors: list[UserError] = strawberry.field(default_factory=list)
+@strawberry.type(description="Customers behind a figure, by id, and of which count they are.")
+class ActivityCustomerConnection(Connection[ActivityCustomer]):
+    count: int | None = strawberry.field(description="The number of the count; null where there is none.")
+    user_errors: list[UserError] = strawberry.field(description="Why there is no such list.")
 
 
 @strawberry.type
@@ -195,70 +192,54 @@ class ActivityFiguresQueries:
         id: strawberry.ID,
         figure: Figure,
         count: int | None = None,
-        first: int = 20,
+        first: int = DEFAULT_PAGE_SIZE,
         after: Cursor | None = None,
-    ) -> ActivityCustomerPage:
+    ) -> ActivityCustomerConnection:
         context = info.context
         require(Permission.RECORDS_READ, context)
         if context.engine is None:
-            raise _failed(context, "UNAVAILABLE", "unavailable")
-        if not 1 <= first <= context.viewer.page_limit:
-            raise _failed(
-                context, "BAD_INPUT", "out_of_range", least="1", most=str(context.viewer.page_limit)
-            )
+            raise refused("UNAVAILABLE", context.language)
+        require_page_size(context, first)
         number, offset = (count, 0) if after is None else _position(context, after)
         shown = partial(_shown, context, context.engine, id, figure, number, offset, first)
         try:
             page = await to_thread.run_sync(shown)
-        except Refused as refused:
-            faults = [user_error(fault, context.language) for fault in refused.faults]
-            return ActivityCustomerPage(user_errors=faults)
+        except Refused as declined:
+            faults = [user_error(fault, context.language) for fault in declined.faults]
+            nothing = parts("", (), 0, 0, more=False)
+            return ActivityCustomerConnection(**nothing, count=None, user_errors=faults)
         except RunFailed as failed:
-            raise _failed(context, "LIST_UNUSABLE", "list_unusable", reason=failed.code.value) from None
-        end = page.first + len(page.customers)
-        return ActivityCustomerPage(
-            count=page.number,
-            total_count=page.total,
-            is_masked=page.is_masked,
-            nodes=[
-                ActivityCustomer(customer=each.customer, excluded_for=each.excluded_for)
-                for each in page.customers
-            ],
-            end_cursor=_cursor(page.number, end) if page.customers else None,
-            has_next_page=end < page.total,
-        )
+            text = message("list_unusable", {"reason": failed.code.value}, context.language)
+            raise GraphQLError(text, extensions={"code": "LIST_UNUSABLE"}) from None
+        rows = [(place, _customer(each, page)) for place, each in enumerate(page.customers, page.first + 1)]
+        more = page.first + len(rows) < page.total
+        found = parts(str(page.number), rows, page.total, page.first, more=more)
+        return ActivityCustomerConnection(**found, count=page.number, user_errors=[])
+
+
+def _customer(listed: ListedCustomer, page: CustomerPage) -> ActivityCustomer:
+    return ActivityCustomer(
+        customer=listed.customer,
+        customer_masked=None if page.masked is None else MaskReason(page.masked),
+        excluded_for=listed.excluded_for,
+    )
 
 
 def _shown(
     context: Context, engine: Engine, id_: str, figure: Figure, number: int | None, offset: int, first: int
 ) -> CustomerPage:
-    """The page; without the record of who reads them, no ids are shown in clear."""
     handler = context.handler
     work = activity_figures.reading(handler, context.principal)
     page = activity_figures.page(work, engine, key_of("act", id_), figure, number, offset, first)
-    if not page.is_masked and page.customers:
+    if page.masked is None and page.customers:
         asked = {"id": id_, "figure": figure.name, "count": page.number, "from": page.first}
-        rows, address = len(page.customers), context.address
-        request = Request(context.principal, OPERATION, {**asked, "rows": rows, "address": address})
-        chosen = json.dumps(asked, separators=(",", ":"))
-        handler(request, lambda work: downloads.record(work, SUBJECT, chosen, rows, address))
+        record(context, OPERATION, SUBJECT, asked, len(page.customers))
     return page
 
 
-def _cursor(number: int, offset: int) -> Cursor:
-    """The lists never change, so a place in one is a number; a customer's id would tell the masked viewer."""
-    return Cursor(base64.urlsafe_b64encode(f"{number}:{offset}".encode()).decode())
-
-
 def _position(context: Context, cursor: str) -> tuple[int, int]:
-    try:
-        number, offset = base64.urlsafe_b64decode(cursor).decode().split(":")
-        if not (0 < int(number) < 2**31 and 0 < int(offset) < 2**31):
-            raise ValueError
-        return int(number), int(offset)
-    except ValueError:
-        raise _failed(context, "BAD_CURSOR", "bad_cursor") from None
-
-
-def _failed(context: Context, code: str, sentence: str, **values: str) -> GraphQLError:
-    return GraphQLError(message(sentence, values, context.language), extensions={"code": code})
+    """The number of the count, and how many come before."""
+    number, offset = place_of(cursor)
+    if not (number.isascii() and number.isdigit() and 0 < int(number[:10]) < 2**31):
+        raise refused("BAD_CURSOR", context.language)
+    return int(number), offset

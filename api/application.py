@@ -21,14 +21,15 @@ from api.partner_messages import PARTNERS_PATH
 from api.points_files import JOBS_PATH
 from api.replay_files import REPLAYS_PATH
 from api.request_log import Observe, RequestLog
-from api.rest.activities import ACTIVITIES, OPERATIONS
+from api.rest.contract import OPERATIONS
 from api.result_files import RESULTS_PATH
 from api.transport import TransportRules
 from api.work_order_forms import FORMS_PATH
 
 GRAPHQL_PATH = "/graphql"
 KNOWN_PATHS = frozenset(
-    {GRAPHQL_PATH, ACTIVITIES_PATH, ACTIVITIES, "/healthz", "/readyz", "/metrics", *LOGIN_PATHS, KEYS_PATH}
+    {GRAPHQL_PATH, ACTIVITIES_PATH, "/healthz", "/readyz", "/metrics", *LOGIN_PATHS, KEYS_PATH}
+    | {operation.path for operation in OPERATIONS if "{" not in operation.path}
 )
 COMPRESSED_BYTES_MIN = 1_024
 add_compress_type("application/graphql-response+json")

@@ -24,6 +24,7 @@ PROJECTIONS = (
     "activities",
     "work_orders",
     "cancellations",
+    "erasures",
     "segment_definitions",
     "timeline",
 )
@@ -72,8 +73,8 @@ class ApprovalDecision:
 class Approval(Node):
     version: int
     subject_kind: str = column(
-        description="activity, work_order, cancellation, segment_definition or webhook_endpoint:"
-        " the type of `subject`."
+        description="activity, work_order, cancellation, segment_definition, webhook_endpoint or"
+        " erasure: the type of `subject`."
     )
     subject_label: str = column(description="What people call it: its code or number.")
     subject_revision: int

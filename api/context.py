@@ -14,6 +14,7 @@ from application.access import CUSTOMER, Principal, visible
 from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
+from application.shared.key_keepers import PersonKeeper
 from application.shared.records import BANK_WIDE, Log, Record
 from application.shared.webhooks import WebhookDesk
 
@@ -42,6 +43,7 @@ class Context:
     engine: Engine | None = None
     accounts: Accounts | None = None
     webhooks: WebhookDesk | None = None
+    persons: PersonKeeper | None = None
     address: str = ""
     stream: Stream | None = None
 

@@ -2,27 +2,36 @@
 
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
+from uuid import UUID
 
 import strawberry
 from anyio import to_thread
 from graphql import GraphQLError
 
 from api.commands import key_of
-from api.context import Info
+from api.context import Context, Info
 from api.customer_groups import CustomerGroup
+from api.graphql_errors import refused
 from api.history import HistoryEntry
+from api.listed_customers import parts, place_of, record, require_page_size
 from api.messages import message
-from api.planner.values import Int64
+from api.planner import ids
+from api.planner.requests import DEFAULT_PAGE_SIZE
+from api.planner.values import Cursor, Int64
 from api.planner.views import Connection, Node, column, many, one, ref, view
 from api.refusals import require
 from application import group_extractions
 from application.access import Permission
-from application.shared.engines import RunFailed, RunFailure
+from application.shared.engines import Engine, RunFailed, RunFailure
 from domain.activity_plans import GroupRole
 from domain.group_extractions import ATTEMPTS_EXHAUSTED
 from domain.group_memberships import Movement
 from domain.shared.refusal import Refused
+
+OPERATION = "listGroupMembers"
+SUBJECT = "group_members"
 
 strawberry.enum(
     Movement, name="GroupMovement", description="Against the extraction before; LEFT is no member any more."
@@ -93,35 +102,42 @@ class GroupMember:
 @strawberry.type
 class GroupExtractionQueries:
     @strawberry.field(
-        description="Who is in an extraction and who left with it, by customer id: at most 1,000, those after"
-        " `after`; of the movements that are named, or of all."
+        description="Who is in an extraction and who left with it, by customer id; of the movements that are"
+        " named, or of all. Each page is recorded among the downloads."
     )
     async def group_members(
         self,
         info: Info,
         extraction_id: strawberry.ID,
         movements: list[Movement] | None = None,
-        first: int = 100,
-        after: str = "",
-    ) -> list[GroupMember]:
+        first: int = DEFAULT_PAGE_SIZE,
+        after: Cursor | None = None,
+    ) -> Connection[GroupMember]:
         context = info.context
         require(Permission.CUSTOMERS_READ, context)
-        engine = context.engine
-        if engine is None:
-            text = message("unavailable", {}, context.language)
-            raise GraphQLError(text, extensions={"code": "UNAVAILABLE"})
-        key, wanted = key_of("ge", extraction_id), frozenset(movements or Movement)
-
-        def read() -> list[tuple[str, Movement]]:
-            found = group_extractions.movements(context.handler, engine, context.principal, key, after)
-            return group_extractions.page(found, wanted.__contains__, max(0, first))
-
+        if context.engine is None:
+            raise refused("UNAVAILABLE", context.language)
+        require_page_size(context, first)
+        key, wanted = key_of("ge", extraction_id), frozenset(Movement if movements is None else movements)
+        read = partial(_read, context, context.engine, key, wanted, first, after)
         try:
-            members = await to_thread.run_sync(read)
+            return Connection(**await to_thread.run_sync(read))
         except Refused:
-            text = message("not_found", {}, context.language)
-            raise GraphQLError(text, extensions={"code": "NOT_FOUND"}) from None
+            raise refused("NOT_FOUND", context.language) from None
         except RunFailed as failed:
             text = message("preview_failed", {"reason": failed.code.value}, context.language)
             raise GraphQLError(text, extensions={"code": "PREVIEW_FAILED"}) from None
-        return [GroupMember(customer_id=customer, movement=movement) for customer, movement in members]
+
+
+def _read(
+    context: Context, engine: Engine, key: UUID, wanted: frozenset[Movement], first: int, after: str | None
+) -> dict[str, Any]:
+    list_, place = (key.hex, 0) if after is None else place_of(after)
+    if list_ != key.hex:
+        raise refused("BAD_CURSOR", context.language)
+    page = group_extractions.page(context.handler, engine, context.principal, key, wanted, place, first)
+    if page.rows:
+        asked = {"id": ids.encode("ge", key), "movements": sorted(wanted), "from": page.rows[0][0]}
+        record(context, OPERATION, SUBJECT, asked, len(page.rows))
+    rows = [(at, GroupMember(customer_id=customer, movement=what)) for at, customer, what in page.rows]
+    return parts(list_, rows, page.total, place, more=page.has_more)

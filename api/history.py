@@ -24,7 +24,10 @@ class FieldChange:
     prefix="ev",
     scope="org_unit",
     permission="records.read",
-    kinds=("stream_type", dict.fromkeys(sorted(ACCOUNT_KINDS), "accounts.read")),
+    kinds=(
+        "stream_type",
+        {**dict.fromkeys(sorted(ACCOUNT_KINDS), "accounts.read"), "erasure": "persons.read"},
+    ),
     scope_nullable=True,
     order=("epoch", "sequence"),
     position=("epoch", "position"),

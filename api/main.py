@@ -16,6 +16,7 @@ from api.audit_commands import audit, sealer
 from api.backup_commands import archiving, backup, promote, restore
 from api.counterpart_command import counterpart
 from api.document_commands import documents
+from api.erasure_commands import erasures
 from api.opened import opened_database, read_settings
 from api.processes import (
     CHILD_LIMIT_S,
@@ -50,6 +51,7 @@ cardinal.add_typer(users, name="users")
 cardinal.add_typer(keys, name="keys")
 cardinal.command()(token)
 cardinal.add_typer(documents, name="documents")
+cardinal.add_typer(erasures, name="erasures")
 cardinal.command()(counterpart)
 cardinal.command()(backup)
 cardinal.command()(restore)
@@ -83,6 +85,7 @@ def _explained(error: Exception) -> tuple[str, str, int]:
     """What is wrong in a line, what to do about it in another, and the exit code."""
     import psycopg
 
+    from application.shared.key_keepers import KeysUnavailable as PersonKeysUnavailable
     from infrastructure.migrate import MigrationRefused
     from infrastructure.postgres_place import PostgresUnavailable
     from infrastructure.seal_folder import SealsDiffer, SealsUnreachable
@@ -101,6 +104,8 @@ def _explained(error: Exception) -> tuple[str, str, int]:
             return text, "The embedded PostgreSQL lies in CARDINAL_HOME (docs/settings.md).", 1
         case KeysUnavailable():
             return f"The token keys can't be used: {text}.", "Mend that and start again.", 1
+        case PersonKeysUnavailable():
+            return f"The keys of persons can't be used: {text}.", "docs/personal-data.md tells what to do.", 1
         case SealsUnreachable() | SealKeysUnavailable():
             return f"The seals can't be used: {text}.", "See CARDINAL_SEALS and CARDINAL_SEAL_KEYS.", 1
         case SealsDiffer() | SealInvalid():
@@ -228,12 +233,15 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring the database forward, as its owner."""
+    from api.erasure_commands import replayed
     from infrastructure.first_start import bring_forward
     from infrastructure.migrate import open_epoch
 
     with opened_database("migrate") as database:
         applied = bring_forward(database)
         epoch = open_epoch(database.owner_url) if restored else None
+        if restored:
+            replayed(database.url)
     print("\n".join(applied) if applied else "The database is up to date.")
     if epoch is not None:
         print(f"Positions go on in epoch {epoch}; what was published of lost events is void.")

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from api.public_mappings import Data, Mapping, mapping
+from api.public_mappings import Data, Mapping, mapping, public_id
 from domain import delegations as d
+from domain import erasures as er
 from domain import revocations as r
 from domain import service_accounts as sa
 from domain import users as u
@@ -11,7 +12,7 @@ from domain import users as u
 
 def _profile(profile: u.Profile) -> Data:
     return {
-        "name": profile.name,
+        "name": profile.name or None,  # who was erased has none
         "orgUnit": profile.org_unit,
         "roles": list(profile.roles),
         "dataUnits": None if profile.data_units is None else list(profile.data_units),
@@ -41,6 +42,17 @@ ACCESS_MAPPINGS: dict[type, Mapping] = {
     u.UserLocked: mapping("locked", lambda e: {"reason": e.reason}),
     u.UserUnlocked: mapping("unlocked", lambda _: {}),
     u.UserPasswordReset: mapping("password_reset", lambda _: {}),
+    u.UserErased: mapping("erased", lambda _: {}),
+    er.ErasureRequested: mapping(
+        "requested",
+        lambda e: {"kind": e.kind.name, "reason": e.reason, "approvalId": public_id("approval", e.approval)},
+    ),
+    er.ErasureApproved: mapping("approved", lambda e: {"approvalId": public_id("approval", e.approval)}),
+    er.ErasureRejected: mapping(
+        "rejected", lambda e: {"approvalId": public_id("approval", e.approval), "reason": e.reason}
+    ),
+    er.ErasureWithdrawn: mapping("withdrawn", lambda _: {}),
+    er.ErasureCompleted: mapping("completed", lambda e: {"rows": e.rows, "files": e.files}),
     sa.ServiceAccountCreated: mapping("created", lambda e: {"code": e.code, **_terms(e.terms)}),
     sa.ServiceAccountRevised: mapping("revised", lambda e: {"revision": e.revision, **_terms(e.terms)}),
     sa.ServiceAccountDisabled: mapping("disabled", lambda e: {"reason": e.reason}),

@@ -20,6 +20,7 @@ from domain.cancellations import CancellationRefusal
 from domain.catalogues import CatalogueRefusal
 from domain.customer_groups import GroupRefusal
 from domain.delegations import DelegationRefusal
+from domain.erasures import ErasureRefusal
 from domain.group_rules import RuleRefusal
 from domain.points_job_statuses import JobRefusal
 from domain.points_job_terms import TermsRefusal
@@ -76,6 +77,7 @@ REFUSALS: tuple[type[StrEnum], ...] = (
     DelegationRefusal,
     ScheduleRefusal,
     WebhookRefusal,
+    ErasureRefusal,
 )
 _MEMBERS = {member.name: member.value for refusal in REFUSALS for member in refusal}
 assert len(_MEMBERS) == sum(len(refusal) for refusal in REFUSALS), "a code means one thing everywhere"

@@ -22,6 +22,7 @@ from api.departments import Department, DepartmentMutations
 from api.descriptions import describe
 from api.differences import DifferenceQueries
 from api.downloads import Download
+from api.erasures import Erasure, ErasureMutations
 from api.events import EventQueries, EventSubscription
 from api.graphql_errors import log_faults
 from api.group_extractions import GroupExtraction, GroupExtractionQueries
@@ -138,6 +139,8 @@ class ReadQueries:
     access_entries: Connection[AccessEntry] = many(
         description="Who came in, or tried to, newest first; not event-sourced, but never changed either."
     )
+    erasure: Erasure | None = one(description="One request, with asOf as it was then.")
+    erasures: Connection[Erasure] = many(description="Who is to be forgotten, and that some were.")
     webhook_endpoint: WebhookEndpoint | None = one()
     webhook_endpoints: Connection[WebhookEndpoint] = many(
         box=BOX, description="The endpoints in sight; DISABLED are those that could not be delivered to."
@@ -192,6 +195,7 @@ Mutation = merge_types(
         BusinessCalendarMutations,
         RunScheduleMutations,
         WebhookEndpointMutations,
+        ErasureMutations,
     ),
 )
 

@@ -18,6 +18,7 @@ from application.access import Principal, Role
 from application.accounts import Accounts
 from application.shared.engines import Engine
 from application.shared.handler import Handler
+from application.shared.key_keepers import PersonKeeper
 from application.shared.records import Log, Position
 from application.shared.webhooks import WebhookDesk
 
@@ -49,6 +50,7 @@ class Services:
     engine: Engine | None = None
     accounts: Accounts | None = None
     webhooks: WebhookDesk | None = None
+    persons: PersonKeeper | None = None
 
     def context(
         self, principal: Principal, language: Language, id_: str, key: str | None, address: str = ""
@@ -70,6 +72,7 @@ class Services:
             engine=self.engine,
             accounts=self.accounts,
             webhooks=self.webhooks,
+            persons=self.persons,
             address=address,
         )
 

@@ -43,7 +43,7 @@ class User(Node):
     version: int
     revision: int
     username: str
-    name: str
+    name: str | None = column(description="What people call him; null once he was erased.")
     org_unit: str
     roles: list[str] = column(description="As tokens and settings write them: operator, auditor …")
     data_units: list[str] | None = column(
@@ -59,6 +59,7 @@ class User(Node):
     created_by: str
     changed_at: datetime
     changed_by: str
+    erased_at: datetime | None = column(description="Since when nobody can tell his name any more.")
     history: Connection[HistoryEntry] = many("stream_id", description="Every change, oldest first.")
 
 

@@ -21,12 +21,13 @@ def sample(
     from application.shared.business_time import business_date
     from application.shared.handler import system_clock
     from infrastructure.settings import Settings
+    from infrastructure.vaults import erased_customers
     from infrastructure.warehouse import Warehouse
     from infrastructure.warehouse_sample import SampleSize
 
     settings = Settings.read()
     today = business_date(system_clock(), settings.time_zone)
-    place = Warehouse(settings.home / "warehouse", tuple(sorted(settings.units)))
+    place = Warehouse(settings.home / "warehouse", tuple(sorted(settings.units)), erased_customers(settings))
     before = place.snapshot()
     with progress("sample bank") as shown:
         made = place.generate(
@@ -46,6 +47,7 @@ def load(
     """Load one's own CSV files in the place of what is there; bad rows are told, good ones load."""
     from api.messages import message
     from infrastructure.settings import Settings
+    from infrastructure.vaults import erased_customers
     from infrastructure.warehouse import Warehouse
     from infrastructure.warehouse_mapping import MAPPING_FILE, LoadRefused
 
@@ -54,9 +56,9 @@ def load(
     chosen = mapping or (own if own.exists() else None)
     try:
         with progress("purchases") as shown:
-            report = Warehouse(settings.home / "warehouse", tuple(sorted(settings.units))).load_csv(
-                folder, lambda percent: shown(percent, 100), chosen
-            )
+            report = Warehouse(
+                settings.home / "warehouse", tuple(sorted(settings.units)), erased_customers(settings)
+            ).load_csv(folder, lambda percent: shown(percent, 100), chosen)
     except LoadRefused as refused:
         raise CommandFailed(message(refused.code, refused.values, "en"), OWN_DATA) from refused
     print(f"{report.snapshot}: {report.customers:,} customers, {report.transactions:,} transactions loaded")

@@ -33,8 +33,8 @@ from api.planner.reads import Reads, configure
 from api.points_files import JOBS_PATH, PointsFiles
 from api.rates import RateRules, Rates
 from api.replay_files import REPLAYS_PATH, ReplayFiles
-from api.rest.activities import OPERATIONS
 from api.rest.app import RestApp
+from api.rest.contract import OPERATIONS
 from api.result_files import RESULTS_PATH, ResultFiles
 from api.schema import schema
 from api.services import PageSizes, Services
@@ -46,7 +46,7 @@ from application.shared.business_time import DEFAULT_ZONE
 from application.shared.engines import Engine
 from application.shared.gateways import PointsGateway
 from application.shared.handler import Handler
-from infrastructure import webhooks
+from infrastructure import personal_parts, webhooks
 from infrastructure.access_state import AccessState
 from infrastructure.access_store import AccessStore
 from infrastructure.append_notices import AppendNotices
@@ -217,6 +217,7 @@ class GraphQL:
                 admission=Admission(reads, documents, Rates(self.rates)),
                 tags=EntityTags(reads.one, PROJECTION_OF, _release()),
                 engine=self.engine,
+                persons=personal_parts.in_use(),
             )
             self._app = GraphQLApp(schema, services, graphiql=self.graphiql)
             self._exports = Exports(services, self.time_zone, Workbook)

@@ -62,6 +62,9 @@ class Permission(StrEnum):
     SCHEDULES_PERFORM = "schedules.perform"
     WEBHOOKS_MAINTAIN = "webhooks.maintain"
     WEBHOOKS_DELIVER = "webhooks.deliver"
+    PERSONS_READ = "persons.read"
+    PERSONS_ERASE = "persons.erase"
+    PERSONS_FORGET = "persons.forget"
 
 
 _STAFF = frozenset(
@@ -80,7 +83,11 @@ _POINTS = frozenset(
     {Permission.POINTS_READ, Permission.POINTS_RUN, Permission.POINTS_ADJUST, Permission.POINTS_EXPORT}
 )
 _ACCOUNTS = frozenset({Permission.ACCOUNTS_READ, Permission.ACCOUNTS_MAINTAIN})
-_HEAD_OFFICE_ONLY = _ACCOUNTS | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT}
+_HEAD_OFFICE_ONLY = (
+    _ACCOUNTS
+    | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT}
+    | {Permission.PERSONS_READ, Permission.PERSONS_ERASE}
+)
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.OPERATOR: _STAFF
@@ -93,15 +100,17 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.RESEARCHER: _STAFF | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW},
     Role.TECHNOLOGIST: _STAFF
     | _SEGMENTS
-    | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE},
+    | {Permission.APPROVALS_DECIDE, Permission.GROUPS_PREVIEW, Permission.WORK_ORDERS_SCHEDULE}
+    | {Permission.PERSONS_READ},
     Role.AUDITOR: _STAFF
-    | {Permission.ACCOUNTS_READ, Permission.POINTS_READ, Permission.POINTS_EXPORT, Permission.AUDIT_REPLAY},
+    | {Permission.ACCOUNTS_READ, Permission.POINTS_READ, Permission.POINTS_EXPORT, Permission.AUDIT_REPLAY}
+    | {Permission.PERSONS_READ},
     Role.INTEGRATOR: frozenset({Permission.RECORDS_READ, Permission.EVENTS_READ, Permission.SCHEMA_READ})
     | {Permission.STOCKS_AWARD, Permission.WEBHOOKS_MAINTAIN},
     Role.ADMINISTRATOR: _STAFF
     | _ACCOUNTS
     | {Permission.PARAMETERS_MAINTAIN, Permission.SOURCES_GRANT, Permission.WORK_DELEGATE}
-    | {Permission.WEBHOOKS_MAINTAIN},
+    | {Permission.WEBHOOKS_MAINTAIN, Permission.PERSONS_READ, Permission.PERSONS_ERASE},
 }
 
 GRANTABLE = (
@@ -110,6 +119,8 @@ GRANTABLE = (
     - {
         Permission.APPROVALS_DECIDE,
         Permission.WORK_DELEGATE,
+        Permission.PERSONS_READ,
+        Permission.PERSONS_ERASE,
     }
 )
 """What a program can be given: nothing that decides for people, nothing that makes accounts."""
@@ -173,7 +184,7 @@ OPERATIONS: Mapping[str, Permission] = {
     "expireStock": Permission.STOCKS_EXPIRE,
     "countActivity": Permission.GROUPS_PREVIEW,
     "executeActivityCount": Permission.FIGURES_COUNT,
-    "listActivityCustomers": Permission.CUSTOMERS_READ,
+    **dict.fromkeys(("listActivityCustomers", "listGroupMembers"), Permission.CUSTOMERS_READ),
     **{f"{verb}WorkOrder": Permission.WORK_ORDERS_PLAN for verb in ("draft", "revise", "submit", "withdraw")},
     "requestCancellation": Permission.WORK_ORDERS_PLAN,
     "withdrawCancellation": Permission.WORK_ORDERS_PLAN,
@@ -219,6 +230,8 @@ OPERATIONS: Mapping[str, Permission] = {
     "endOldWebhookSecret": Permission.WEBHOOKS_MAINTAIN,
     "resendWebhookDelivery": Permission.WEBHOOKS_MAINTAIN,
     "suspendWebhookEndpoint": Permission.WEBHOOKS_DELIVER,
+    **{f"{verb}Erasure": Permission.PERSONS_ERASE for verb in ("request", "withdraw")},
+    "completeErasure": Permission.PERSONS_FORGET,
 }
 """Every operation that changes anything, and the permission it asks for. What is not here is forbidden."""
 
@@ -321,6 +334,8 @@ def to_read(kind: str) -> Permission:
     """What reading things of a kind asks for."""
     if kind in ACCOUNT_KINDS:
         return Permission.ACCOUNTS_READ
+    if kind == "erasure":
+        return Permission.PERSONS_READ
     return Permission.POINTS_READ if kind in DATA_KINDS else Permission.RECORDS_READ
 
 

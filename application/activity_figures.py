@@ -1,10 +1,10 @@
 """The use cases of an activity's figures: a count is asked for, its lists are shown in pages."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
-from application.access import Permission, Principal
-from application.customer_groups import masked
+from application.access import Permission, Principal, queries_customers
 from application.figures_sql import EXCLUDED_FOR
 from application.group_sql import CUSTOMER_ID
 from application.shared.engines import Engine
@@ -71,9 +71,16 @@ def subject(work: Work, figures: UUID) -> ActivityFigures:
 # --- The lists behind the figures -----------------------------------------
 
 
+class Masked(StrEnum):
+    """Why who sees a list does not see whom it is of."""
+
+    NO_PERMISSION = "no_permission"
+    OTHER_UNITS = "other_units"
+
+
 @dataclass(frozen=True, slots=True)
 class ListedCustomer:
-    customer: str
+    customer: str | None
     excluded_for: Exclusion | None = None
 
 
@@ -85,7 +92,7 @@ class CustomerPage:
     total: int
     first: int
     customers: tuple[ListedCustomer, ...]
-    is_masked: bool
+    masked: Masked | None
 
 
 def reading(handler: Handler, principal: Principal) -> Work:
@@ -98,7 +105,8 @@ def page(
 ) -> CustomerPage:
     """Some of the customers behind a figure of the newest count in sight, or of the one of that number.
 
-    Who may not read customers sees their ids masked. Refuse what was not counted. Raise RunFailed.
+    Who may not read customers, or does not see those of the unit, gets none of their ids. Refuse what was not
+    counted. Raise RunFailed.
     """
     state = subject(work, figures_id(activity_id))
     counted = state.counts.get(state.counted if number is None else number)
@@ -110,13 +118,15 @@ def page(
     columns = (CUSTOMER_ID,) if figure is Figure.QUALIFIED else (CUSTOMER_ID, EXCLUDED_FOR)
     only = EXCLUDED_FOR if figure is Figure.APPLICABLE else None
     rows = engine.page(run_id, columns, first, min(most, CUSTOMERS_AT_ONCE_MAX), only)
-    is_masked = Permission.CUSTOMERS_READ not in work.principal.permissions
-    customers = tuple(_listed(row, is_masked) for row in rows)
-    return CustomerPage(number, total, first, customers, is_masked)
+    masked = None
+    if Permission.CUSTOMERS_READ not in work.principal.permissions:
+        masked = Masked.NO_PERMISSION
+    elif not queries_customers(work.principal, state.org_unit):
+        masked = Masked.OTHER_UNITS
+    customers = tuple(_listed(row, masked) for row in rows)
+    return CustomerPage(number, total, first, customers, masked)
 
 
-def _listed(row: tuple[str, ...] | tuple[str, str | None], is_masked: bool) -> ListedCustomer:
+def _listed(row: tuple[str, ...] | tuple[str, str | None], masked: Masked | None) -> ListedCustomer:
     reason = row[1] if len(row) > 1 else None
-    return ListedCustomer(
-        masked(row[0]) if is_masked else row[0], None if reason is None else Exclusion(reason)
-    )
+    return ListedCustomer(None if masked else row[0], None if reason is None else Exclusion(reason))

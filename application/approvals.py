@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from application import activities, cancellations, segment_definitions, webhook_endpoints, work_orders
+from application import (
+    activities,
+    cancellations,
+    erasures,
+    segment_definitions,
+    webhook_endpoints,
+    work_orders,
+)
 from application.shared.approvable import Approvable
 from application.shared.work import Work
 from domain.approvals import (
@@ -24,6 +31,7 @@ SUBJECTS: Mapping[str, Approvable] = {
     "cancellation": cancellations.APPROVABLE,
     "segment_definition": segment_definitions.APPROVABLE,
     "webhook_endpoint": webhook_endpoints.APPROVABLE,
+    "erasure": erasures.APPROVABLE,
 }
 """Everything that can be approved, by stream type."""
 

@@ -1,7 +1,7 @@
 """The use cases of group extractions, and the step that a worker performs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -35,7 +35,6 @@ from domain.shared.refusal import CommonRefusal, Refused
 from domain.timeframes import resolve
 
 SYSTEM_USER = "system:worker"
-MEMBERS_SHOWN_MAX = 1_000
 
 
 def request(work: Work, schedule_id: UUID, task: GroupTask, due_at: datetime, previous: UUID | None) -> UUID:
@@ -148,21 +147,48 @@ class _Worker:
 # --- Who is in it -----------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    """Some of the `total` that are wanted: (place in the whole list from 1, customer, what became of him)."""
+
+    total: int
+    rows: tuple[tuple[int, str, Movement], ...]
+    has_more: bool
+
+
 def movements(
-    handler: Handler, engine: Engine, principal: Principal, extraction_id: UUID, after: str = ""
+    handler: Handler, engine: Engine, principal: Principal, extraction_id: UUID
 ) -> Iterator[tuple[str, Movement]]:
-    """The members of an extraction in sight and those who left with it, by id, from the one after `after`."""
+    """The members of an extraction in sight and those who left with it, by id."""
+    extraction = _in_sight(handler, principal, extraction_id)
+    return members(engine, extraction.has.previous, extraction_id)
+
+
+def page(
+    handler: Handler,
+    engine: Engine,
+    principal: Principal,
+    extraction_id: UUID,
+    wanted: Collection[Movement],
+    place: int,
+    most: int,
+) -> MemberPage:
+    """The first of those that are wanted behind the place. The list never changes. Raise RunFailed."""
+    extraction = _in_sight(handler, principal, extraction_id)
+    told = extraction.membership
+    assert told is not None, "it succeeded"
+    counts = {Movement.JOINED: told.joined, Movement.STAYED: told.stayed, Movement.LEFT: told.left}
+    found = enumerate(members(engine, extraction.has.previous, extraction_id), 1)
+    chosen = ((at, customer, what) for at, (customer, what) in found if at > place and what in wanted)
+    rows = tuple(islice(chosen, most + 1))
+    return MemberPage(sum(counts[each] for each in wanted), rows[:most], len(rows) > most)
+
+
+def _in_sight(handler: Handler, principal: Principal, extraction_id: UUID) -> GroupExtraction:
+    """One that has succeeded, to a principal who sees its unit's customers; else Refused."""
     work = handler.look(principal)
     extraction = work.subject(DECIDER, extraction_id, lambda state: state.has.org_unit, looks_only=True)
     is_seen = queries_customers(principal, extraction.has.org_unit)
     if not is_seen or extraction.status is not Status.SUCCEEDED:
         raise Refused.because(CommonRefusal.NOT_FOUND, "id")
-    found = members(engine, extraction.has.previous, extraction_id)
-    return (each for each in found if each[0] > after)
-
-
-def page(
-    found: Iterator[tuple[str, Movement]], wanted: Callable[[Movement], bool], most: int
-) -> list[tuple[str, Movement]]:
-    """The first of those that are wanted."""
-    return list(islice((each for each in found if wanted(each[1])), min(most, MEMBERS_SHOWN_MAX)))
+    return extraction

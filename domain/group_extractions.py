@@ -133,6 +133,7 @@ class GroupExtraction:
     status: Status = Status.UNKNOWN
     requested: GroupExtractionRequested | None = None
     attempt: int = 0
+    membership: GroupMembershipRecorded | None = None
 
     @property
     def has(self) -> GroupExtractionRequested:
@@ -148,7 +149,7 @@ def evolve(extraction: GroupExtraction, event: Event) -> GroupExtraction:
         case GroupExtractionStarted(attempt=attempt):
             return replace(extraction, status=Status.RUNNING, attempt=attempt)
         case GroupMembershipRecorded():
-            return replace(extraction, status=Status.SUCCEEDED)
+            return replace(extraction, status=Status.SUCCEEDED, membership=event)
         case GroupExtractionFailed():
             return replace(extraction, status=Status.FAILED)
         case _:

@@ -12,6 +12,7 @@ from typing import assert_never
 from uuid import UUID, uuid5
 
 from domain.shared.decider import Decider
+from domain.shared.persons import ERASED
 from domain.shared.refusal import CommonRefusal, Fault, Refused, refuse_any
 from domain.shared.text import name_faults
 
@@ -62,6 +63,7 @@ class UserRefusal(StrEnum):
     UNIT_NOT_YOURS = "unit_not_yours"
     OWN_ACCOUNT = "own_account"
     USER_DISABLED = "user_disabled"
+    USER_ERASED = "user_erased"
 
 
 # --- Commands -------------------------------------------------------------
@@ -113,7 +115,14 @@ class ResetPassword:
     by: str
 
 
-Command = CreateUser | ReviseUser | DisableUser | EnableUser | LockUser | UnlockUser | ResetPassword
+@dataclass(frozen=True, slots=True)
+class EraseUser:
+    """What he is called is forgotten; the account is disabled, and stays so for ever."""
+
+
+Command = (
+    CreateUser | ReviseUser | DisableUser | EnableUser | LockUser | UnlockUser | ResetPassword | EraseUser
+)
 
 # --- Events ---------------------------------------------------------------
 # These names and fields are the storage format: add fields with defaults, never rename, never remove.
@@ -162,7 +171,21 @@ class UserPasswordReset:
     by: str
 
 
-Event = UserCreated | UserRevised | UserDisabled | UserEnabled | UserLocked | UserUnlocked | UserPasswordReset
+@dataclass(frozen=True, slots=True)
+class UserErased:
+    """His key is destroyed: in the events before, his name is empty. The account is closed for good."""
+
+
+Event = (
+    UserCreated
+    | UserRevised
+    | UserDisabled
+    | UserEnabled
+    | UserLocked
+    | UserUnlocked
+    | UserPasswordReset
+    | UserErased
+)
 
 # --- State ----------------------------------------------------------------
 
@@ -183,6 +206,7 @@ class User:
     revision: int = 0
     username: str = ""
     profile: Profile = Profile("", "", ())
+    is_erased: bool = False
 
     @property
     def org_unit(self) -> str:
@@ -206,6 +230,9 @@ def evolve(user: User, event: Event) -> User:
             return replace(user, status=status, is_locked=False)
         case UserPasswordReset():
             return user
+        case UserErased():
+            profile = replace(user.profile, name=ERASED)
+            return replace(user, status=Status.DISABLED, is_erased=True, profile=profile)
         case _:
             assert_never(event)
 
@@ -217,6 +244,8 @@ def decide(command: Command, user: User) -> Sequence[Event]:
     if isinstance(command, CreateUser):
         return _create(command, user)
     _require_known(user)
+    if user.is_erased and not isinstance(command, EraseUser):
+        raise Refused.because(UserRefusal.USER_ERASED, "id")
     match command:
         case ReviseUser():
             return _revise(command, user)
@@ -236,6 +265,8 @@ def decide(command: Command, user: User) -> Sequence[Event]:
         case ResetPassword(by=by):
             _require_enabled(user)
             return [UserPasswordReset(by)]
+        case EraseUser():
+            return [] if user.is_erased else [UserErased()]
         case _:
             assert_never(command)
 

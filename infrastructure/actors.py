@@ -14,6 +14,7 @@ from psycopg_pool import ConnectionPool
 
 from application.processes.activity_counting import COUNT_ACTIVITY
 from application.processes.ended_activities import Ended
+from application.processes.erasing import ERASE_PERSON
 from application.processes.expired_reservations import Expired
 from application.processes.expired_results import Deleted
 from application.processes.points_delivery import DELIVER_POINTS
@@ -103,6 +104,7 @@ class Performers:
     fire_schedule: Callable[[UUID], None]
     extract_group: Callable[[UUID], None]
     move_schedules: Callable[[UUID], None]
+    erase_person: Callable[[UUID], timedelta | None]
 
 
 def declare(broker: dramatiq.Broker, perform: Performers) -> None:
@@ -147,6 +149,18 @@ def declare(broker: dramatiq.Broker, perform: Performers) -> None:
             raise dramatiq.errors.Retry("no answer yet", delay=int(look_after.total_seconds() * 1000))
 
     _declare_scheduled_runs(broker, perform)
+
+    @dramatiq.actor(
+        actor_name=ERASE_PERSON,
+        broker=broker,
+        max_retries=STEP_RETRIES_MAX,
+        max_backoff=BACKOFF_MAX_MS,
+        time_limit=RUN_TIME_LIMIT_MS,
+    )
+    def erase_person(erasure_id: str) -> None:
+        look_after = perform.erase_person(UUID(erasure_id))
+        if look_after is not None:
+            raise dramatiq.errors.Retry("points on their way", delay=int(look_after.total_seconds() * 1000))
 
 
 def _declare_due(broker: dramatiq.Broker, perform: Performers) -> None:

@@ -25,6 +25,7 @@ from infrastructure import event_codec
 from infrastructure.envelope import canonical, canonical_field, instant
 from infrastructure.interpreter import collecting_seldom, switching_every
 from infrastructure.log_recorder import PositionInverted
+from infrastructure.personal_parts import PERSONAL, sealed
 from infrastructure.stored_records import COLUMNS
 
 CHUNK_EVENTS_MAX = 10_000
@@ -161,12 +162,20 @@ def _take(chunk: Chunk, write: Write) -> None:
     previous = write.previous_hash
     for ordinal, event in enumerate(write.events):
         version = write.version + ordinal + 1
+        event_id = given[ordinal] if given else named_uuid(stream_id, str(version))
+        in_row = hashed = _NOTHING_PERSONAL
+        if type(event) in PERSONAL:
+            event, personal, key_id = sealed(event, write.stream_id, event_id)
+            assert key_id is not None
+            in_row, hashed = canonical((personal, key_id.bytes)), canonical((personal, str(key_id)))
         event_type, schema_version, data = event_codec.encode(event)
         kind = _kind(write.stream_type, version, event_type, schema_version)
-        event_id = given[ordinal] if given else named_uuid(stream_id, str(version))
-        ending = b"".join((canonical_field(data), _NOTHING_PERSONAL, _OF_32, previous))
+        ending = b"".join((canonical_field(data), hashed, _OF_32, previous))
         named = str(event_id).encode()
-        previous = sha256(b"".join((stream, kind.canonical, named, common.canonical, ending))).digest()
+        hash_ = sha256(b"".join((stream, kind.canonical, named, common.canonical, ending))).digest()
+        if in_row is not hashed:
+            ending = b"".join((canonical_field(data), in_row, _OF_32, previous))
+        previous = hash_
         chunk.before.append(opening + kind.before)
         chunk.after.append(b"".join((kind.after, event_id.bytes, common.row, ending, _OF_32, previous)))
     chunk.writes.append(write)

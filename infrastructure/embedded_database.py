@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import psycopg
 
+from infrastructure import personal_parts
 from infrastructure.database import APPLICATION_ROLE
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.settings import Settings, SettingsFault
+from infrastructure.vaults import person_keys
 
 DATABASE = "cardinal"
 OWNER_LOGIN = "cardinal_owner"
@@ -34,9 +36,12 @@ class Database:
 def open_database(settings: Settings, quiet: bool = False) -> Iterator[Database]:
     """The database, for as long as the block runs; the last process to leave an embedded one stops it.
 
+    With it come the keys of what is personal in it, for the whole process.
+
     `quiet` for who only joins: what the operator should know has been said by the first.
     Raise SettingsFault in production without DATABASE_URL, PostgresUnavailable when ours doesn't start.
     """
+    personal_parts.use(person_keys(settings))
     if settings.database_url is not None:
         url = settings.database_url.get_secret_value()
         owner = settings.database_owner_url

@@ -33,7 +33,7 @@ from application.shared.records import (
 )
 from domain.shared.decider import Decider
 from domain.shared.references import User
-from infrastructure import event_codec
+from infrastructure import event_codec, personal_parts
 from infrastructure.bulk_append import append_bulk
 from infrastructure.database import read
 from infrastructure.log_recorder import LogRecorder, PositionInverted, append_request
@@ -47,7 +47,8 @@ APPEND_ATTEMPTS_MAX = 30
 APPEND_DEADLINE_S = 20.0
 
 TAIL = (
-    b"select version, event_type, schema_version, data::text, hash, previous_hash from log.events"
+    b"select version, event_type, schema_version, data::text, hash, previous_hash, event_id, personal,"
+    b" personal_key_id from log.events"
     b" where stream_id = %s and stream_type = %s and version > %s order by version"
 )
 TAILS = b"""
@@ -112,7 +113,7 @@ class EventLog(Application[UUID]):
             return self.load(decider, stream_id)
         if not rows:
             return loaded
-        events = (event_codec.decode(row[1], row[2], row[3]) for row in rows)
+        events = (_event(row) for row in rows)
         folded = Loaded(rows[-1][0], bytes(rows[-1][4]), decider.fold(events, loaded.state))
         self._remember(key, folded)
         return folded
@@ -237,6 +238,12 @@ class EventLog(Application[UUID]):
     def is_abandoned(self, position: Position) -> bool:
         epoch, offset = position
         return bool(self._rows(ABANDONED, [offset, epoch, epoch, offset])[0][0])
+
+
+def _event(row: Sequence[Any]) -> Any:
+    """Of one row of `TAIL`."""
+    event = event_codec.decode(row[1], row[2], row[3])
+    return event if row[7] is None else personal_parts.opened(event, row[7], row[8], row[6])
 
 
 def _array(ids: Sequence[UUID]) -> str:

@@ -18,6 +18,7 @@ from infrastructure.event_log import EventLog
 from infrastructure.migrate import migrate
 from infrastructure.settings import Settings
 from infrastructure.tokens import SAMPLE_USERS, sample_password
+from infrastructure.vaults import erased_customers
 from infrastructure.warehouse import Warehouse
 from infrastructure.warehouse_sample import SampleSize
 
@@ -41,7 +42,9 @@ def load_sample(settings: Settings, database: Database) -> None:
         if log.log_recorder.max_notification_id() is None:
             load(Handler(log, policy=settings.approval_policy), settings.units)
             today = business_date(datetime.now(UTC), settings.time_zone)
-            warehouse = Warehouse(settings.home / "warehouse", tuple(sorted(settings.units)))
+            warehouse = Warehouse(
+                settings.home / "warehouse", tuple(sorted(settings.units)), erased_customers(settings)
+            )
             warehouse.generate(today, FIRST_SAMPLE)
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import psycopg
 
+from application.shared.key_keepers import KeysUnavailable
 from application.shared.records import Log, Position
 from infrastructure import database
 from infrastructure.event_log import EventLog
@@ -59,7 +60,7 @@ def is_poison(error: Exception) -> bool:
     if isinstance(error, psycopg.Error):
         of_data = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
         return isinstance(error, of_data)
-    return not isinstance(error, OSError | MemoryError)
+    return not isinstance(error, OSError | MemoryError | KeysUnavailable)
 
 
 def parked(url: str) -> Sequence[ParkedStream]:
@@ -94,6 +95,20 @@ def retry_on(connection: psycopg.Connection[Any], log: Log, tables: Tables, stre
         connection.execute(FAILED_AGAIN, [told, tables.name, stream_id])
         return False
     return True
+
+
+def fold_anew(url: str, stream_type: str, stream_id: UUID) -> None:
+    """Make anew whatever any projection keeps of the stream: the log says less of it than it did."""
+    with database.pool(url, 1) as pool:
+        log = EventLog(pool)
+        for tables in BY_NAME.values():
+            if stream_type not in tables.stream_types:
+                continue
+            with open_session(url, "read") as connection, connection.transaction():
+                checkpoint = connection.execute(LOCK, [tables.name]).fetchone()
+                if checkpoint:
+                    tables.refold(connection, log, stream_id, Position(*checkpoint))
+                    connection.execute(SUPERSEDE, [tables.name])
 
 
 def parked_streams(connection: psycopg.Connection[Any], name: str) -> list[UUID]:

@@ -19,6 +19,7 @@ from infrastructure.seal_settings import SealSettings
 from infrastructure.settings_values import expected, listed, pairs, require, setting
 from infrastructure.token_settings import TokenSettings
 from infrastructure.transport_settings import TransportSettings
+from infrastructure.vault_settings import VaultSettings
 from infrastructure.webhook_settings import WebhookSettings
 
 UNITS_MAX = 1_000
@@ -36,7 +37,9 @@ class SettingsFault(Exception):
         self.faults = faults
 
 
-class Settings(BackupSettings, SealSettings, WebhookSettings, TransportSettings, TokenSettings):
+class Settings(
+    BackupSettings, SealSettings, VaultSettings, WebhookSettings, TransportSettings, TokenSettings
+):
     """What this deployment differs in from others. Addresses with passwords are `SecretStr`."""
 
     model_config = SettingsConfigDict(

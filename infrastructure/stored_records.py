@@ -10,7 +10,7 @@ from eventsourcing.persistence import Mapper, StoredEvent
 
 from application.shared.identifiers import uuid7
 from application.shared.records import Context, Position, Record, Write
-from infrastructure import event_codec
+from infrastructure import event_codec, personal_parts
 from infrastructure.envelope import chained_hash, instant
 
 COLUMNS = (
@@ -21,8 +21,8 @@ COLUMNS = (
 """The columns of log.events in their order."""
 
 SELECTED = ", ".join("data::text" if column == "data" else column for column in COLUMNS)
-RECORDED = ", ".join("data::text" if column == "data" else column for column in COLUMNS[:18])
-"""The columns of a record: without what is personal, and without the chain."""
+RECORDED = ", ".join("data::text" if column == "data" else column for column in COLUMNS[:20])
+"""The columns of a record: without the chain."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,9 @@ def chained(
     previous, found = write.previous_hash, list[StoredRecord]()
     event_ids = iter(write.event_ids) if write.event_ids else event_ids
     for version, event in enumerate(write.events, start=write.version + 1):
-        encoded = event_codec.encode(event)
+        event_id = next(event_ids) if event_ids else uuid7()
+        plain, personal, key_id = personal_parts.sealed(event, write.stream_id, event_id)
+        encoded = event_codec.encode(plain)
         unhashed = StoredRecord(
             write.stream_id,
             version,
@@ -137,11 +139,11 @@ def chained(
             encoded.data,
             write.stream_type,
             encoded.schema_version,
-            next(event_ids) if event_ids else uuid7(),
+            event_id,
             recorded_at,
             context,
-            None,
-            None,
+            personal,
+            key_id,
             previous,
             b"",
             None,
@@ -153,11 +155,15 @@ def chained(
 
 
 def record(row: Sequence[Any]) -> Record[Any]:
-    """One row of `RECORDED`. Raise UnknownEvent, or ValueError for data that is damaged."""
+    """One row of `RECORDED`. Raise UnknownEvent, KeysUnavailable, or ValueError for data that is damaged."""
     (
         stream_id, stream_type, version, epoch, position, event_type, schema_version, event_id, recorded_at,
         effective_at, actor, on_behalf_of, org_unit, command_id, correlation_id, causation_id, reason, data,
+        personal, personal_key_id,
     ) = row  # fmt: skip
+    event = event_codec.decode(event_type, schema_version, data)
+    if personal is not None:
+        event = personal_parts.opened(event, personal, personal_key_id, event_id)
     return Record(
         stream_id,
         stream_type,
@@ -170,7 +176,7 @@ def record(row: Sequence[Any]) -> Record[Any]:
         Context(
             actor, on_behalf_of, org_unit, command_id, correlation_id, causation_id, effective_at, reason
         ),
-        event_codec.decode(event_type, schema_version, data),
+        event,
     )
 
 
@@ -198,5 +204,10 @@ class RecordMapper(Mapper[UUID]):
             stored_event.event_id,
             stored_event.recorded_at,
             stored_event.context,
-            event_codec.decode(stored_event.topic, stored_event.schema_version, stored_event.state),
+            personal_parts.opened(
+                event_codec.decode(stored_event.topic, stored_event.schema_version, stored_event.state),
+                stored_event.personal,
+                stored_event.personal_key_id,
+                stored_event.event_id,
+            ),
         )

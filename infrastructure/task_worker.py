@@ -8,10 +8,17 @@ from dramatiq import Broker, Worker
 
 from application import segment_runs
 from application.points_pipeline import PointsDesk
-from application.processes import activity_counting, points_delivery, scheduled_runs, work_order_execution
+from application.processes import (
+    activity_counting,
+    erasing,
+    points_delivery,
+    scheduled_runs,
+    work_order_execution,
+)
 from application.processes.activity_counting import CountingDesk
 from application.processes.closed_budgets import close_due
 from application.processes.ended_activities import end_due
+from application.processes.erasing import ErasureDesk
 from application.processes.expired_reservations import expire_due
 from application.processes.expired_results import delete_due
 from application.processes.scheduled_runs import ScheduleDesk
@@ -23,17 +30,20 @@ from infrastructure.database import pool
 from infrastructure.event_log import EventLog
 from infrastructure.file_folder import points_folder
 from infrastructure.pending_points import PendingTable
+from infrastructure.person_traces import HousePersonTraces
 from infrastructure.points_gateway import gateway_of
 from infrastructure.postgres_broker import PostgresBroker, broker_of
 from infrastructure.segment_engine import segment_engine
 from infrastructure.settings import Settings
 from infrastructure.task_relay import LEASE_S
+from infrastructure.vaults import person_keys
 
 PROCESSES = (
     work_order_execution.PROCESS,
     points_delivery.PROCESS,
     scheduled_runs.PROCESS,
     activity_counting.PROCESS,
+    erasing.PROCESS,
 )
 # Below the time that a stopping process has.
 GRACE_MS = 6_000
@@ -85,6 +95,8 @@ def working(settings: Settings, url: str) -> Iterator[None]:
         engine = segment_engine(settings)
         desk = ExecutionDesk(handler, settings.units)
         scheduled = ScheduleDesk(handler, engine, settings.units)
+        keys = person_keys(settings)
+        traces = HousePersonTraces.of(settings, url, connections, keys)
         folder, pending = points_folder(settings.home), PendingTable(connections)
         points = PointsDesk(handler, engine, gateway_of(settings), folder, pending, settings.units)
         perform = actors.Performers(
@@ -102,6 +114,7 @@ def working(settings: Settings, url: str) -> Iterator[None]:
             fire_schedule=scheduled.fire,
             extract_group=scheduled.extract,
             move_schedules=scheduled.move,
+            erase_person=ErasureDesk(handler, keys, traces, settings.units).erase,
         )
         actors.declare(broker, perform)
         broker.emit_after("process_boot")  # dramatiq's time limits begin with it

@@ -12,7 +12,7 @@ in an engine that can't open it.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -28,6 +28,9 @@ from infrastructure.warehouse_sample import SampleSize, make_sample
 
 Progress = Callable[[int], None]
 """Gets per cents, rising."""
+
+Erased = Callable[[Iterable[str]], Iterable[str]]
+"""Those of some customers' numbers whose customer was erased: nothing of theirs is published."""
 
 DEFAULT_UNITS = ("HO", "SH", "SZ")
 MEMORY_LIMIT = "1GB"
@@ -57,9 +60,12 @@ class Snapshot:
 class Warehouse:
     """`folder` is `<home>/warehouse`; `units` are the bank's organisation units, head office first."""
 
-    def __init__(self, folder: Path, units: Sequence[str] = DEFAULT_UNITS) -> None:
+    def __init__(
+        self, folder: Path, units: Sequence[str] = DEFAULT_UNITS, erased: Erased = lambda _: ()
+    ) -> None:
         self.folder = folder
         self.units = tuple(units)
+        self._erased = erased
 
     def snapshot(self, source: str = BANK) -> Snapshot | None:
         """What counts now; its folder stays for a while when the next one is published."""
@@ -86,6 +92,7 @@ class Warehouse:
             building = self._building()
             with _builder(building) as connection:
                 make_sample(connection, self.units, business_date, size or SampleSize(), seed, progress)
+                self._leave_out_erased(connection)
                 snapshot = self._publish(connection, building, business_date, "")
                 progress(100)
                 return snapshot
@@ -103,9 +110,66 @@ class Warehouse:
             building = self._building()
             with _builder(building) as connection:
                 loaded = read_folder(connection, folder, mapping, self.units, building, progress)
+                self._leave_out_erased(connection)
                 snapshot = self._publish(connection, building, loaded.business_date, loaded.rejects_csv)
                 progress(100)
                 return loaded.report(snapshot.id, snapshot.folder / "rejects.csv")
+
+    def names_of(self, customer: str) -> tuple[str, ...]:
+        """Tokens of his cards, ids of his accounts, his mobile: what else names the customer."""
+        found = self.snapshot()
+        if found is None:
+            return ()
+        file = {name: f"read_parquet('{quoted(found.folder / f'{name}.parquet')}')" for name in found.files}
+        columns = (
+            ("card_token", "cards"),
+            ("account_id", "accounts"),
+            ("mobile", personal_file("customers")),
+        )
+        union = " union ".join(
+            f"select {column} from {file[table]} where customer_id = $1" for column, table in columns
+        )
+        with duckdb.connect() as connection:
+            return tuple(value for (value,) in connection.execute(union, [customer]).fetchall() if value)
+
+    def forget(self) -> int:
+        """Publish what counts without erased customers, and let no former snapshot stand; how many rows went.
+
+        Who is killed on the way leaves what there was, or all of it done but for the former ones: come again.
+        """
+        with held(self.folder / ".lock"):
+            found = self.snapshot()
+            if found is None:
+                return 0
+            self._clean()
+            building = self._building()
+            with _builder(building) as connection:
+                for table in TABLES.values():
+                    connection.execute(f"create table {table.name} as {_stored(found, table)}")
+                if gone := self._leave_out_erased(connection):
+                    self._publish(connection, building, found.business_date, "")
+            self._remove_others()
+            return gone
+
+    def _remove_others(self) -> None:
+        """No former snapshot, nor a list of rows that were rejected, holds more than what counts."""
+        current = (self.folder / BANK).resolve()
+        for old in self.folder.glob(f".{BANK}-*"):
+            if old != current:
+                remove(old)
+        (current / "rejects.csv").write_text("")
+
+    def _leave_out_erased(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """Take every row of an erased customer out of the tables; how many."""
+        cursor = connection.execute("select distinct customer_id from customers")
+        erased = list(self._erased([number for (number,) in cursor.fetchall()]))
+        gone = 0
+        for table in TABLES.values() if erased else ():
+            counted = connection.execute(
+                f"delete from {table.name} where customer_id in (select unnest($1))", [erased]
+            ).fetchone()
+            gone += counted[0] if counted else 0
+        return gone
 
     def _building(self) -> Path:
         building = self.folder / f".building-{uuid4().hex}"
@@ -199,6 +263,18 @@ def _write(
         (rows,) = connection.execute(f"select count(*) from {table.name}").fetchone() or (0,)
         files[name] = TableFile(rows, path.stat().st_size, sha256_of(path))
     return files
+
+
+def _stored(snapshot: Snapshot, table: WarehouseTable) -> str:
+    """The query that puts a table's two files together again."""
+
+    def rows(file: str) -> str:
+        return f"read_parquet('{quoted(snapshot.folder / f'{file}.parquet')}')"
+
+    source = f"{rows(table.name)} as ordinary"
+    if (apart := personal_file(table.name)) in snapshot.files:
+        source += f" join {rows(apart)} as personal using ({table.key})"
+    return f"select {', '.join(table.column_names)} from {source}"
 
 
 def _read_snapshot(folder: Path) -> Snapshot:

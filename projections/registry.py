@@ -13,6 +13,7 @@ from projections.customer_groups import CUSTOMER_GROUPS
 from projections.delegations import DELEGATIONS
 from projections.departments import DEPARTMENTS
 from projections.downloads import DOWNLOADS
+from projections.erasures import ERASURES
 from projections.group_extractions import GROUP_EXTRACTIONS
 from projections.points_jobs import POINTS_JOBS
 from projections.points_ledgers import POINTS_ACCOUNTS, POINTS_ENTRIES
@@ -55,6 +56,7 @@ PROJECTIONS: tuple[RowProjection[Any], ...] = (
     SERVICE_ACCOUNTS,
     DELEGATIONS,
     REVOCATIONS,
+    ERASURES,
     BUSINESS_CALENDARS,
     RUN_SCHEDULES,
     GROUP_EXTRACTIONS,

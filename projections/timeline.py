@@ -28,6 +28,7 @@ from projections.customer_groups import CUSTOMER_GROUPS, CustomerGroupRow
 from projections.delegations import DELEGATIONS, DelegationRow
 from projections.departments import DEPARTMENTS, DepartmentRow
 from projections.downloads import DOWNLOADS, DownloadRow
+from projections.erasures import ERASURES, ErasureRow
 from projections.group_extractions import GROUP_EXTRACTIONS, GroupExtractionRow
 from projections.points_jobs import POINTS_JOBS, PointsJobRow
 from projections.revocations import REVOCATIONS, RevocationRow
@@ -237,6 +238,10 @@ def _webhook_revision(row: WebhookEndpointRow) -> int:
     return row.revision
 
 
+def _erasure_related(row: ErasureRow) -> tuple[UUID | None, ...]:
+    return (row.approval_id,)
+
+
 def _webhook_related(row: WebhookEndpointRow) -> tuple[UUID | None, ...]:
     return (row.approval_id,)
 
@@ -264,6 +269,7 @@ TOLD = (
     Told(SERVICE_ACCOUNTS, "service_account", _account_unit, _account_revision, lambda _: ()),
     Told(DELEGATIONS, "delegation", _delegation_unit, lambda _: 1, lambda _: ()),
     Told(REVOCATIONS, "revocation", _account_unit, lambda _: 1, lambda _: ()),
+    Told(ERASURES, "erasure", lambda row: row.org_unit, lambda row: row.revision, _erasure_related),
     Told(BUSINESS_CALENDARS, "business_calendar", lambda _: None, _calendar_revision, lambda _: ()),
     Told(RUN_SCHEDULES, "run_schedule", _scheduled_unit, lambda _: 1, _schedule_related),
     Told(WEBHOOK_ENDPOINTS, "webhook_endpoint", _webhook_unit, _webhook_revision, _webhook_related),

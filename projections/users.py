@@ -13,6 +13,7 @@ from domain.users import (
     UserCreated,
     UserDisabled,
     UserEnabled,
+    UserErased,
     UserLocked,
     UserPasswordReset,
     UserRevised,
@@ -23,13 +24,16 @@ from projections.shared.rows import RowProjection, altered, changed, created, gi
 
 @dataclass(frozen=True)
 class UserRow:
-    """`reason` is that of the lock or of the end; units are None where they follow from the user's unit."""
+    """`reason` is that of the lock or of the end; units are None where they follow from the user's unit.
+
+    `name` is None once he is erased, which his key may be a moment before the event.
+    """
 
     id: UUID
     version: int
     revision: int
     username: str
-    name: str
+    name: str | None
     org_unit: str
     roles: tuple[str, ...]
     data_units: tuple[str, ...] | None
@@ -42,6 +46,7 @@ class UserRow:
     created_by: str
     changed_at: datetime
     changed_by: str
+    erased_at: datetime | None = None
 
 
 def project(row: UserRow | None, record: Record[Event]) -> UserRow:
@@ -76,13 +81,15 @@ def project(row: UserRow | None, record: Record[Event]) -> UserRow:
             return altered(given(row), status="active", is_locked=False, reason=None, **now)
         case UserPasswordReset():
             return altered(given(row), password_reset_at=record.recorded_at, **now)
+        case UserErased():
+            return altered(given(row), name=None, status="disabled", erased_at=record.recorded_at, **now)
         case _:
             assert_never(record.event)
 
 
 def _profile(profile: Profile) -> dict[str, Any]:
     return {
-        "name": profile.name,
+        "name": profile.name or None,
         "org_unit": profile.org_unit,
         "roles": profile.roles,
         "data_units": profile.data_units,

@@ -8,10 +8,24 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from infrastructure import personal_parts
 from infrastructure.database import pool
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.event_log import EventLog
+from infrastructure.master_keys import MasterKeyring
 from infrastructure.migrate import migrate
+from infrastructure.person_keys import PersonKeys
+
+
+@pytest.fixture(scope="session", autouse=True)
+def persons(tmp_path_factory: pytest.TempPathFactory) -> PersonKeys:
+    """The keys of persons for what tests record in this process."""
+    home = tmp_path_factory.mktemp("keys")
+    keys = PersonKeys(
+        home / "person-keys", lambda begins: MasterKeyring(home / "master-keys", may_begin=begins)
+    )
+    personal_parts.use(keys)
+    return keys
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,7 @@ OF_LISTS = {
     "UserRefusal": ("users", CORRECT),
     "ServiceAccountRefusal": ("service accounts", CORRECT),
     "DelegationRefusal": ("delegations", CORRECT),
+    "ErasureRefusal": ("requests to erase a person", LOOK),
     "ScheduleRefusal": ("run schedules", "Choose a time that comes."),
     "WebhookRefusal": ("webhooks", CORRECT),
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from api.rest.activities import OPERATIONS
+from api.rest.contract import OPERATIONS
 from api.rest.openapi import document
 
 PAGE = Path(__file__).parents[1] / "docs" / "openapi.json"

@@ -21,9 +21,10 @@ from tests.pages import PageFault, Step, filled, matched, same_text, steps
 
 ROOT = Path(__file__).parents[1]
 PATH = (
-    "README", "docs/first-activity", "docs/customer-groups", "docs/activity-figures", "docs/segments",
-    "docs/work-orders", "docs/points", "docs/points-exchange", "docs/stocks", "docs/schedules", "docs/api",
-    "docs/front-end", "docs/webhooks", "docs/own-data", "docs/access", "docs/rest", "docs/log",
+    "README", "docs/first-activity", "docs/audit", "docs/customer-groups", "docs/activity-figures",
+    "docs/segments", "docs/work-orders", "docs/points", "docs/points-exchange", "docs/stocks",
+    "docs/schedules", "docs/api", "docs/front-end", "docs/webhooks", "docs/own-data", "docs/access",
+    "docs/personal-data", "docs/rest", "docs/log",
 )  # fmt: skip
 """The order of a reader who follows the README."""
 

@@ -29,7 +29,7 @@ MAY_PRINT = (
 
 API_WITHOUT_NAMESAKE = {
     # how it is served
-    "access_commands", "audit_commands", "backup_commands", "opened", "login",
+    "access_commands", "audit_commands", "backup_commands", "erasure_commands", "opened", "login",
     "application", "authentication", "bounded_body", "graphiql", "graphql_app", "health", "http_errors",
     "graphql_sockets", "http_protocol", "services",
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
@@ -41,8 +41,8 @@ API_WITHOUT_NAMESAKE = {
     "points_messages", "webhook_messages", "work_order_messages",
     # one kind of catalogue each, with the fields that it defines
     "activity_forms", "departments", "reward_types",
-    # what leaves as a file
-    "exports", "activity_sheet",
+    # what leaves as a file, or as pages of customers
+    "exports", "activity_sheet", "listed_customers",
     # the log, as integrators and auditors see it
     "events", "history", "pasts", "replay_files", "replays",
     "public_access", "public_events", "public_figures", "public_mappings",

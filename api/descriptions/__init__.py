@@ -142,6 +142,8 @@ def _of_field(words: Words, owner: GraphQLNamedType, name: str, field: GraphQLFi
         return PARTS[name]
     if made and made[2] == "Payload":
         return f"{get_named_type(field.type).description} As it stands now; null when nothing was done."
+    if name.endswith("Masked") and get_named_type(field.type).name == "MaskReason":
+        return f"Why `{name.removesuffix('Masked')}` is null; null itself where the viewer sees it."
     return words.find(name, owner.name, "_fields")
 
 

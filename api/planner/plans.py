@@ -34,6 +34,7 @@ from graphql.execution.values import VariableValues
 from api.planner import ids
 from api.planner.declared import object_of, origin, read_fields, view_of
 from api.planner.instants import Instant, Tables, Timeline, now, past, pasts
+from api.planner.masks import Reason
 from api.planner.pages import Page, Pager, arguments_of, expression, permitted
 from api.planner.requests import Parts, Request, Slot, filled, refused
 from api.planner.sources import Json, Renamed, Source, Table, amount, json_object, json_text
@@ -121,6 +122,9 @@ class Planner:
                 text = self._object(object_of(graphql_field), nodes, members)
                 found = f"{source.column(present, 'text')} is null"
                 return f"case when {found} then 'null' else {text} end" if declared.is_nullable else text
+            case Reason():
+                reason = declared.read.told(self.permissions)
+                return json_text(reason.value if self.walked else reason.name) if reason else "'null'"
             case Key():
                 return id_kind(view_of(parent).prefix).json.replace("{}", source.column("id", "uuid"))
             case Many(is_root=False) as read:

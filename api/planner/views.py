@@ -20,6 +20,7 @@ from strawberry.types.base import StrawberryOptional, get_object_definition
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
+from api.planner.masks import Reason, tell_reasons
 from api.planner.rows import walkable
 from api.planner.values import Cursor, Kind, inner_type, kind_of
 
@@ -120,7 +121,7 @@ class Part:
     """A field of a connection, an edge or a page: made by the planner, never a column."""
 
 
-Read = Column | Computed | Amount | Composed | Key | Many | One | Listed | Payload | Part
+Read = Column | Computed | Amount | Composed | Key | Many | One | Listed | Payload | Part | Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,8 @@ class ReadField(StrawberryField):
         super().__init__(**options)
         self.read = read or Part()
 
-    def __copy__(
-        self,
-    ) -> "ReadField":  # strawberry copies fields when it makes Connection[Activity] of Connection[T]
+    def __copy__(self) -> "ReadField":
+        """Strawberry copies fields when it makes Connection[Activity] of Connection[T]."""
         copied = super().__copy__()
         copied.read = self.read
         return copied
@@ -400,6 +400,7 @@ def _planned(cls: type[T], reads: Mapping[str, Read], description: str | None = 
     for name, read in reads.items():
         if name not in cls.__dict__:
             setattr(cls, name, ReadField(read))
+    tell_reasons(cls, ReadField)
     return strawberry.type(cls, description=description)
 
 

@@ -3,7 +3,6 @@ that everybody else's go through.
 """
 
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -11,6 +10,7 @@ from api.activity_plans import plan_entry
 from api.commands import key_of
 from api.graphql_app import NOT_KEPT
 from api.planner import ids
+from api.planner.positions import Position, encode
 from api.rest.activity_bodies import (
     Activity,
     ActivityDraft,
@@ -19,8 +19,8 @@ from api.rest.activity_bodies import (
     ActivityState,
     Submission,
 )
+from api.rest.lists import Reading, page
 from api.rest.operations import Asked, Operation, answer, selection
-from api.rest.problems import Problem, Told
 from application import activities
 from application.access import Permission
 from application.shared.records import Receipt
@@ -40,7 +40,8 @@ async def _create(asked: Asked) -> Response:
     plan = plan_entry(draft)
     receipt = await asked.perform("draftActivity", lambda work: activities.draft(work, draft.code, plan))
     found = await _as_left_by(asked, receipt)
-    return answer(found, 201, {**NOT_KEPT, "Location": f"{ACTIVITIES}/{ids.encode('act', receipt.subject)}"})
+    place = f"{ACTIVITIES}/{ids.encode('act', receipt.subject)}"
+    return answer(found, 201, {**_written(receipt), "Location": place})
 
 
 async def _submit(asked: Asked) -> Response:
@@ -49,7 +50,11 @@ async def _submit(asked: Asked) -> Response:
     receipt = await asked.perform(
         "submitActivity", lambda work: activities.submit(work, key), submission.expected_version
     )
-    return answer(await _as_left_by(asked, receipt))
+    return answer(await _as_left_by(asked, receipt), headers=_written(receipt))
+
+
+def _written(receipt: Receipt) -> dict[str, str]:
+    return {**NOT_KEPT, "Cardinal-Position": encode(Position(*receipt.position))}
 
 
 async def _as_left_by(asked: Asked, receipt: Receipt) -> Any:
@@ -59,25 +64,7 @@ async def _as_left_by(asked: Asked, receipt: Receipt) -> Any:
 
 
 async def _list(asked: Asked) -> Response:
-    query: ActivityQuery = asked.query
-    most = asked.context.viewer.page_limit
-    if query.limit > most:
-        range_ = {"least": "1", "most": str(most)}
-        raise Problem(400, "INVALID_INPUT", [Told("OUT_OF_RANGE", "parameter", "limit", range_)])
-    chosen: dict[str, Any] = {}
-    if query.status:
-        chosen["status"] = {"in": [status.name for status in query.status]}
-    if query.code is not None:
-        chosen["code"] = {"eq": query.code}
-    if query.changed_since is not None:
-        chosen["changedAt"] = {"gte": query.changed_since.isoformat()}
-    found = await asked.read(PAGE, {"filter": chosen, "first": query.limit, "after": query.after})
-    headers, page = dict(NOT_KEPT), found["pageInfo"]
-    if page["hasNextPage"]:
-        kept = [pair for pair in asked.request.query_params.multi_items() if pair[0] != "after"]
-        there = urlencode([*kept, ("after", page["endCursor"])])
-        headers["Link"] = f'<{ACTIVITIES}?{there}>; rel="next"'
-    return answer({"items": found["nodes"]}, headers=headers)
+    return await page(asked, PAGE, ACTIVITIES, asked.query.status)
 
 
 async def _one(asked: Asked) -> Response:
@@ -100,10 +87,12 @@ OPERATIONS = (
         "listActivities", "GET", ACTIVITIES, "Activities of the units that the caller sees.",
         _list, ActivityPage, READS, query=ActivityQuery,
     ),
-    Operation("getActivity", "GET", f"{ACTIVITIES}/{{id}}", "One activity.", _one, Activity, READS),
+    Operation("getActivity", "GET", f"{ACTIVITIES}/{{id}}", "One activity.", _one, Activity, READS,
+        query=Reading,
+    ),
     Operation(
         "getActivityStatus", "GET", f"{ACTIVITIES}/{{id}}/status", "How far it is.",
-        _state, ActivityState, READS,
+        _state, ActivityState, READS, query=Reading,
     ),
     Operation(
         "submitActivity", "POST", f"{ACTIVITIES}/{{id}}/submission", "Ask for its approval as it stands.",

@@ -5,7 +5,9 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from api.activities import ActivityStatus
-from api.rest.values import Day, Given, Instant, Number, Shown, choice, text, whole
+from api.planner.masks import MaskReason
+from api.rest.lists import Listing
+from api.rest.values import Day, Given, Instant, Number, Shown, choice
 from domain import activity_plans as plans
 from domain.activity_figures import Exclusion
 from domain.shared.field_rules import FIELDS_MAX
@@ -13,8 +15,6 @@ from domain.timeframes import FrequencyKind, TimeframeKind
 
 LISTED_MAX = 200
 """Of any list: what is beyond its own limit is told with all other faults, what is beyond this alone."""
-PAGE, PAGE_MAX = 50, 500
-CODE_CHARACTERS_MAX = 32
 
 Channel = Annotated[plans.Channel, choice(plans.Channel)]
 Goal = Annotated[plans.Goal, choice(plans.Goal)]
@@ -23,6 +23,8 @@ Excluded = Annotated[Exclusion, choice(Exclusion)]
 Repeated = Annotated[FrequencyKind, choice(FrequencyKind)]
 Days = Annotated[TimeframeKind, choice(TimeframeKind)]
 Status = Annotated[ActivityStatus, choice(ActivityStatus)]
+Reason = Annotated[MaskReason, choice(MaskReason)]
+WHY = Field(description="Why the member before is null; null where it is shown.")
 
 
 def listed(most: int) -> Any:
@@ -148,12 +150,8 @@ class Submission(Given):
     expected_version: Number | None = Field(None, description="The version that you saw: 409 if it changed.")
 
 
-class ActivityQuery(Given):
+class ActivityQuery(Listing):
     status: list[Status] = Field([], max_length=len(ActivityStatus), description="Any of these.")
-    code: Annotated[str, text(CODE_CHARACTERS_MAX)] | None = None
-    changed_since: Instant | None = None
-    limit: Annotated[int, whole(1, PAGE_MAX)] = Field(PAGE, description="At most 100; 500 for integrators.")
-    after: str | None = Field(None, description="The cursor of the link `next`.")
 
 
 # --- What is shown ----------------------------------------------------------
@@ -232,7 +230,7 @@ class ActivityState(Shown):
 
 
 class Activity(ActivityState):
-    """A marketing campaign. Amounts are null for who may not read budgets."""
+    """A marketing campaign. Amounts are null for who may not read budgets, who is told so."""
 
     org_unit: str
     name: str
@@ -253,8 +251,11 @@ class Activity(ActivityState):
     goal: Goal | None
     channels: list[Channel]
     budget: Money | None
+    budget_masked: Reason | None = WHY
     cost_total: Money | None
+    cost_total_masked: Reason | None = WHY
     cost_lines: list[CostLine] | None
+    cost_lines_masked: Reason | None = WHY
     rewards: list[Reward]
     groups: list[GroupLink]
     exclusions: list[Excluded]

@@ -75,9 +75,15 @@ class RestApp:
             _authorise(principal, operation)
             query = _query(operation, request)
             rates.charge(principal.user, operation.points(query))
+            await self._require_projected(getattr(query, "min_position", None))
             body = await _body(operation, request)
             asked = Asked(request, services, self._context(request, principal), id_, query, body)
             return await operation.answers(asked)
+
+    async def _require_projected(self, position: str | None) -> None:
+        """Wait, bounded, until what is read shows at least that. Raise Problem."""
+        if not await self._services.is_projected({"extensions": {"minPosition": position}}):
+            raise Problem(503, "BEHIND", headers={"Retry-After": "1"})
 
     def _found(self, request: Request) -> tuple[Operation, str]:
         path = request.scope["path"]

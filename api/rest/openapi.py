@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from api.http_errors import PROBLEM
+from api.rest.lists import POSITION
 from api.rest.operations import JSON, Operation
 from api.rest.problems import FAULTS_MAX
 from application.access import GRANTABLE
@@ -174,11 +175,16 @@ def _operation(operation: Operation, schemas: Mapping[str, Schema]) -> Schema:
 
 def _answer(operation: Operation) -> Schema:
     headers: Schema = {}
+    if operation.body is not None:
+        headers["Cardinal-Position"] = {
+            "description": "Give it as minPosition to who must see this.",
+            "schema": POSITION,
+        }
     if operation.status == 201:
         headers["Location"] = {"description": "Where it is.", "required": True, "schema": STRING}
     elif operation.is_one:
         headers["ETag"] = {"description": "Changes whenever the answer does.", "schema": STRING}
-    elif operation.query is not None:
+    elif operation.query is not None and operation.body is None:
         headers["Link"] = {"description": 'The next page, rel="next".', "schema": STRING}
     described = "Done." if operation.body else "As it stands."
     return {"description": described, "headers": headers, "content": _content(operation.gives)}

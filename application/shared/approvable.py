@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from application.shared.work import Work
 
 
-DEFAULT_LEVELS: Mapping[str, tuple[Level, ...]] = {"cancellation": (Level.TECHNOLOGY,)}
+DEFAULT_LEVELS: Mapping[str, tuple[Level, ...]] = {
+    "cancellation": (Level.TECHNOLOGY,),
+    "erasure": (Level.TECHNOLOGY,),
+}
 """The kinds of subject that do not pass both levels, unless the bank wants it otherwise."""
 
 

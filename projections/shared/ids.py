@@ -27,6 +27,7 @@ PREFIXES: Mapping[str, str] = {
     "service_account": "sa",
     "delegation": "de",
     "revocation": "rv",
+    "erasure": "er",
     "business_calendar": "bc",
     "run_schedule": "rs",
     "group_extraction": "ge",

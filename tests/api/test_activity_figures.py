@@ -1,14 +1,17 @@
 """Figures of an activity through the API: counted by the real worker, over a real warehouse, with lists."""
 
+import base64
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from application.access import Principal
 from infrastructure import actors
 from infrastructure.process_runner import Processes
 from infrastructure.segment_engine import segment_engine
@@ -16,6 +19,7 @@ from infrastructure.settings import Settings
 from infrastructure.task_worker import PROCESSES, open_broker, working
 from infrastructure.warehouse import Warehouse
 from tests.api import campaigns, orders, segments
+from tests.api import house as houses
 from tests.api.house import UNITS, House, running_house
 
 TARGET, OVERDUE, ELSEWHERE, QUALIFIED = 1_000, 60, 40, 120
@@ -28,8 +32,8 @@ FIGURES = """figures { id status target applicable qualified excluded { exclusio
     countedRuns { runId workOrderId } counts { nodes { number target applicable qualified targetHash } } }"""
 LIST = """query ($id: ID!, $figure: ActivityFigure!, $first: Int!, $after: Cursor, $count: Int) {
     activityCustomers(id: $id, figure: $figure, first: $first, after: $after, count: $count) {
-        count totalCount isMasked nodes { customer excludedFor } endCursor hasNextPage
-        userErrors { code path } } }"""
+        count totalCount nodes { customer customerMasked excludedFor } edges { cursor node { customer } }
+        pageInfo { hasNextPage hasPreviousPage startCursor endCursor } userErrors { code path } } }"""
 
 
 def customer(number: int) -> str:
@@ -77,9 +81,21 @@ def at_work(settings: Settings, url: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def house(url: str, settings: Settings) -> Iterator[House]:
-    with running_house(url, engine=segment_engine(settings)) as running, at_work(settings, url):
-        segments.granted(running, columns=["customer_id", "city", "level", "org_unit"])
-        yield running
+    """`operator-scoped` reads the customers of Shanghai alone."""
+    before = houses.verify
+
+    def verify(token: str | None) -> Principal:
+        principal = before(token)
+        scoped = frozenset({"SH"}) if principal.user == "operator-scoped" else principal.data_units
+        return replace(principal, data_units=scoped)
+
+    houses.verify = verify
+    try:
+        with running_house(url, engine=segment_engine(settings)) as running, at_work(settings, url):
+            segments.granted(running, columns=["customer_id", "city", "level", "org_unit"])
+            yield running
+    finally:
+        houses.verify = before
 
 
 def group(house: House, level: str) -> Any:
@@ -156,12 +172,17 @@ def listed(house: House, user: str, activity: Any, figure: str, first: int = 100
         asked = {"id": activity["id"], "figure": figure, "first": first, **given}
         page = house.data(user, LIST, **asked, after=after)["activityCustomers"]
         assert page["userErrors"] == []
+        assert page["pageInfo"]["hasPreviousPage"] is bool(found)
+        assert [edge["node"]["customer"] for edge in page["edges"]] == [
+            each["customer"] for each in page["nodes"]
+        ]
         found += page["nodes"]
-        if not page["hasNextPage"]:
+        if not page["pageInfo"]["hasNextPage"]:
             assert page["totalCount"] == len(found)
             return found
         assert len(page["nodes"]) == first
-        after = page["endCursor"]
+        after = page["pageInfo"]["endCursor"]
+        assert [page["edges"][end]["cursor"] for end in (0, -1)] == [page["pageInfo"]["startCursor"], after]
 
 
 @pytest.fixture(scope="module")
@@ -216,21 +237,27 @@ def test_each_figure_has_its_list(house: House, activity: Any) -> None:
     assert qualified == [f"C{number:08d}" for number in range(881, TARGET + 1)]
 
 
-def test_who_may_not_read_customers_sees_them_masked_and_learns_none_from_a_cursor(
+def test_who_may_not_read_customers_is_told_why_he_sees_none_and_learns_none_from_a_cursor(
     house: House, activity: Any
 ) -> None:
-    """ACT-13, SEC-05"""
+    """ACT-13, SEC-05, api.md 11: also who may read customers of other units alone."""
     asked = {"id": activity["id"], "figure": "QUALIFIED", "first": 2, "after": None}
-    page = house.data("auditor", LIST, **asked)["activityCustomers"]
-    assert page["isMasked"] is True
-    assert [each["customer"] for each in page["nodes"]] == ["C*****881", "C*****882"]
-    follow = house.data("auditor", LIST, **{**asked, "after": page["endCursor"]})["activityCustomers"]
-    assert follow["nodes"][0]["customer"] == "C*****883"
+    masked = dict.fromkeys(("customer", "excludedFor"))
+    for user, reason in (("auditor", "NO_PERMISSION"), ("operator-scoped", "OTHER_UNITS")):
+        page = house.data(user, LIST, **asked)["activityCustomers"]
+        assert page["nodes"] == [{**masked, "customerMasked": reason}] * 2
+        assert page["totalCount"] == QUALIFIED
+        cursor = base64.urlsafe_b64decode(page["pageInfo"]["endCursor"])
+        assert cursor == b"2:2"
+    clear = house.data("operator", LIST, **asked)["activityCustomers"]["nodes"]
+    assert [(each["customer"], each["customerMasked"]) for each in clear] == [
+        ("C00000881", None), ("C00000882", None),
+    ]  # fmt: skip
 
 
 def test_each_page_of_ids_in_clear_is_recorded(house: House, activity: Any) -> None:
     """ACT-13, SEC-10: who read which list, how many of it, from where."""
-    document = """query { downloads(filter: {subject: {eq: "activity_customers"}}, last: 1) {
+    document = """query { downloads(filter: {subject: {eq: "activity_customers"}, rows: {eq: 3}}, last: 1) {
         totalCount nodes { recordedBy rows address filter } } }"""
     asked = {"id": activity["id"], "figure": "APPLICABLE", "first": 3, "after": None}
     before = house.data("auditor", document)["downloads"]["totalCount"]
@@ -293,10 +320,13 @@ def test_a_cursor_of_somewhere_else_is_refused(house: House, activity: Any, afte
     assert answer["errors"][0]["extensions"]["code"] == code
 
 
-@pytest.mark.parametrize("first", [0, 101])
+@pytest.mark.parametrize("first", [-1, 101])
 def test_a_page_has_a_limit(house: House, activity: Any, first: int) -> None:
     answer = house.answer("operator", LIST, id=activity["id"], figure="TARGET", first=first)
-    assert answer["errors"][0]["extensions"]["code"] == "BAD_INPUT"
+    assert answer["errors"][0]["extensions"]["code"] == "BAD_PAGE_SIZE"
+    many = LIST.replace("$first: Int!, ", "").replace("first: $first", "first: 1000000")
+    answer = house.answer("operator", many, id=activity["id"], figure="TARGET")
+    assert answer["errors"][0]["extensions"]["code"] in ("BAD_PAGE_SIZE", "LIMIT_EXCEEDED")
 
 
 def test_exclusions_are_part_of_the_plan(house: House, gold: Any) -> None:

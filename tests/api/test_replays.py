@@ -6,7 +6,7 @@ from typing import Any
 
 from openpyxl import load_workbook
 
-from tests.api.campaigns import approved
+from tests.api.campaigns import approved, code
 from tests.api.house import House
 from tests.api.test_exports import eventually
 
@@ -62,6 +62,20 @@ def test_the_two_levels_of_an_approval_come_from_its_events(house: House) -> Non
         ("approval.passed", "APPROVED", "technologist"),
         ("approval.granted", "APPROVED", "technologist"),
     ]
+
+
+def test_a_mutation_leaves_one_audit_record_and_its_repetition_none(house: House) -> None:
+    """SYS-04, ES-02: with who, when and what it changed; a refused one leaves none."""
+    given = {"code": code("CT"), "name": "Fee", "accountingSubject": "6601", "unit": "CNY"}
+    before = len(house.appended)
+    key = code("KEY")
+    first, again = (house.do("operator", "addCostType", "costType { id }", key=key, **given) for _ in "12")
+    assert first["costType"] == again["costType"]
+    assert house.do("operator", "addCostType", "costType { id }", **given)["userErrors"] != []
+    [step] = replay(house, first["costType"]["id"])["steps"]
+    assert (step["actor"], step["version"], step["state"]["name"]) == ("operator", 1, "Fee")
+    assert {"field": "name", "before": None, "after": "Fee"} in step["changes"]
+    assert len(house.appended) == before + 1
 
 
 def test_steps_are_chosen_by_type_actor_and_period(house: House) -> None:

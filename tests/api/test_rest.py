@@ -9,9 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from api import services
 from api.rates import EXPORT_POINTS, MUTATION_POINTS, RateRules
 from api.rest import operations
-from api.rest.activities import ACTIVITIES, OPERATIONS
+from api.rest.activities import ACTIVITIES
+from api.rest.contract import CONTRACT, OPERATIONS
 from api.rest.openapi import document
 from application.access import Permission, Principal
 from tests import openapi_document
@@ -168,6 +170,54 @@ def test_a_branch_finds_its_own_only_and_changes_nothing_elsewhere(house: House)
     assert sent(house, "branch", "GET", place, **{"if-none-match": tag}).status_code == 404
 
 
+LISTS = ("activity-types", "departments", "cost-types", "reward-types")
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_what_a_plan_refers_to_is_listed_and_shown(house: House, path: str) -> None:
+    """INT-01, PAR-01: by code and state, with the revision that a plan gives."""
+    body = created(house)
+    refers = {"activity-types": body["activityTypeId"], "departments": body["departmentId"],
+              "cost-types": body["costLines"][0]["costTypeId"],
+              "reward-types": body["rewards"][0]["rewardTypeId"]}  # fmt: skip
+    one = sent(house, "integrator", "GET", f"/v1/{path}/{refers[path]}")
+    assert (one.status_code, one.json()["id"], one.json()["revision"]) == (200, refers[path], 1), one.text
+    query = f"/v1/{path}?code={one.json()['code']}&status=ENABLED&limit=1"
+    assert sent(house, "integrator", "GET", query).json() == {"items": [one.json()]}
+    assert sent(house, "integrator", "GET", query.replace("ENABLED", "DISABLED")).json() == {"items": []}
+    tag = {"if-none-match": one.headers["etag"]}
+    assert sent(house, "integrator", "GET", f"/v1/{path}/{refers[path]}", **tag).status_code == 304
+    assert problem(sent(house, "integrator", "GET", f"/v1/{path}/{body['id']}"), 404)["code"] == "NOT_FOUND"
+    if path == "reward-types":
+        assert (one.json()["unitCost"], one.json()["unitCostMasked"]) == (None, "NO_PERMISSION")
+        seen = sent(house, "operator", "GET", f"/v1/{path}/{refers[path]}").json()
+        assert (seen["unitCost"], seen["unitCostMasked"]) == ("0.002", None)
+
+
+def test_a_reader_gives_the_position_of_what_he_wrote(house: House) -> None:
+    """api.md 6: it is shown, or he is told to come again; what is no position is a fault."""
+    made = sent(house, "operator", "POST", ACTIVITIES, draft(house))
+    position = made.headers["cardinal-position"]
+    place = f"{made.headers['location']}/status?minPosition={position}"
+    assert sent(house, "operator", "GET", place).json()["version"] == 1
+    listed = f"{ACTIVITIES}?code={made.json()['code']}&minPosition={position}"
+    assert len(sent(house, "operator", "GET", listed).json()["items"]) == 1
+    for text in ("x", "", position[:-1], "F" * 24, "8" + "0" * 23):
+        answer = sent(house, "operator", "GET", f"{ACTIVITIES}?minPosition={text}")
+        assert faults(answer, 400) == {("BAD_VALUE", "minPosition")}
+
+
+def test_who_asks_for_a_position_that_is_not_reached_comes_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """api.md 6"""
+    monkeypatch.setattr(services, "MIN_POSITION_WAIT_S", 0.05)
+    for path in (ACTIVITIES, f"{ACTIVITIES}/act_0", "/v1/departments"):
+        late = sent(house, "operator", "GET", f"{path}?minPosition=7{'0' * 23}")
+        assert problem(late, 503)["code"] == "BEHIND"
+        assert late.headers["retry-after"] == "1"
+
+
 def test_permissions_and_masks_are_those_of_graphql(house: House) -> None:
     """SEC-03: a program without the right to budgets creates with one, and does not see it."""
     refused = problem(sent(house, "auditor", "POST", ACTIVITIES, draft(house)), 403)
@@ -176,7 +226,10 @@ def test_permissions_and_masks_are_those_of_graphql(house: House) -> None:
     made = created(house)
     seen = sent(house, "integrator", "GET", f"{ACTIVITIES}/{made['id']}").json()
     assert (seen["budget"], seen["costLines"], seen["costTotal"]) == (None, None, None)
-    assert seen == {**made, "budget": None, "costLines": None, "costTotal": None}
+    amounts = ("budget", "costLines", "costTotal")
+    assert [made[f"{name}Masked"] for name in amounts] == [None] * 3
+    reasons = {f"{name}Masked": "NO_PERMISSION" for name in amounts}
+    assert seen == {**made, **dict.fromkeys(amounts), **reasons}
     nobody = sent(house, "nobody", "GET", ACTIVITIES)
     assert problem(nobody, 401)["code"] == "TOKEN_UNTRUSTED"
     assert nobody.headers["www-authenticate"].startswith("Bearer")
@@ -270,9 +323,11 @@ def test_a_place_that_is_not_there_is_a_problem_and_a_head_has_no_body(house: Ho
 # --- The contract ------------------------------------------------------------
 
 
-def test_the_committed_contract_is_what_is_served() -> None:
+def test_the_committed_contract_is_what_is_served(house: House) -> None:
     """INT-05: a change shows in the diff: `python -m tests.openapi_document`."""
     assert openapi_document.PAGE.read_text() == openapi_document.generated()
+    assert sent(house, "integrator", "GET", CONTRACT).json() == openapi_document.committed()
+    assert problem(sent(house, "nobody", "GET", CONTRACT), 401)
 
 
 def _without_budget(contract: Any) -> None:

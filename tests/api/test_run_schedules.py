@@ -155,15 +155,45 @@ def test_the_groups_of_an_activity_are_extracted_and_their_movements_told(
     assert (second["stayedCount"], second["joinedCount"]) == (first["memberCount"], "0")
     assert second["previous"] == {"id": first["id"]}
     assert first["dueAt"] == schedule["nextAt"]
-    joined = """query ($id: ID!) { groupMembers(extractionId: $id, movements: [JOINED], first: 2) {
-        customerId movement } }"""
-    found = house.data("operator", joined, id=first["id"])["groupMembers"]
-    assert [each["movement"] for each in found] == ["JOINED"] * 2
-    assert house.data("operator", joined, id=second["id"])["groupMembers"] == []
-    more = joined.replace("first: 2", f'first: 1, after: "{found[0]["customerId"]}"')
-    assert house.data("operator", more, id=first["id"])["groupMembers"] == found[1:]
+    joined = """query ($id: ID!, $first: Int!, $after: Cursor) {
+        groupMembers(extractionId: $id, movements: [JOINED], first: $first, after: $after) {
+            nodes { customerId movement } edges { cursor node { customerId } } totalCount
+            pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } }"""
+    page = house.data("operator", joined, id=first["id"], first=2)["groupMembers"]
+    assert [each["movement"] for each in page["nodes"]] == ["JOINED"] * 2
+    assert str(page["totalCount"]) == first["memberCount"]
+    assert [edge["node"]["customerId"] for edge in page["edges"]] == [
+        each["customerId"] for each in page["nodes"]
+    ]
+    info = {"hasNextPage": page["totalCount"] > 2, "hasPreviousPage": False}
+    assert page["pageInfo"].items() >= info.items()
+    assert house.data("operator", joined, id=second["id"], first=2)["groupMembers"] == {
+        "nodes": [], "edges": [], "totalCount": 0,
+        "pageInfo": {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None},
+    }  # fmt: skip
+    after = page["pageInfo"]["startCursor"]
+    following = house.data("operator", joined, id=first["id"], first=1, after=after)["groupMembers"]
+    assert (following["nodes"], following["pageInfo"]["hasPreviousPage"]) == (page["nodes"][1:], True)
+    for given, error in (
+        ({"id": first["id"], "first": 101}, "BAD_PAGE_SIZE"),
+        ({"id": second["id"], "first": 1, "after": after}, "BAD_CURSOR"),
+        ({"id": first["id"], "first": 1, "after": page["nodes"][0]["customerId"]}, "BAD_CURSOR"),
+    ):
+        answer = house.answer("operator", joined, **given)
+        assert answer["errors"][0]["extensions"]["code"] == error
+    document = """{ downloads(filter: {subject: {eq: "group_members"}}) {
+        nodes { recordedBy rows address filter } } }"""
+
+    def twice(found: Any) -> bool:
+        return len(found["nodes"]) == 2
+
+    records = _until(house, document, "", twice)["nodes"]
+    assert [(each["recordedBy"], each["rows"], each["address"]) for each in records] == [
+        ("operator", 2, "127.0.0.1"), ("operator", 1, "127.0.0.1"),
+    ]  # fmt: skip
+    assert all(first["id"] in each["filter"] for each in records)
     for user, error in (("auditor", "FORBIDDEN"), ("branch", "NOT_FOUND")):
-        answer = house.answer(user, joined, id=first["id"])
+        answer = house.answer(user, joined, id=first["id"], first=2)
         assert answer["errors"][0]["extensions"]["code"] == error
 
 

@@ -26,7 +26,8 @@ INTERNAL = {"endActivity", "exportActivities", "exportReplay", "exportWorkOrder"
             "advancePointsJob",
             "expireBudget", "closeBudget", "exportPointsFile", "expireStock", "fireRunSchedule",
             "extractGroup", "moveSchedules", "executeActivityCount", "listActivityCustomers",
-            "suspendWebhookEndpoint"}  # fmt: skip
+            "listGroupMembers",
+            "suspendWebhookEndpoint", "completeErasure"}  # fmt: skip
 """Of the scheduler and the worker, and of files."""
 
 
@@ -58,7 +59,7 @@ MAKES = {
     *("addActivityType", "addCostType", "addActivityForm", "addDepartment", "addRewardType"),
     *("draftActivity", "draftWorkOrder", "defineCustomerGroup", "addBusinessCalendar", "openPointsJob"),
     *("draftSegmentDefinition", "reuseSegmentDefinition", "draftWebhookEndpoint"),
-    *("createUser", "createServiceAccount", "delegate", "revokeTokens"),
+    *("createUser", "createServiceAccount", "delegate", "revokeTokens", "requestErasure"),
 }
 """What makes something new: of that nobody has seen a version."""
 

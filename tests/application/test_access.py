@@ -113,6 +113,7 @@ expireStock                no       no         no           no      no         n
 countActivity              yes      yes        yes          no      no         no
 executeActivityCount       no       no         no           no      no         no
 listActivityCustomers      yes      no         no           no      no         no
+listGroupMembers           yes      no         no           no      no         no
 
                      operator researcher technologist auditor integrator administrator
 draftWorkOrder       yes      no         no           no      no         no
@@ -159,6 +160,11 @@ rotateWebhookSecret     yes      no         no           no      yes        yes
 endOldWebhookSecret     yes      no         no           no      yes        yes
 resendWebhookDelivery   yes      no         no           no      yes        yes
 suspendWebhookEndpoint  no       no         no           no      no         no
+
+                operator researcher technologist auditor integrator administrator
+requestErasure  no       no         no           no      no         yes
+withdrawErasure no       no         no           no      no         yes
+completeErasure no       no         no           no      no         no
 """)
 
 

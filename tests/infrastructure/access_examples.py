@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from domain import delegations as d
+from domain import erasures as e
 from domain import revocations as r
 from domain import service_accounts as sa
 from domain import users as u
@@ -17,6 +18,25 @@ TERMS = sa.ServiceTerms("手机银行 Mobile", "SH", ("events.read", "schema.rea
 GOLDEN: dict[tuple[str, int], Any] = {
     ("user.created", 1): u.UserCreated("lin", PROFILE, "admin"),
     ("user.revised", 1): u.UserRevised(2, PROFILE, "admin"),
+    ("user.created", 2): u.UserCreated("lin", PROFILE, "admin"),
+    ("user.revised", 2): u.UserRevised(2, PROFILE, "admin"),
+    ("user.erased", 1): u.UserErased(),
+    ("erasure.requested", 1): e.ErasureRequested(
+        2,
+        e.PersonKind.CUSTOMER,
+        "C00000001",
+        SECRET,
+        SECRET,
+        "他要求 he asked",
+        SECRET,
+        "9f86d0",
+        "technology",
+        "hu",
+    ),
+    ("erasure.approved", 1): e.ErasureApproved(SECRET, "chen"),
+    ("erasure.rejected", 1): e.ErasureRejected(SECRET, "technology", "not he", "chen"),
+    ("erasure.withdrawn", 1): e.ErasureWithdrawn("hu"),
+    ("erasure.completed", 1): e.ErasureCompleted(12, 3),
     ("user.disabled", 1): u.UserDisabled("离职 has left", "admin"),
     ("user.enabled", 1): u.UserEnabled("admin"),
     ("user.locked", 1): u.UserLocked("lost his badge", "admin"),

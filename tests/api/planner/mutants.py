@@ -88,6 +88,7 @@ MUTANTS = {
     "rows without a unit hidden": Mutant(
         "plans", " if view.scope_nullable else scope", " if False else scope"
     ),
+    "masks without a reason": Mutant("masks", "if self.asked in permissions", "if True"),
     "masked columns shown": Mutant("plans", "if not permitted(declared, self.permissions):", "if False:"),
     "masked columns compared": Mutant(
         "pages", "if not permitted(field, request.viewer.permissions):", "if False:"

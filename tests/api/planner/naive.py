@@ -150,6 +150,8 @@ class Naive:
             joined = connections[parent, name]
             row_type = named.removesuffix("Connection")
             return lambda r, i, **a: self._connection(i, row_type, lambda child: joined(r, child), a, r)
+        if (asked := PERMISSIONS.get((parent, name.removesuffix("Masked")))) and name.endswith("Masked"):
+            return lambda _, i, **__: None if asked in i.context.permissions else "NO_PERMISSION"
         inner = special.get((parent, name)) or self._plain(parent, name, named)
         permission = PERMISSIONS.get((parent, name))
         return lambda r, i, **a: (
