@@ -30,6 +30,7 @@ PATH = (
 
 WITHOUT_STEPS = {
     *(
+        "drills",
         "errors",
         "growth",
         "guards",
