@@ -9,7 +9,20 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from bench import broker, channels, engine, fanout, graphql, log, memory, points, projections, rivals, seals
+from bench import (
+    broker,
+    channels,
+    engine,
+    fanout,
+    graphql,
+    growth,
+    log,
+    memory,
+    points,
+    projections,
+    rivals,
+    seals,
+)
 from bench.rounds import Figure
 from infrastructure.embedded_postgres import EmbeddedPostgres
 from infrastructure.migrate import migrate
@@ -38,7 +51,10 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
     "memory": memory.figures,
     "engine": engine.figures,
 }
-OPTIONS = {"rivals": lambda: _on_a_fresh_log(rivals.figures)}
+OPTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
+    "rivals": lambda: _on_a_fresh_log(rivals.figures),
+    "growth": growth.figures,
+}
 """Only where they are named."""
 
 

@@ -32,6 +32,7 @@ WITHOUT_STEPS = {
     *(
         "drills",
         "errors",
+        "growth",
         "guards",
         "network",
         "performance",
