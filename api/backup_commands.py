@@ -55,6 +55,7 @@ def restore(
     )
     for note in found.notes:
         say(f"Note: {note}.")
+    say("Who was erased since that backup is in it again: run `cardinal erasures replay` before `up`.")
     print(f"Restored from the backup of {found.backup.taken_at:%F %T} UTC: {newest}.")
     print(f"Positions go on in epoch {found.epoch}; what was published of lost events is void.")
 

@@ -10,6 +10,8 @@ HEAD_BYTES_MAX = 32 * 1024
 HEAD_TIMEOUT_S = 15.0
 # How long we go on reading what is thrown away, so that the client gets our answer and no reset.
 LINGER_S = 2.0
+# How long the end of the server waits for a request that may be on its way.
+LAST_CALL_S = 1.0
 _TEXT = b"The head of the request is too large."
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -20,13 +22,14 @@ _TOO_LARGE = (
 class BoundedHttp(Impatient, HttpToolsProtocol):
     """Answers 431 to a head that goes on for more than 32 KiB after the packet in which it began.
 
-    Hangs up on one that takes longer than 15 s.
+    Hangs up on one that takes longer than 15 s. The server's end cuts nobody off who is just asking.
     """
 
     _head_bytes = 0
     _in_head = False
     _is_begun = False
     _is_refused = False
+    _is_last_call = False
     _head_timer: TimerHandle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -59,6 +62,20 @@ class BoundedHttp(Impatient, HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._have_head()
         super().on_headers_complete()
+        if self._is_last_call and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """The server ends: who may be about to ask is answered once more, and told that it is the end."""
+        self._is_last_call = True
+        if self._is_answering:
+            super().shutdown()
+        else:
+            self.loop.call_later(LAST_CALL_S, self._end)
+
+    def _end(self) -> None:
+        if not self._is_answering:
+            self.transport.close()
 
     @property
     def _is_answering(self) -> bool:

@@ -27,7 +27,8 @@ from api.processes import (
     Supervisor,
     run_until_stopped,
 )
-from api.terminal import CommandFailed, failed, progress, say, say_ready, table
+from api.projection_commands import projections
+from api.terminal import CommandFailed, failed, say, say_ready
 from api.warehouse_commands import warehouse
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ cardinal = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-projections = typer.Typer(help="The read tables and how far they are.", no_args_is_help=True)
 cardinal.add_typer(audit, name="audit")
 cardinal.add_typer(projections, name="projections")
 cardinal.add_typer(warehouse, name="warehouse")
@@ -180,47 +180,6 @@ def settings() -> None:
     from infrastructure.settings_page import page
 
     print(page(), end="")
-
-
-@projections.command("status")
-def projections_status() -> None:
-    """Show how far each projection has come."""
-    from infrastructure.projection_status import status
-
-    with opened_database("projections") as database:
-        found = status(database.url)
-    rows = [(p.name, p.position, p.lag_events, f"{p.lag_s:.1f}", p.parked, p.rows) for p in found]
-    table(("projection", "position", "events behind", "seconds behind", "parked", "rows"), rows)
-
-
-@projections.command("rebuild")
-def projections_rebuild(
-    name: Annotated[str | None, typer.Argument(help="Its name; all of them when none is given.")] = None,
-) -> None:
-    """Fold projections anew from the log beside the live ones, compare, and put them in place."""
-    from infrastructure.projection_rebuild import RebuildRefused, rebuild
-    from projections.registry import NAMES
-
-    if name is not None and name not in NAMES:
-        raise CommandFailed(f"There is no projection {name!r}.", f"There are {', '.join(NAMES)}.", 2)
-    with opened_database("projections") as database:
-        for chosen in NAMES if name is None else (name,):
-            with progress(chosen) as shown:
-                try:
-                    report = rebuild(
-                        database.url, chosen, lambda p: shown(p.position.offset, p.target.offset)
-                    )
-                except RebuildRefused as refused:
-                    raise CommandFailed(
-                        f"{chosen} was not rebuilt: {refused}.", "Try again later."
-                    ) from refused
-            differing = sum(compared.differing for compared in report.tables)
-            outcome = (
-                "equal to the live rows" if report.is_equal else f"{differing} rows differed and are mended"
-            )
-            print(
-                f"{chosen}: rebuilt in {report.duration_s:.1f} s, {outcome}, {report.parked} streams parked"
-            )
 
 
 # --- Single roles -------------------------------------------------------------

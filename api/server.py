@@ -1,8 +1,10 @@
 """Serving the HTTP application: uvicorn with limits, and an orderly end."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -33,7 +35,26 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._end_streams()
+        listening = [each.dup() for each in sockets or ()]
+        for server in self.servers:
+            server.close()
+        for each in listening:
+            await self._accept_the_rest(each)
         await super().shutdown(sockets)
+
+    async def _accept_the_rest(self, listener: socket.socket) -> None:
+        """Whom the kernel has let in already is served: the end of the last listener would cut him off."""
+        loop = asyncio.get_running_loop()
+        with listener, suppress(BlockingIOError):
+            while True:
+                accepted, _ = listener.accept()
+                accepted.setblocking(False)
+                with suppress(OSError):  # he has gone
+                    await loop.connect_accepted_socket(self._protocol, accepted, ssl=self.config.ssl)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes it for a connection."""
+        return BoundedHttp(self.config, self.server_state, self.lifespan.state)
 
 
 def limited(

@@ -15,6 +15,7 @@ from bench import (
     engine,
     fanout,
     graphql,
+    growth,
     log,
     memory,
     points,
@@ -54,6 +55,7 @@ BENCHES: dict[str, Callable[[], Iterator[Figure]]] = {
 OPTIONS: dict[str, Callable[[], Iterator[Figure]]] = {
     "rivals": lambda: _on_a_fresh_log(rivals.figures),
     "recovery": recovery.figures,
+    "growth": growth.figures,
 }
 """Only where they are named."""
 

@@ -46,7 +46,7 @@ TURN = """mutation Turn($input: EntryInput!) { turned: %sCostType(input: $input)
     costType { id status } position userErrors { code } } }"""
 READ = "query Own($id: ID!) { costType(id: $id) { id status } }"
 
-SEED = f"""
+SEED = """
 insert into read.work_orders (id, version, revision, number, kind, org_unit, status, status_since, name,
     activity_id, activity_revision, customer_group_id, customer_group_revision, segmentation_rules,
     execution_at, requester, department_id, department_revision, output_fields, priority, remark, executions,
@@ -56,7 +56,7 @@ select md5('o' || i)::uuid, 3, 1, 'WO-' || i, 'activity', (array['HO', 'SH', 'SZ
     'age > 30', at, 'operator', md5('d')::uuid, 1, array['customer_id'], 'normal', 'as discussed', 0,
     at, 'operator', at, 'operator'
 from (select i, timestamptz '2026-01-01Z' + i * interval '1 minute' as at
-    from generate_series(1, {ORDERS}) i) n;
+    from generate_series(1, {orders}) i) n;
 insert into read.approvals (id, version, subject_kind, subject_id, subject_label, subject_revision,
     content_hash, org_unit, status, requested_by, makers, requested_at, decide_by, decided_by, decisions,
     closed_at, changed_at)
@@ -64,7 +64,7 @@ select md5('p' || i || '.' || k)::uuid, 2, 'work_order', md5('o' || i)::uuid, 'W
     (array['HO', 'SH', 'SZ'])[i % 3 + 1], 'approved', 'operator', array['operator'], at, at, array['x'], '[]',
     at, at
 from (select i, k, timestamptz '2026-01-01Z' + i * interval '1 minute' + k * interval '1 second' as at
-    from generate_series(1, {ORDERS}) i, generate_series(1, 3) k) n
+    from generate_series(1, {orders}) i, generate_series(1, 3) k) n
 """
 
 
@@ -126,14 +126,14 @@ class Connection:
 def api_and_bare(url: str, *statements: str) -> Iterator[tuple[Served, Served]]:
     """The rows, the API and the bare route; `statements` come before the processes start."""
     with psycopg.connect(url, autocommit=True) as owner:
-        for statement in (*SEED.split(";"), *statements):
+        for statement in (*SEED.format(orders=ORDERS).split(";"), *statements):
             owner.execute(statement.encode())
         owner.execute("vacuum analyze read.work_orders")
         owner.execute("vacuum analyze read.approvals")
     with tempfile.TemporaryDirectory(prefix="cardinal-bench-") as folder:
         home = Path(folder)
         headers = f"authorization: Bearer {token(home)}\r\n"
-        with _process("ours", url, home) as ours, _process("bare", url, home) as bare:
+        with served("ours", url, home) as ours, served("bare", url, home) as bare:
             yield Served(*ours, headers), Served(*bare, "")
 
 
@@ -149,7 +149,7 @@ def figures(url: str) -> Iterator[Figure]:
         yield from _compared("one work order by id", (ours, asked), (bare, other), 0.60, 1.9)
         with (
             tempfile.TemporaryDirectory(prefix="cardinal-bench-") as folder,
-            _process("projector", url, Path(folder)),
+            served("projector", url, Path(folder)),
         ):
             yield from _writing(url, ours)
 
@@ -283,7 +283,7 @@ def first_order(url: str) -> UUID:
 
 
 @contextmanager
-def _process(which: str, url: str, home: Path) -> Iterator[tuple[int, int]]:
+def served(which: str, url: str, home: Path) -> Iterator[tuple[int, int]]:
     """The id and the port of a process that runs within the block; its log goes to a file."""
     program = [sys.executable, "-m", "bench.graphql_servers", which, url, str(home)]
     with (

@@ -52,7 +52,7 @@ def single_appends(url: str) -> Iterator[Figure]:
             )
 
 
-def _principal() -> Principal:
+def principal() -> Principal:
     return Principal("bench", frozenset({Role.OPERATOR}), "HO", frozenset({"HO"}))
 
 
@@ -62,7 +62,7 @@ def cost_types(handler: Handler) -> list[UUID]:
 
 def _cost_type(handler: Handler, code: str) -> UUID:
     details = Details(code, attributes={"accounting_subject": "6601", "unit": "CNY"})
-    request = Request(_principal(), "addCostType", {"code": code})
+    request = Request(principal(), "addCostType", {"code": code})
     return handler(request, lambda work: catalogues.add(work, Kind.COST_TYPE, code, details, None)).subject
 
 
@@ -75,10 +75,10 @@ def single_commands(handler: Handler, threads: int, streams: list[list[UUID]]) -
             disable = (number // len(mine)) % 2 == 0
             operation = "disableCostType" if disable else "enableCostType"
             use_case = catalogues.disable if disable else catalogues.enable
-            request = Request(_principal(), operation, {"id": stream})
+            request = Request(principal(), operation, {"id": stream})
             handler(request, partial(use_case, kind=Kind.COST_TYPE, entry_id=stream))
 
-    return _rate(each * threads, threads, lambda number: run(streams[number]))
+    return rate_of(each * threads, threads, lambda number: run(streams[number]))
 
 
 def _sample_row(url: str) -> tuple[object, ...]:
@@ -109,7 +109,7 @@ def bare_append(url: str, clients: int, each: int) -> list[float]:
                 connection.execute(sql, row, prepare=True)
                 took.append(time.perf_counter() - begun)
 
-    _rate(clients * each, clients, run)
+    rate_of(clients * each, clients, run)
     return took
 
 
@@ -130,13 +130,13 @@ def _inserts(url: str, threads: int, sample: tuple[object, ...]) -> float:
             row[0], row[4] = uuid4(), next(counter)
             connection.execute(sql, row, prepare=True)
 
-    rate = _rate(each * threads, threads, run)
+    rate = rate_of(each * threads, threads, run)
     for connection in connections:
         connection.close()
     return rate
 
 
-def _rate(total: int, threads: int, run: Callable[[int], None]) -> float:
+def rate_of(total: int, threads: int, run: Callable[[int], None]) -> float:
     barrier = threading.Barrier(threads + 1)
 
     def started(number: int) -> None:

@@ -46,7 +46,7 @@ def granting(url: str) -> Figure:
         def ours() -> float:
             job = uuid4()
             begun = time.perf_counter()
-            assert _posting(log, job).post(_lines(CUSTOMERS, job)).posted == CUSTOMERS
+            assert posting(log, job).post(points_lines(CUSTOMERS, job)).posted == CUSTOMERS
             took = time.perf_counter() - begun
             copied[:] = _exported(url, job)
             return CUSTOMERS / took
@@ -67,7 +67,7 @@ def memory(url: str) -> Figure:
     return Figure(name, few, many, few / many, 0, 0, 0.80, "MB (peak)")
 
 
-def _posting(log: EventLog, job: UUID) -> Posting:
+def posting(log: EventLog, job: UUID) -> Posting:
     cause = Cause(NOTHING, "", Reference(NOTHING, 1), "", None, Reference(NOTHING, 1), ())
     terms = Terms("Spring dining", "CAMPAIGN_REWARD", "0.002", "CNY", Columns("customer", "card", "points"))
     opened = PointsJobOpened("HO", PointsHeader("CC", date(2026, 3, 1), 1, job), cause, terms, "bench")
@@ -78,7 +78,7 @@ def _posting(log: EventLog, job: UUID) -> Posting:
     return Posting(log, job, opened, context, lambda: NOON, DEFAULT_ZONE)
 
 
-def _lines(count: int, job: UUID) -> Iterator[PointsLine]:
+def points_lines(count: int, job: UUID) -> Iterator[PointsLine]:
     prefix = job.hex[:6]
     for number in range(1, count + 1):
         yield PointsLine(number, f"C{prefix}{number:08d}", "622588********1234", 500, "CAMPAIGN_REWARD")
@@ -108,7 +108,7 @@ def main(url: str, count: str) -> None:
     """Grant in a process of its own, and tell its peak memory in MB."""
     job = uuid4()
     with pool(url, 2) as connections:
-        _posting(EventLog(connections), job).post(_lines(int(count), job))
+        posting(EventLog(connections), job).post(points_lines(int(count), job))
     found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found is not None
     print(int(found[1]) / 1_000)

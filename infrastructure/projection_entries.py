@@ -4,7 +4,7 @@ A batch's rows and its checkpoint commit together, so no row comes twice. Where 
 rows are taken out with their shares of the sums, and put in again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any
@@ -15,6 +15,7 @@ import psycopg
 from application.shared.records import Log, Position, Record
 from infrastructure.projection_tables import Failure, copy_in, failure
 from projections.shared.entries import EntryProjection, Share
+from projections.shared.stretches import StretchStatement
 
 TAKE_OUT = "delete from {table} where {stream} = %s returning {columns}"
 ADD = """
@@ -74,6 +75,18 @@ class EntryTables:
             copy_in(connection, self._projection.table, self._columns, rows)
             self._add(connection, folded.rows, 1)
 
+    @property
+    def stretch(self) -> StretchStatement | None:
+        return self._projection.stretch
+
+    def write_stretch(self, connection: psycopg.Connection[Any], values: Mapping[str, int]) -> None:
+        """By the statement of `stretch`; `values` say where it begins and ends."""
+        statement, share = self._projection.stretch, self._projection.share
+        assert statement is not None
+        found = connection.execute(statement.sql.encode(), values, prepare=False)
+        if share is not None:
+            self._add_shares(connection, (share(*row) for row in found.fetchall()))
+
     def refold(self, connection: psycopg.Connection[Any], log: Log, stream_id: UUID, up_to: Position) -> None:
         taken = connection.execute(self._take_out, [stream_id]).fetchall()
         self._add(connection, [self._projection.row(*values) for values in taken], -1)
@@ -89,17 +102,22 @@ class EntryTables:
         self.write(connection, folded)
 
     def _add(self, connection: psycopg.Connection[Any], rows: Iterable[Any], sign: int) -> None:
-        """Add the rows' shares to the sums, in the order of ids."""
+        shares = (share for row in rows for share in self._projection.shares(row))
+        self._add_shares(connection, shares, sign)
+
+    def _add_shares(
+        self, connection: psycopg.Connection[Any], shares: Iterable[Share], sign: int = 1
+    ) -> None:
+        """Add them to the sums, in the order of ids."""
         if self._projection.sums is None:
             return
         amounts: dict[UUID, int] = {}
-        shares: dict[UUID, Share] = {}
-        for row in rows:
-            for share in self._projection.shares(row):
-                shares[share.id] = share
-                amounts[share.id] = amounts.get(share.id, 0) + sign * share.amount
+        named: dict[UUID, Mapping[str, Any]] = {}
+        for share in shares:
+            named[share.id] = share.columns
+            amounts[share.id] = amounts.get(share.id, 0) + sign * share.amount
         for id_ in sorted(amounts):
-            named = shares[id_].columns
-            places = ", ".join(["%s"] * len(named))
-            statement = ADD.format(sums=self._projection.sums, columns=", ".join(named), places=places)
-            connection.execute(statement.encode(), [id_, *named.values(), amounts[id_]])
+            columns = named[id_]
+            places = ", ".join(["%s"] * len(columns))
+            statement = ADD.format(sums=self._projection.sums, columns=", ".join(columns), places=places)
+            connection.execute(statement.encode(), [id_, *columns.values(), amounts[id_]])

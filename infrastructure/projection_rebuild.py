@@ -201,7 +201,7 @@ class _Rebuild:
         """How many batches it took."""
         batches = 0
         while self._runner.position < target:
-            if not self._runner.step(target):
+            if not (self._runner.leap(target) or self._runner.step(target)):
                 raise RebuildRefused(f"the log ends before {target}, where the live tables stand")
             batches += 1
             self._progress(RebuildProgress(phase, self._runner.position, target))

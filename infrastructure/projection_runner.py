@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from application.shared.records import Position, Record
 from infrastructure import database
 from infrastructure.event_log import EventLog
 from infrastructure.interpreter import collecting_seldom, switching_every
+from infrastructure.projection_entries import EntryTables
 from infrastructure.projection_parking import (
     PARKED_MAX,
     ParkedTooMany,
@@ -29,12 +31,18 @@ from infrastructure.projection_parking import (
     retry_on,
 )
 from infrastructure.projection_registry import ALL
-from infrastructure.projection_tables import Failure, Tables, failure, open_session
+from infrastructure.projection_tables import Failure, RowTables, Tables, failure, open_session
 from infrastructure.stored_records import record
 
 BATCH_RECORDS_MAX = 1_000
+STRETCH_EVENTS = 10_000
+"""In one transaction, which holds back all readers of the log for as long as it takes."""
 LEAD_EVERY_S = 0.25
 PAUSE_MIN_S = 0.002
+# While events keep coming, a projection gathers some before it looks again; one that they don't concern has
+# nothing to show, and would only keep those from working that have.
+GATHER_S = 0.005
+GATHER_UNCONCERNED_S = 0.03
 PAUSE_MAX_S = 0.1
 RECONNECT_S = 1.0
 RETRY_EVERY_S = 60.0
@@ -56,6 +64,14 @@ select pg_notify('cardinal_projected', name) from moved
 ADVANCE_ONLY = ADVANCE.format(changed="")
 ADVANCE_CHANGED = ADVANCE.format(changed=", changed_epoch = %s, changed_position = %s")
 LISTEN = "listen cardinal_appended"
+STRETCH_END = """
+select epoch, position from log.events where (epoch, position) > (%s, %s) and (epoch, position) <= (%s, %s)
+order by epoch, position offset %s limit 1
+"""
+KINDS = """
+select distinct event_type, schema_version from log.events
+where (epoch, position) > (%s, %s) and (epoch, position) <= (%s, %s) and stream_type = any(%s)
+"""
 
 logger = logging.getLogger(__name__)
 
@@ -66,16 +82,21 @@ class Superseded(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What the projection is concerned with of a stretch of the log that ends at `end`."""
+    """What the projection is concerned with of a stretch of the log that ends at `end`.
+
+    `is_full`: as much as is read at a time, so more is likely to be there.
+    """
 
     reads: Sequence[Record[Any] | Failure]
     end: Position
+    is_full: bool = False
 
 
 class Runner:
     """One projection in one session, which its caller opens with the search_path of the tables to keep.
 
-    `checkpoint` is its name in projection.checkpoints. Not thread-safe.
+    `checkpoint` is its name in projection.checkpoints; `rest_s` how long to rest after the last step, while
+    events gather. Not thread-safe.
     """
 
     def __init__(
@@ -87,6 +108,7 @@ class Runner:
         self._parked: set[UUID] = set()
         self._generation = 0
         self.position = Position(0, 0)
+        self.rest_s = 0.0
 
     def lead(self) -> bool:
         """Take the lead, which lasts as long as the session; False while somebody else has it."""
@@ -113,7 +135,40 @@ class Runner:
             batch = Batch([read for read in batch.reads if read.position <= up_to], up_to)
         if batch is None or batch.end <= self.position:
             return False
+        if batch.is_full:
+            self.rest_s = 0.0
+        else:
+            self.rest_s = GATHER_S if batch.reads else GATHER_UNCONCERNED_S
         self._take_in(batch)
+        return True
+
+    def leap(self, up_to: Position) -> bool:
+        """Take in a whole stretch by the projection's statement, some ten times as fast as by its function.
+
+        False where it has none, where less than a stretch is left, and where something in it is for the
+        function alone: what the statement does not understand, and streams that are parked.
+        """
+        tables = self._tables
+        if not isinstance(tables, RowTables | EntryTables) or tables.stretch is None or self._parked:
+            return False
+        execute = partial(self._connection.execute, prepare=False)  # planned by where it begins
+        row = execute(STRETCH_END, [*self.position, *up_to, STRETCH_EVENTS - 1]).fetchone()
+        if row is None:
+            return False
+        end, known = Position(*row), tables.stretch.event_types
+        kinds = execute(KINDS, [*self.position, *end, list(tables.stream_types)])
+        if any(version > known.get(event_type, 0) for event_type, version in kinds):
+            return False
+        begin = {"epoch": self.position.epoch, "position": self.position.offset}
+        try:
+            with self._connection.transaction():
+                self._advance(end, changed=True)
+                tables.write_stretch(
+                    self._connection, {**begin, "end_epoch": end.epoch, "end_position": end.offset}
+                )
+        except psycopg.DataError:  # the function will park the stream
+            return False
+        self.position = end
         return True
 
     def close(self) -> None:
@@ -140,7 +195,9 @@ class Runner:
                 if not is_poison(error):
                     raise
                 reads.append(failure(stream_id, Position(*position), error))
-        return Batch(reads, Position(*rows[-1][3:5])) if rows else None
+        if not rows:
+            return None
+        return Batch(reads, Position(*rows[-1][3:5]), len(rows) == BATCH_RECORDS_MAX)
 
     def _take_in(self, batch: Batch) -> None:
         """All of it, or, where the database refuses a row, by halves until the one record stands alone."""
@@ -264,6 +321,8 @@ def _lead(
                 _retry(runner, connection, log, tables)
                 retry_due_s = time.monotonic() + RETRY_EVERY_S
             worked = runner.step()
+            if worked:
+                stop.wait(runner.rest_s)
             heard = list(connection.notifies(timeout=0 if worked else pause_s, stop_after=1))
             # What was announced may lie above the horizon for a moment: look again soon, then seldom.
             pause_s = PAUSE_MIN_S if worked or heard else min(2 * pause_s, PAUSE_MAX_S)

@@ -4,7 +4,7 @@ The statements name tables without their schema: the connection's search_path sa
 live tables (`read`) or a new version beside them (`rebuild`).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from operator import attrgetter
@@ -21,6 +21,7 @@ from application.shared.records import Log, Position, Record
 from infrastructure import database
 from projections.replays import records_of
 from projections.shared.rows import RowProjection
+from projections.shared.stretches import StretchStatement
 
 OPEN = Position(2**31 - 1, 2**63 - 1)
 """Ends the version of a row that still stands."""
@@ -223,6 +224,15 @@ class RowTables:
             self._keep(connection, folded)
             gone = [key for key, steps in folded.steps.items() if steps[-1].row is None]
             self._finish(connection, gone)
+
+    @property
+    def stretch(self) -> StretchStatement | None:
+        return self._projection.stretch
+
+    def write_stretch(self, connection: psycopg.Connection[Any], values: Mapping[str, int]) -> None:
+        """By the statement of `stretch`; `values` say where it begins and ends."""
+        assert self._projection.stretch is not None
+        connection.execute(self._projection.stretch.sql.encode(), values, prepare=False)
 
     def refold(self, connection: psycopg.Connection[Any], log: Log, stream_id: UUID, up_to: Position) -> None:
         key = next((self._projection.key(record) for record in log.records(stream_id)), None)

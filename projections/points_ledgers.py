@@ -10,6 +10,7 @@ from uuid import UUID, uuid5
 from application.shared.records import Record
 from domain import points_ledgers as p
 from domain.points_ledgers import LEDGERS, Account, signed_points
+from projections.points_stretches import ACCOUNTS, ENTRIES
 from projections.shared.entries import EntryProjection, Share
 from projections.shared.rows import RowProjection, altered, changed, created, given, own_stream
 
@@ -109,8 +110,12 @@ def entry(record: Record[p.Event]) -> PointsEntryRow | None:
 def contra_shares(row: PointsEntryRow) -> Iterable[Share]:
     """What the other account got: the opposite of what the customer's got."""
     account = row.debit if row.credit == Account.CUSTOMER else row.credit
-    named = {"programme": row.programme, "year": row.year, "account": account}
-    return (Share(contra_id(row.programme, row.year, account), named, -row.points),)
+    return (contra_share(row.programme, row.year, account, -row.points),)
+
+
+def contra_share(programme: str, year: int, account: str, points: int) -> Share:
+    named = {"programme": programme, "year": year, "account": account}
+    return Share(contra_id(programme, year, account), named, points)
 
 
 @lru_cache(maxsize=1_000)
@@ -176,6 +181,8 @@ POINTS_ENTRIES = EntryProjection(
     project=entry,
     sums="points_contra_accounts",
     shares=contra_shares,
+    stretch=ENTRIES,
+    share=contra_share,
 )
 
 
@@ -186,4 +193,5 @@ POINTS_ACCOUNTS = RowProjection(
     stream_types=frozenset({p.DECIDER.stream_type}),
     key=own_stream,
     project=account,
+    stretch=ACCOUNTS,
 )

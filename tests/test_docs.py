@@ -29,7 +29,18 @@ PATH = (
 """The order of a reader who follows the README."""
 
 WITHOUT_STEPS = {
-    *("errors", "guards", "network", "performance", "planner", "requirements", "security", "settings"),
+    *(
+        "drills",
+        "errors",
+        "growth",
+        "guards",
+        "network",
+        "performance",
+        "planner",
+        "requirements",
+        "security",
+        "settings",
+    ),
     "way-of-the-data",
 }
 PLAYED_ELSEWHERE = {"runbook"}

@@ -78,7 +78,8 @@ def gateway(folder: Path, authority: Authority, *apis: str) -> Iterator[tuple[st
 
 
 def in_turn(apis: Sequence[str]) -> str:
-    servers = "".join(f"server {api.removeprefix('http://')}; " for api in apis)
+    """As with the addresses of a name that is looked up: no failure is remembered from request to request."""
+    servers = "".join(f"server {api.removeprefix('http://')} max_fails=0; " for api in apis)
     return f"upstream apis {{ {servers}}}"
 
 

@@ -21,6 +21,7 @@ MAY_PRINT = (
     "api/audit_commands.py",
     "api/backup_commands.py",
     "api/document_commands.py",
+    "api/projection_commands.py",
     "api/terminal.py",
     "api/warehouse_commands.py",
     "bench/",
@@ -35,6 +36,7 @@ API_WITHOUT_NAMESAKE = {
     "listener", "main", "processes", "request_log", "server", "terminal", "warehouse_commands", "wiring",
     "admission", "counterpart_command", "document_commands", "entity_tags", "graphql_requests",
     "persisted_documents", "rates", "certificates", "partner_messages", "serving", "transport",
+    "projection_commands",
     # what every capability's answers are made of
     "commands", "context", "differences", "messages", "refusals", "schema",
     "access_messages", "message_words", "viewer",

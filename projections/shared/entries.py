@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from application.shared.records import Record
+from projections.shared.stretches import StretchStatement
 
 Row = TypeVar("Row")
 
@@ -26,6 +27,8 @@ class EntryProjection(Generic[Row]):
     `row` is a frozen dataclass whose fields are the columns; `id` is the event's. `stream` is the column that
     holds the stream's id. Where the entries are summed, `sums` is the table of the sums, whose column
     `balance` is kept, and `shares` tells what a row adds to which.
+
+    `stretch` adds the rows of a stretch; what it gives, `share` makes shares of, a row each.
     """
 
     name: str
@@ -36,3 +39,5 @@ class EntryProjection(Generic[Row]):
     project: Callable[[Record[Any]], Row | None]
     sums: str | None = None
     shares: Callable[[Row], Iterable[Share]] = lambda _: ()
+    stretch: StretchStatement | None = None
+    share: Callable[..., Share] | None = None

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from application.shared.records import Record
+from projections.shared.stretches import StretchStatement
 
 Row = TypeVar("Row")
 
@@ -29,7 +30,7 @@ class RowProjection(Generic[Row]):
     the row is about; other streams may concern it too, and `sources` names those that a record mentions.
 
     `settle` are statements over the whole table, run in order after each batch that changed a row; the
-    tables that they keep besides are `settled`.
+    tables that they keep besides are `settled`. `stretch` keeps `table` alone.
     """
 
     name: str
@@ -42,6 +43,7 @@ class RowProjection(Generic[Row]):
     sources: Callable[[Record[Any]], Iterable[UUID]] = _no_other_streams
     settle: tuple[str, ...] = ()
     settled: tuple[str, ...] = ()
+    stretch: StretchStatement | None = None
 
 
 def own_stream(record: Record[Any]) -> UUID | None:

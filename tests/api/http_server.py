@@ -37,12 +37,17 @@ def connected(url: str) -> socket.socket:
 
 def exchanged(url: str, sent: bytes) -> bytes:
     """What the server answers to raw bytes until it hangs up, or falls silent for 20 s."""
-    answer = b""
     with connected(url) as connection:
         connection.sendall(sent)
-        try:
-            while part := connection.recv(65_536):
-                answer += part
-        except TimeoutError:
-            pass
+        return received(connection)
+
+
+def received(connection: socket.socket) -> bytes:
+    """All that comes until the other side hangs up, or falls silent for 20 s."""
+    answer = b""
+    try:
+        while part := connection.recv(65_536):
+            answer += part
+    except TimeoutError:
+        pass
     return answer

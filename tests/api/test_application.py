@@ -1,6 +1,8 @@
 """The HTTP application: limits of head and body, errors in one form, the questions of machines."""
 
 import logging
+import socket
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -11,7 +13,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from api.application import create_app
-from tests.api.http_server import connected, exchanged, serving
+from api.listener import listen, url_of
+from api.processes import Signals
+from api.server import Server, limited
+from tests.api.http_server import connected, exchanged, received, serving
 
 BODY_MAX = 100_000
 
@@ -232,3 +237,37 @@ def test_websockets_reach_the_same_path_and_have_a_request_id(house: House) -> N
         house.url.replace("http", "ws") + "/graphql", additional_headers={"X-Request-Id": "ws-1"}
     ) as socket:
         assert socket.recv() == "ws-1"
+
+
+# --- The end --------------------------------------------------------------------
+
+
+def test_the_end_of_the_server_cuts_nobody_off_who_has_asked() -> None:
+    """NFR-06: whom the kernel has let in and the server not seen, whose request is on its way, and who had
+    one answered before: each gets this answer.
+    """
+    asks = b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\nlast"
+    listener = listen("127.0.0.1", 0)
+    url = url_of(listener)
+    clients: dict[str, socket.socket] = {}
+
+    def at_the_end() -> None:
+        """In the loop's own thread: what comes now the server has not seen when it ends."""
+        clients.update({f"let in {number}": connected(url) for number in range(3)})
+        for client in clients.values():
+            client.sendall(asks)
+
+    server = Server(limited(Echo(), connections_max=10, message_bytes_max=1_000), Signals(), at_the_end)
+    server.config.lifespan = "off"
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    for name in ("new", "answered before"):
+        clients[name] = connected(url)
+    clients["answered before"].sendall(asks)
+    assert clients["answered before"].recv(65_536).startswith(b"HTTP/1.1 200")
+    server.should_exit = True
+    thread.join(20)
+    answers = {name: received(client) for name, client in clients.items()}
+    assert len(answers) == 5
+    for name, answer in answers.items():
+        assert answer.startswith(b"HTTP/1.1 200"), name

@@ -25,6 +25,8 @@ from infrastructure.tokens import SAMPLE_USERS
 from projections.registry import NAMES
 from projections.shared.ids import shown_id
 from tests.api.cardinal_process import COMMAND, ROOT, bare_environment, cardinal, eventually
+from tests.infrastructure.projection_histories import catch_up
+from tests.infrastructure.test_projection_parking import Damage, a_record
 
 
 @pytest.fixture
@@ -244,6 +246,32 @@ def test_projections_are_shown_rebuilt_and_an_unknown_one_is_named(home: Path, b
         projector.join()
     unknown = cardinal(home, "projections", "rebuild", "nothing", DATABASE_URL=bank)
     assert wrong(unknown, 2) == "There is no projection 'nothing'."
+
+
+def test_a_parked_stream_is_shown_with_its_reason_and_tried_again(home: Path, bank: str) -> None:
+    """ES-05: shown with why it waits; tried again in vain, it is still there, and when it is mended, gone."""
+    with pool(bank, 2) as connections:
+        log = EventLog(connections)
+        damage = Damage(bank, record := a_record(log, "activity.drafted"))
+        catch_up(bank, log)
+
+    def asked(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return cardinal(home, "projections", *arguments, DATABASE_URL=bank)
+
+    head, *rows = asked("parked").stdout.splitlines()
+    assert head.split() == ["projection", "stream", "position", "since", "tried", "why"]
+    of_activities = [row.split() for row in rows if row.startswith("activities ")]
+    assert [row[1:3] for row in of_activities] == [[str(record.stream_id), str(record.position)]]
+    vain = asked("retry", "activities", str(record.stream_id))
+    assert (vain.returncode, vain.stdout) == (1, "1 parked streams tried, 0 of them taken in\n")
+    damage.mend()
+    mended = asked("retry")
+    assert (mended.returncode, mended.stdout) == (
+        0,
+        f"{len(rows)} parked streams tried, {len(rows)} of them taken in\n",
+    )
+    assert asked("parked").stdout.splitlines()[1:] == []
+    assert wrong(asked("retry", "nothing"), 2) == "There is no projection 'nothing'."
 
 
 # --- Single roles ---------------------------------------------------------------

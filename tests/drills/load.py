@@ -143,7 +143,7 @@ class Load:
     """Clients in threads of their own, between `start` and `pause`, any number of times."""
 
     def __init__(self, way: Way, world: World, clients: int = 4) -> None:
-        self.tallies, self.world, self._way = Tallies(), world, way
+        self.tallies, self.world, self.way = Tallies(), world, way
         self._orders: SimpleQueue[tuple[UUID, UUID]] = SimpleQueue()
         for pair in world.orders:
             self._orders.put(pair)
@@ -152,7 +152,7 @@ class Load:
         self._going_on = threading.Event()
 
     def asker(self) -> Asker:
-        return Asker(self._way, self.tallies)
+        return Asker(self.way, self.tallies)
 
     @contextmanager
     def under_way(self) -> Iterator[None]:

@@ -1,8 +1,10 @@
 """The running product: two of every role, as processes, on a database of its own."""
 
 import os
+import random
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,7 +18,6 @@ from infrastructure.token_keys import DevelopmentKey
 from infrastructure.tokens import SAMPLE_USERS, TokenRules, issue
 from tests.api.cardinal_process import bare_environment
 from tests.drills.nursery import Nursery
-from tests.test_gateway import free_ports
 
 ROLES = ("api", "projector", "worker", "scheduler")
 OF_EACH = 2
@@ -51,7 +52,7 @@ class Product:
         self.home, self.url = home, url
         self._nursery = nursery
         self._settings = {"DATABASE_URL": url, "CARDINAL_LOG_LEVEL": "warning", **settings}
-        self.ports = tuple(free_ports(OF_EACH))
+        self.ports = tuple(lasting_ports(OF_EACH))
         self.running: list[Process] = []
 
     @property
@@ -107,7 +108,7 @@ class Product:
 
     def _are_ready(self) -> bool:
         ended = [each.role for each in self.running if each.has_ended(0)]
-        assert ended == [], self.said.read_text()[-2_000:]
+        assert ended == [], f"{ended} ended: {self.said.read_text()[-2_000:]}"
         return all(self.is_ready(api) for api in self.apis)
 
     def is_ready(self, api: str) -> bool:
@@ -120,6 +121,16 @@ class Product:
         known = SAMPLE_USERS[user]
         rules = TokenRules.of(Settings())
         return issue(DevelopmentKey.of(self.home), rules, known.name, known.roles, known.org_unit)
+
+
+def lasting_ports(count: int) -> list[int]:
+    """Free ones that no outgoing connection is given while an API is away from its own for a moment."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(20_000, 30_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            found.append(port)
+    return found
 
 
 def until(holds: Callable[[], bool], what: str, within_s: float = READY_S) -> None:
