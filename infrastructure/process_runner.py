@@ -18,7 +18,7 @@ import psycopg
 from dramatiq import Message
 from dramatiq.errors import BrokerConnectionError
 
-from application.processes.process import Process, Step
+from application.processes.process import UNHEARD_MAX, Process, Step
 from application.shared.records import Position
 from infrastructure import database
 from infrastructure.event_log import EventLog
@@ -144,7 +144,7 @@ class ProcessRunner:
                     self._drive([owed])
                     continue
                 logger.warning("%s drives %s again: %s", self._process.name, stream_id, owed.step.task)
-                look_at = max(owed.step.due_at or now, now) + LOOK_AFTER * min(2**driven, 64)
+                look_at = max(owed.step.due_at or now, now) + _patience(owed.step) * min(2**driven, 64)
                 self._connection.execute(DRIVEN, [look_at, self._process.name, stream_id, version])
                 self._enqueue(owed, owed.step, driven + 1)
         return len(stalled)
@@ -177,9 +177,9 @@ class ProcessRunner:
             due_at = each.step.due_at or now
             row = [self._process.name, each.stream_id, each.stream_type, each.version, each.step.task]
             is_far = due_at > now + FAR
-            look_at = due_at - timedelta(days=1) if is_far else max(due_at, now) + LOOK_AFTER
+            look_at = due_at - timedelta(days=1) if is_far else max(due_at, now) + _patience(each.step)
             self._connection.execute(OWE, [*row, due_at, look_at])
-            if each.step == UNREADABLE or is_far:
+            if each.step == UNREADABLE or is_far or each.step.is_begun:
                 continue
             self._enqueue(each, each.step, 1)
 
@@ -191,6 +191,10 @@ class ProcessRunner:
         name = f"{self._process.name}:{owed.version}:{step.task}:{driven}"
         message = self._broker.get_actor(step.task).message(str(owed.stream_id))
         return message.copy(message_id=str(uuid5(owed.stream_id, name)))
+
+
+def _patience(step: Step) -> timedelta:
+    return UNHEARD_MAX if step.is_begun else LOOK_AFTER
 
 
 def _delay_ms(due_at: datetime | None) -> int | None:

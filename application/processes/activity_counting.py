@@ -43,8 +43,10 @@ OPERATION = "executeActivityCount"
 
 
 def next_step(figures: ActivityFigures) -> Step | None:
-    """A count is owed until a worker begins it."""
-    return Step(COUNT_ACTIVITY) if figures.is_owed else None
+    """A count is owed until a worker begins it; from then on it is that worker's."""
+    if figures.is_owed:
+        return Step(COUNT_ACTIVITY)
+    return Step(COUNT_ACTIVITY, is_begun=True) if figures.is_live else None
 
 
 PROCESS = Process("activity_counting", {DECIDER.stream_type: DECIDER}, next_step)

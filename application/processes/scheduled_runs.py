@@ -23,14 +23,15 @@ SCHEDULES_MAX = 100_000
 
 
 def next_step(state: RunSchedule | GroupExtraction | BusinessCalendar) -> Step | None:
-    """An extraction that a worker has begun is that worker's: should it die, the broker delivers its task
-    again.
-    """
+    """An extraction that a worker has begun is that worker's."""
     match state:
         case RunSchedule():
             return None if state.next_at is None else Step(FIRE_SCHEDULE, state.next_at)
+        case GroupExtraction(status=extractions.Status.QUEUED):
+            return Step(EXTRACT_GROUP)
         case GroupExtraction():
-            return Step(EXTRACT_GROUP) if state.status is extractions.Status.QUEUED else None
+            is_begun = state.status is extractions.Status.RUNNING
+            return Step(EXTRACT_GROUP, is_begun=True) if is_begun else None
         case BusinessCalendar():
             return Step(MOVE_SCHEDULES) if state.moved < state.revision else None
 

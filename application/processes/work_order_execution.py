@@ -45,14 +45,15 @@ NO_POINTS = frozenset(TermsRefusal)
 def next_step(state: WorkOrder | SegmentRun) -> Step | None:
     """An order that is scheduled is started when it is due; a run is executed, then told to its order.
 
-    A run that a worker has begun is that worker's: should it die, the broker delivers its task again. To
-    enqueue another would begin another attempt beside it.
+    A run that a worker has begun is that worker's: another task would begin another attempt beside it.
     """
     if isinstance(state, WorkOrder):
         is_waiting = state.status is Status.SCHEDULED
         return Step(START_WORK_ORDER, state.execution_at) if is_waiting else None
     if state.status is runs.Status.QUEUED:
         return Step(EXECUTE_RUN)
+    if state.status is runs.Status.RUNNING:
+        return Step(EXECUTE_RUN, is_begun=True)
     is_owed = state.work_order is not None and state.status in runs.OVER and not state.is_handed_over
     return Step(HAND_RUN_OVER) if is_owed else None
 

@@ -16,7 +16,7 @@ import dramatiq
 import psycopg
 import pytest
 
-from application.processes.process import Process, Step
+from application.processes.process import UNHEARD_MAX, Process, Step
 from application.shared.records import BEGINNING, GENESIS, Context, Write
 from domain.activities import DECIDER, Activity, ActivityApproved, ActivityDrafted, ActivitySubmitted, Status
 from infrastructure import database
@@ -212,6 +212,28 @@ def test_what_stays_owed_is_driven_again_under_another_id_and_ever_more_seldom(
     assert len({id_ for id_, _ in messages(session)}) == 2
     assert runner.watch(now + 5 * LOOK_AFTER) == 1
     assert owed(session) == [(stream, 1, "look", 3)]
+
+
+def test_what_is_begun_is_driven_again_only_when_nothing_was_heard_of_it_for_long(
+    log: EventLog, broker: PostgresBroker, session: psycopg.Connection[Any]
+) -> None:
+    """LOG-17, NFR-08: a task that died with its worker and with the broker's queue is lost to nobody else."""
+    [stream] = drafted(log)
+    runner = ProcessRunner(
+        session, log, broker, Process(NAME, PROCESS.deciders, lambda _: Step("look", is_begun=True))
+    )
+    assert runner.lead()
+    follow(runner)
+    now = datetime.now(UTC)
+    assert owed(session) == [(stream, 1, "look", 1)]
+    assert runner.watch(now + UNHEARD_MAX - LOOK_AFTER) == 0
+    assert messages(session) == [], "its worker is at it"
+    assert runner.watch(now + UNHEARD_MAX + LOOK_AFTER) == 1
+    assert len(messages(session)) == 1
+    go_on(log, stream, ActivitySubmitted(1, uuid4(), "0" * 64, "operator", "research"))
+    follow(runner)
+    assert owed(session) == [(stream, 2, "look", 1)], "it was heard of"
+    assert len(messages(session)) == 1
 
 
 def test_a_stream_that_can_not_be_read_holds_up_no_other_and_is_looked_at_again(

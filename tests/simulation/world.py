@@ -25,7 +25,7 @@ from application import points_jobs
 from application.access import Role
 from application.points_pipeline import PointsDesk
 from application.processes import expired_reservations, points_delivery, work_order_execution
-from application.processes.process import Process, Step
+from application.processes.process import UNHEARD_MAX, Process, Step
 from application.processes.work_order_execution import ExecutionDesk
 from application.segment_runs import execute
 from application.shared.engines import Column, Engine, ResultSet, RunFailed, RunFailure
@@ -385,9 +385,11 @@ class Simulation:
             self.owed.pop((process.name, stream), None)
             return
         due_at = step.due_at or self.bank.now
-        look_at = max(due_at, self.bank.now) + timedelta(minutes=5) * min(2**driven, 64)
+        patience = UNHEARD_MAX if step.is_begun else timedelta(minutes=5)
+        look_at = max(due_at, self.bank.now) + patience * min(2**driven, 64)
         self.owed[process.name, stream] = loaded.version, look_at, driven
-        self._enqueue(process, stream, loaded.version, step, driven)
+        if driven > 1 or not step.is_begun:
+            self._enqueue(process, stream, loaded.version, step, driven)
 
     def _enqueue(self, process: Process, stream: UUID, version: int, step: Step, driven: int) -> None:
         message_id = uuid5(stream, f"{process.name}:{version}:{step.task}:{driven}")

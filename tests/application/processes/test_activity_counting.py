@@ -107,7 +107,8 @@ def state(bank: Bank, activity: UUID) -> ActivityFigures:
 def test_a_count_is_owed_until_a_worker_begins_it() -> None:
     """ACT-13"""
     assert next_step(ActivityFigures(requested=1)) == Step(COUNT_ACTIVITY)
-    assert next_step(ActivityFigures(requested=1, started=1)) is None
+    assert next_step(ActivityFigures(requested=1, started=1)) == Step(COUNT_ACTIVITY, is_begun=True)
+    assert next_step(ActivityFigures(requested=1, started=1, finished=1)) is None
     assert next_step(ActivityFigures(requested=2, started=1)) == Step(COUNT_ACTIVITY)
 
 

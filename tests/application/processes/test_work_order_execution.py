@@ -76,14 +76,15 @@ def test_an_order_is_owed_its_start_at_its_time_and_only_while_it_is_scheduled(s
 @pytest.mark.parametrize("status", runs.Status)
 def test_a_run_is_executed_while_it_waits_and_told_when_it_is_over(status: runs.Status) -> None:
     """LOG-17: what a worker has begun is not begun beside it; a general run is nobody's to be told of."""
-    owed = {runs.Status.QUEUED: EXECUTE_RUN, **dict.fromkeys(runs.OVER, HAND_RUN_OVER)}
+    executed = {
+        runs.Status.QUEUED: Step(EXECUTE_RUN),
+        runs.Status.RUNNING: Step(EXECUTE_RUN, is_begun=True),
+    }
+    told = dict.fromkeys(runs.OVER, Step(HAND_RUN_OVER))
     of_an_order = SegmentRun(status=status, work_order=uuid4())
-    assert next_step(of_an_order) == (Step(owed[status]) if status in owed else None)
-    assert next_step(replace(of_an_order, is_handed_over=True)) == (
-        Step(EXECUTE_RUN) if status is runs.Status.QUEUED else None
-    )
-    general = next_step(SegmentRun(status=status))
-    assert general == (Step(EXECUTE_RUN) if status is runs.Status.QUEUED else None)
+    assert next_step(of_an_order) == (executed | told).get(status)
+    assert next_step(replace(of_an_order, is_handed_over=True)) == executed.get(status)
+    assert next_step(SegmentRun(status=status)) == executed.get(status)
 
 
 @pytest.mark.parametrize("status", points_jobs.Status)
