@@ -28,9 +28,11 @@ row.
 """
 
 NEVER_SENT = frozenset(
-    {"user", "service_account", "delegation", "revocation", "download", "webhook_endpoint"}
+    {"user", "service_account", "delegation", "revocation", "download", "webhook_endpoint", "erasure"}
 )
-"""Kinds of subject of which nothing is sent: who comes in, what was taken out, and where events go."""
+"""Kinds of subject of which nothing is sent: who comes in, what was taken out, where events go, and who is
+forgotten.
+"""
 
 
 def without_budget(kind: str, data: Data) -> Data:

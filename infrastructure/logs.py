@@ -1,4 +1,6 @@
-"""Logs: one line for each message on stderr, JSON for machines or text for people, without secrets."""
+"""Logs: one line for each message on stderr, JSON for machines or text for people, without secrets, and
+without numbers of cards and mobiles.
+"""
 
 import json
 import logging
@@ -11,6 +13,8 @@ from typing import TextIO
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from domain.shared.text import without_personal_numbers
 
 VALUE_CHARACTERS_MAX = 8_000
 _SECRET_NAMES = re.compile(r"password|passwd|secret|token|authorization|cookie|private", re.IGNORECASE)
@@ -79,7 +83,9 @@ class _Lines(structlog.WriteLogger):
 
 
 def without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Hide what is named like a secret or looks like one, and cut what is too long for a line."""
+    """Hide what is named like a secret, looks like one or is a person's number; cut what is too long for a
+    line.
+    """
     return {name: _shown(name, value) for name, value in event.items()}
 
 
@@ -94,6 +100,7 @@ def _shown(name: str, value: object) -> object:
     if _SUSPICIOUS.search(value):
         text = _IN_ADDRESS.sub(rf"\1:{HIDDEN}@", value)
         text = _TOKEN.sub(HIDDEN, _IN_HEADER.sub(rf"\1 {HIDDEN}", text))
+    text = without_personal_numbers(text, HIDDEN)
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[:VALUE_CHARACTERS_MAX]}…"
 
 

@@ -89,6 +89,8 @@ def test_without_a_good_token_the_answer_is_401_with_a_challenge_and_a_code(
     (error,) = answer.json()["errors"]
     assert error["extensions"] == {"code": code, "requestId": "my-request.1"}
     assert answer.headers["x-request-id"] == "my-request.1"
+    again = client.post("/graphql", headers={**headers, "X-Request-Id": "4111111111111111"}, json={})
+    assert "4111" not in again.headers["x-request-id"]
     assert answer.headers["content-type"] == "application/json"
 
 

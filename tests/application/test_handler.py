@@ -151,6 +151,17 @@ def test_the_same_key_with_the_same_input_is_answered_once(bank: Bank) -> None:
     assert bank.count_events() == before
 
 
+def test_a_key_that_is_a_card_number_is_kept_as_a_hash(bank: Bank) -> None:
+    """SEC-02: it answers once all the same."""
+    plan, given = bank.plan(bank.add_type("Dining"), bank.add_cost_type("SMS")), {"key": "4111111111111111"}
+    first = bank.send(LIN, "draftActivity", given, activities.draft, "SPRING-26", plan)
+    assert bank.send(LIN, "draftActivity", given, activities.draft, "SPRING-26", plan) == first
+    with bank.log.log_recorder.pool.connection() as connection:
+        keys = [key for (key,) in connection.execute("select key from log.commands")]
+    assert any("sha256:" in key for key in keys)
+    assert not any("4111111111111111" in key for key in keys)
+
+
 def send_draft(bank: Bank, plan: PlanEntry) -> Receipt:
     return bank.send(LIN, "draftActivity", {"key": "k"}, activities.draft, "SPRING-26", plan)
 

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.shared.refusal import CommonRefusal, Fault
-from domain.shared.text import code_faults, holds_card_number, name_faults, text_faults
+from domain.shared.text import (
+    code_faults,
+    holds_card_number,
+    name_faults,
+    text_faults,
+    without_personal_numbers,
+)
 from tests.given import PROPERTY
 
 TOO_LONG = CommonRefusal.TOO_LONG
@@ -68,6 +74,26 @@ def test_a_card_number_is_found_in_any_dress(text: str) -> None:
 )
 def test_other_numbers_are_no_card_numbers(text: str) -> None:
     assert not holds_card_number(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pay 4111 1111 1111 1111 now", "pay * now"),
+        ("手机13812345678。", "手机*。"),
+        ("138-1234-5678/139 1234 5678", "*/*"),
+        ("12812345678 and 138123456789", "12812345678 and 138123456789"),
+        (
+            "id abcdef41-1111-7111-8111-110fffffffff, 4222222222222",
+            "id abcdef41-1111-7111-8111-110fffffffff, *",
+        ),
+        ("4111111111111112", "4111111111111112"),
+        ("", ""),
+    ],
+)
+def test_personal_numbers_are_left_out_of_what_is_shown(text: str, shown: str) -> None:
+    """SEC-02"""
+    assert without_personal_numbers(text, "*") == shown
 
 
 @PROPERTY

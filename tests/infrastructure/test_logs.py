@@ -72,6 +72,23 @@ def test_secrets_are_hidden_by_name_and_by_look(stream: io.StringIO) -> None:
     assert "ValueError: no good: [hidden]" in text
 
 
+def test_numbers_of_cards_and_mobiles_are_hidden_and_our_own_ids_are_not(stream: io.StringIO) -> None:
+    """SEC-02: whatever an error, a path or a library brings."""
+    logs.configure("api", "info", "json", stream)
+    id_ = "abcdef41-1111-7111-8111-110fffffffff"
+    structlog.get_logger("cardinal.test").info("request", path="/exports/4111 1111 1111 1111", request_id=id_)
+    logging.getLogger("some.library").warning("of %s, 4111-1111-1111-1111 and 138 1234 5678", id_)
+    try:
+        raise ValueError("bad row: C1,13812345678,4111111111111111")
+    except ValueError:
+        structlog.get_logger("cardinal.test").exception("failed")
+    text = stream.getvalue()
+    assert "1111 1111" not in text and "1111-1111-1111" not in text and "41111111" not in text  # noqa: PT018
+    assert "12345678" not in text and "1234 5678" not in text  # noqa: PT018
+    assert text.count(id_) == 2
+    assert "bad row: C1,[hidden],[hidden]" in text
+
+
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_a_message_can_not_make_a_second_line_look_like_ours(stream: io.StringIO, form: str) -> None:
     logs.configure("api", "info", form, stream)
