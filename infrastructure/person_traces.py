@@ -77,7 +77,8 @@ class HousePersonTraces:
     def sweep(self) -> Swept:
         rows, files = self._warehouse.forget(), 0
         files += rows > 0
-        for run_id in _runs(self._results.folder):
+        # Also runs under way, for they may read what counted before: their turn comes when they are over.
+        for run_id in sorted({*_runs(self._results.folder), *_runs(self._results.folder / ".locks")}):
             gone = self._forget_in(run_id)
             rows, files = rows + gone, files + (gone > 0)
         self._forget_withdrawn()

@@ -26,9 +26,10 @@ from infrastructure.master_keys import MasterKeyring
 from infrastructure.person_keys import PersonKeys
 from infrastructure.projection_rebuild import rebuild
 from infrastructure.projection_runner import Projector
+from infrastructure.result_sets import ResultSets
 from infrastructure.seal_folder import SealFolder
 from tests.given import refused
-from tests.infrastructure.erasing_world import ADMIN, BY_CARD, World, customers, killed_at, opened
+from tests.infrastructure.erasing_world import ADMIN, BY_CARD, GIVEN, World, customers, killed_at, opened
 from tests.infrastructure.test_task_worker import eventually
 from tests.repeats import repeats
 
@@ -78,6 +79,35 @@ def test_nobody_is_erased_while_his_points_are_on_their_way(world: World, cardin
         assert world.found(number) == {number}
         connection.execute("delete from points.under_way")
     assert world.desk.erase(erasure) is None
+    assert world.found(number) == set()
+
+
+def test_a_run_that_began_before_gives_no_result_with_the_erased(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SEC-02: it read the warehouse that counted then."""
+    world.begin()
+    ((number, _),) = customers(world, 1)
+    read = world.warehouse.snapshot()
+    assert read is not None
+    inner, has_read, may_publish = ResultSets.publish, threading.Event(), threading.Event()
+
+    def publish(results: ResultSets, *given: Any) -> None:
+        has_read.set()
+        assert may_publish.wait(30)
+        inner(results, *given)
+
+    monkeypatch.setattr(ResultSets, "publish", publish)
+    run = threading.Thread(target=world.run, args=(GIVEN, "customer_id *mobile birth_year"))
+    run.start()
+    assert has_read.wait(30)
+    erasing = threading.Thread(target=world.desk.erase, args=(world.allowed(number),))
+    erasing.start()
+    eventually(lambda: not read.folder.exists())
+    erasing.join(0.5)
+    may_publish.set()
+    run.join()
+    erasing.join()
     assert world.found(number) == set()
 
 
