@@ -17,15 +17,25 @@ from infrastructure.migrate import migrate
 from infrastructure.person_keys import PersonKeys
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def persons(tmp_path_factory: pytest.TempPathFactory) -> PersonKeys:
     """The keys of persons for what tests record in this process."""
     home = tmp_path_factory.mktemp("keys")
-    keys = PersonKeys(
+    return PersonKeys(
         home / "person-keys", lambda begins: MasterKeyring(home / "master-keys", may_begin=begins)
     )
-    personal_parts.use(keys)
-    return keys
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _kept_from_the_first(persons: PersonKeys) -> None:
+    """Fixtures of modules record, too."""
+    personal_parts.use(persons)
+
+
+@pytest.fixture(autouse=True)
+def _kept(persons: PersonKeys) -> None:
+    """A test that opened a house of its own has left that one's keys in use."""
+    personal_parts.use(persons)
 
 
 @pytest.fixture(scope="session")
