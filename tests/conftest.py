@@ -1,5 +1,7 @@
 """A real PostgreSQL for every test that needs one: one server a session, one database a test."""
 
+import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -45,6 +47,8 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         Path(home).chmod(0o755)
         with EmbeddedPostgres(Path(home), options={"fsync": "off", "max_connections": "300"}) as server:
             yield server
+            # Without a checkpoint of all the databases that were made: they go with the folder.
+            os.kill(int((server.data_directory / "postmaster.pid").read_text().split()[0]), signal.SIGQUIT)
 
 
 @pytest.fixture(scope="session")

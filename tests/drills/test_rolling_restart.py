@@ -16,7 +16,7 @@ from tests.drills.site import Site
 from tests.repeats import IS_FULL
 from tests.test_gateway import gateway
 
-ROUNDS = 25 if IS_FULL else 2
+ROUNDS = 25 if IS_FULL else 1
 
 
 @pytest.mark.drill
