@@ -150,9 +150,10 @@ def doubled(at: Installation) -> Iterator[None]:
 def passed_over(at: Installation) -> Iterator[None]:
     """A subscriber was not told of an event."""
     told = at.judge.subscribers[0].told
-    event = told.pop(len(told) // 2)
+    middle = len(told) // 2
+    event = told.pop(middle)
     yield
-    told.insert(len(told) // 2, event)
+    told.insert(middle, event)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """Bugs that people make, as patches of the real code or of what stands for the broker: each must be found."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest import mock
+from uuid import UUID
 
 from application import points_pipeline
+from application.processes.process import Process, Step
 from domain import segment_runs
 from tests.application.points_world import Counterpart
 from tests.simulation.memory_log import MemoryLog
@@ -15,14 +17,32 @@ Bug = Callable[[], AbstractContextManager[Any]]
 
 
 deliver, follow, cost_of = Simulation._deliver, Simulation._follow, points_pipeline.cost_of
+enqueue = Simulation._enqueue
 
 
 def _no_lease(self: Simulation) -> bool:
-    """A task is acknowledged when it is fetched, not when it is done."""
+    """A task is acknowledged when it is fetched, not when it is done: the watchdog's to make good."""
     before = self.tasks.copy()
     found = deliver(self)
     self.tasks = [task for task in self.tasks if task in before or task.tries or self.is_calm]
     return found
+
+
+def _unheeded(
+    self: Simulation, process: Process, stream: UUID, version: int, step: Step, driven: int
+) -> None:
+    if not step.is_begun:
+        enqueue(self, process, stream, version, step, driven)
+
+
+@contextmanager
+def _begun_and_lost() -> Iterator[None]:
+    """Who has begun dies with his task, and nobody misses him."""
+    with (
+        mock.patch.object(Simulation, "_deliver", _no_lease),
+        mock.patch.object(Simulation, "_enqueue", _unheeded),
+    ):
+        yield
 
 
 def _forgetful(self: Simulation) -> bool:
@@ -50,7 +70,7 @@ BUGS: dict[str, Bug] = {
     ),
     "the watchdog sleeps": lambda: mock.patch.object(Simulation, "_watch"),
     "the checkpoint comes before the tasks": lambda: mock.patch.object(Simulation, "_follow", _forgetful),
-    "a task is acknowledged when it is fetched": lambda: mock.patch.object(Simulation, "_deliver", _no_lease),
+    "what is begun and lost is not driven again": _begun_and_lost,
     "the log does not compare versions": lambda: mock.patch.object(MemoryLog, "_require"),
     "a hand-over is not repeated": lambda: mock.patch.object(
         segment_runs, "OVER", (segment_runs.Status.SUCCEEDED,)
