@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http_errors import error_response, header
 from application.shared.identifiers import uuid7
-from domain.shared.text import holds_card_number
+from domain.shared.text import without_personal_numbers
 
 Observe = Callable[[str, str, int, float], None]
 """Told the method, the path, the status (0 for a WebSocket) and the seconds of each request."""
@@ -18,6 +18,11 @@ QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 logger = structlog.get_logger("cardinal.http")
+
+
+def _is_sound(given: str) -> bool:
+    """It stands in each line of the log, so it is nobody's number."""
+    return _GIVEN_ID.fullmatch(given) is not None and without_personal_numbers(given, "") == given
 
 
 class RequestLog:
@@ -31,7 +36,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         given = header(scope, b"x-request-id") or ""
-        request_id = given if _GIVEN_ID.fullmatch(given) and not holds_card_number(given) else str(uuid7())
+        request_id = given if _is_sound(given) else str(uuid7())
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)

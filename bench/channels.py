@@ -22,7 +22,7 @@ def figures(url: str) -> Iterator[Figure]:
         waits = _under_load(ours, asked)
         name = f"p99 of one object by id, {CHANNELS} callers at once, {len(waits):,} calls"
         yield _within_a_second(name, statistics.quantiles(waits, n=100)[98])
-        lists = _lists()
+        lists = [each for each in _lists() if _is_answered(ours, each)]
         waits = [_wait_ms(Connection(ours.port), ours.request({"query": each})) for each in lists * REPEATS]
         name = f"p95 of {len(lists)} lists of the back office, 50 rows each, {ORDERS:,} work orders"
         yield _within_a_second(name, statistics.quantiles(waits, n=20)[18])
@@ -54,6 +54,14 @@ def _wait_ms(connection: Connection, asked: bytes) -> float:
     took_ms = (time.perf_counter() - begun) * 1_000
     assert answer.get("data"), answer
     return took_ms
+
+
+def _is_answered(ours: Served, query: str) -> bool:
+    """Not what the caller's role may not see, such as accounts."""
+    answer = orjson.loads(Connection(ours.port).ask(ours.request({"query": query})))
+    codes = {error["extensions"]["code"] for error in answer.get("errors", ())}
+    assert codes <= {"FORBIDDEN"}, answer
+    return not codes
 
 
 def _lists() -> list[str]:

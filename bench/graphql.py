@@ -227,7 +227,12 @@ def _writing(url: str, ours: Served) -> Iterator[Figure]:
 
     def client(number: int) -> None:
         connection = Connection(ours.port)
-        given = {"code": f"BENCH{number}", "name": "Bench", "accountingSubject": "6601", "unit": "CNY"}
+        given = {
+            "code": f"BENCH{number}",
+            "name": f"Bench {number}",
+            "accountingSubject": "6601",
+            "unit": "CNY",
+        }
         added = orjson.loads(connection.ask(ours.request({"query": ADD, "variables": {"input": given}})))
         payload = added["data"]["addCostType"]
         assert not payload["userErrors"], payload

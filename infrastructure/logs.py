@@ -22,6 +22,7 @@ _IN_ADDRESS = re.compile(r"(://[^/\s:@]*):[^/\s@]+@")
 _IN_HEADER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _SUSPICIOUS = re.compile("://|bearer|basic|eyJ", re.IGNORECASE)  # what each of the three begins with
+_OUR_OWN = frozenset({"timestamp", "request_id", "level", "logger", "process", "method"})
 HIDDEN = "[hidden]"
 
 
@@ -100,7 +101,8 @@ def _shown(name: str, value: object) -> object:
     if _SUSPICIOUS.search(value):
         text = _IN_ADDRESS.sub(rf"\1:{HIDDEN}@", value)
         text = _TOKEN.sub(HIDDEN, _IN_HEADER.sub(rf"\1 {HIDDEN}", text))
-    text = without_personal_numbers(text, HIDDEN)
+    if name not in _OUR_OWN:
+        text = without_personal_numbers(text, HIDDEN)
     return text if len(text) <= VALUE_CHARACTERS_MAX else f"{text[:VALUE_CHARACTERS_MAX]}…"
 
 
