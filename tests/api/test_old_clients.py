@@ -13,6 +13,7 @@ from tests.pages import PLACEHOLDER, filled
 
 OLD = ROOT / "tests" / "old_clients"
 SCHEMAS = sorted(OLD.glob("schema-*.graphql"))
+"""Without descriptions, a definition a line: what a client may name."""
 DOCUMENTS = [each for path in sorted(OLD.glob("documents-*.json")) for each in json.loads(path.read_text())]
 CURRENT = build_schema((ROOT / "docs" / "schema.graphql").read_text())
 

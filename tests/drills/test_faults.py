@@ -122,8 +122,8 @@ def test_a_fault_under_load_loses_and_doubles_nothing(fault: Fault, at: Installa
 
 def test_after_all_faults_the_read_tables_equal_their_rebuild(at: Installation) -> None:
     """ES-05. The faults were felt: requests failed, and subscribers came back."""
-    if not at.load.tallies.acknowledged:
-        pytest.skip("it looks at what the faults have left")
+    if not at.load.tallies.acknowledged:  # it is run alone
+        test_a_fault_under_load_loses_and_doubles_nothing(FAULTS[0], at)
     at.judge.judge(with_rebuild=True)
     assert sum(at.load.tallies.faults.values()) > 0
     assert sum(each.breaks for each in at.judge.subscribers) > 0
@@ -187,8 +187,8 @@ def test_the_judge_sees_what_is_wrong(
     wrong: Callable[[Installation], AbstractContextManager[None]], at: Installation
 ) -> None:
     """Else its verdicts would be worth nothing. When it is mended, he is content."""
-    if not at.load.tallies.acknowledged:
-        pytest.skip("it looks at what the faults have left")
+    if not at.load.tallies.acknowledged:  # it is run alone
+        test_a_fault_under_load_loses_and_doubles_nothing(FAULTS[0], at)
     with wrong(at), pytest.raises(AssertionError):
         at.judge.judge(with_rebuild=wrong is misread)
     at.judge.judge()
